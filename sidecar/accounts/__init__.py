@@ -1,0 +1,1 @@
+"""Who is asking. For now always the local owner: `open` access."""

@@ -1,0 +1,82 @@
+"""
+One database, two ways in: `reading` and `writing`.
+
+A write takes SQLite's writer lock at its beginning (`BEGIN IMMEDIATE`), so that what it read stays true until it
+commits; on other databases it is an ordinary transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from advanced_alchemy.base import orm_registry
+from advanced_alchemy.types import GUID, DateTimeUTC
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+WRITING = "genonaut_writing"
+BUSY_TIMEOUT_MS = 10_000
+JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024**2
+
+__all__ = ["GUID", "DateTimeUTC", "Base", "Database"]
+
+
+class Base(DeclarativeBase):
+    """The base of every table."""
+
+    registry = orm_registry
+
+
+class Database:
+    """The one way to the tables. One a process; closed when the process stops."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = make_engine(url)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session that sees one consistent state and changes nothing."""
+        async with self._sessions() as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed when the block ends, rolled back when it raises."""
+        async with self._sessions() as session:
+            await session.connection(execution_options={WRITING: True})
+            yield session
+            await session.commit()
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def make_engine(url: str) -> AsyncEngine:
+    engine = create_async_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", set_pragmas)
+        event.listen(engine.sync_engine, "begin", begin)
+    return engine
+
+
+def set_pragmas(connection: Any, _record: Any) -> None:
+    """SQLite's settings for each connection. WAL itself is switched on once, by the migrations."""
+    connection.isolation_level = None  # the driver must not begin transactions of its own: `begin` does
+    cursor = connection.cursor()
+    # The time-out first: everything after it may meet another process's lock.
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA temp_store=MEMORY")
+    cursor.execute(f"PRAGMA journal_size_limit={JOURNAL_SIZE_LIMIT_BYTES}")
+    cursor.close()
+
+
+def begin(connection: Connection) -> None:
+    writing = connection.get_execution_options().get(WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,171 @@
+"""
+Every error that leaves a subject, in one tree.
+
+    GenonautError
+      x SettingsUnusable
+      x Refused                      the caller can do something about it: 4xx
+          NotFound
+          InvalidRequest
+          InvalidParameters          all field errors together
+          NotPaired
+          NotCancellable
+      x Away                         a part does not answer: 503, or retried
+          ComfyUIAway
+              ComfyUIUnreachable
+              ComfyUITimeout
+              ComfyUIBroken          5xx, or an answer that is not ComfyUI's
+      x PromptRejected               ComfyUI says no, and will say so again
+      x PromptFinishedAlready
+      x ImageUnavailable
+          ImageNotKeptYet
+          ImageMissing
+          ImageCorrupt
+
+The docstring is the sentence that a person reads unless the raise says a better one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+
+class GenonautError(Exception):
+    """Something went wrong inside Genonaut. The log says what."""
+
+    code = "internal_error"
+    http_status = 500
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        help: tuple[str, ...] = (),  # noqa: A002 - the name it has on the wire
+        retry_after_s: float | None = None,
+        errors: tuple[dict[str, Any], ...] = (),
+    ) -> None:
+        self.message = message or inspect.cleandoc(type(self).__doc__ or "")
+        self.help = help
+        self.retry_after_s = retry_after_s
+        self.errors = errors
+        super().__init__(self.message)
+
+
+class SettingsUnusable(GenonautError):
+    """A setting cannot be used."""
+
+    code = "settings_unusable"
+
+
+class Refused(GenonautError):
+    """This is not possible."""
+
+    code = "refused"
+    http_status = 400
+
+
+class NotFound(Refused):
+    """There is no such thing here."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class InvalidRequest(Refused):
+    """The request is not of the form that is needed."""
+
+    code = "invalid_request"
+
+
+class InvalidParameters(Refused):
+    """Some of the parameters cannot be used; each is listed with its reason."""
+
+    code = "invalid_parameters"
+
+
+class NotPaired(Refused):
+    """Only the ComfyUI that this sidecar belongs to may ask for this."""
+
+    code = "not_paired"
+    http_status = 401
+
+
+class NotCancellable(Refused):
+    """This generation has ended already; there is nothing to cancel."""
+
+    code = "not_cancellable"
+    http_status = 409
+
+
+class Away(GenonautError):
+    """A part of Genonaut does not answer at the moment. Try again soon."""
+
+    code = "away"
+    http_status = 503
+
+
+class ComfyUIAway(Away):
+    """ComfyUI does not answer at the moment. What you submitted waits and runs when it is back."""
+
+    code = "comfyui_away"
+
+
+class ComfyUIUnreachable(ComfyUIAway):
+    """ComfyUI cannot be reached. What you submitted waits and runs when it is back."""
+
+    code = "comfyui_unreachable"
+
+
+class ComfyUITimeout(ComfyUIAway):
+    """ComfyUI took too long to answer. What you submitted waits and is tried again."""
+
+    code = "comfyui_timeout"
+
+
+class ComfyUIBroken(ComfyUIAway):
+    """ComfyUI answered with an error of its own. What you submitted waits and is tried again."""
+
+    code = "comfyui_broken"
+
+
+class PromptRejected(GenonautError):
+    """ComfyUI does not accept this workflow."""
+
+    code = "workflow_rejected"
+    http_status = 400
+
+    def __init__(self, message: str | None = None, *, node_errors: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.node_errors = node_errors or {}
+
+
+class PromptFinishedAlready(GenonautError):
+    """ComfyUI has run this prompt already; its outcome is in the journal."""
+
+    code = "already_finished"
+    http_status = 409
+
+
+class ImageUnavailable(GenonautError):
+    """This image cannot be shown."""
+
+    code = "image_unavailable"
+    http_status = 404
+
+
+class ImageNotKeptYet(ImageUnavailable):
+    """This image is still being fetched from ComfyUI. Try again in a few seconds."""
+
+    code = "image_not_kept_yet"
+
+
+class ImageMissing(ImageUnavailable):
+    """ComfyUI no longer has the file of this image, so it could not be kept."""
+
+    code = "image_missing"
+
+
+class ImageCorrupt(ImageUnavailable):
+    """The file of this image cannot be read as an image."""
+
+    code = "image_corrupt"

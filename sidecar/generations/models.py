@@ -1,0 +1,94 @@
+"""What is stored of a generation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, LargeBinary, String, Text, desc
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sidecar.database import GUID, Base, DateTimeUTC
+from sidecar.generations.states import GenerationState
+
+State = String(16)
+
+
+class Workflow(Base):
+    """A workflow and its UI workflow, compressed, once for all generations that share them."""
+
+    __tablename__ = "workflows"
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Generation(Base):
+    """One prompt of one person, from submission to outcome. Its id is ComfyUI's `prompt_id`."""
+
+    __tablename__ = "generations"
+
+    id: Mapped[UUID] = mapped_column(GUID, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, unique=True)
+    owner_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("users.id"))
+    state: Mapped[str] = mapped_column(State)
+    source: Mapped[str] = mapped_column(String(16))
+    title: Mapped[str] = mapped_column(String(200), default="")
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+
+    prompt: Mapped[str] = mapped_column(Text, default="")
+    negative_prompt: Mapped[str] = mapped_column(Text, default="")
+    checkpoint: Mapped[str] = mapped_column(String(400), default="")
+    loras: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    width: Mapped[int | None] = mapped_column(Integer, default=None)
+    height: Mapped[int | None] = mapped_column(Integer, default=None)
+    batch_size: Mapped[int | None] = mapped_column(Integer, default=None)
+    sampler: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+    workflow_hash: Mapped[bytes] = mapped_column(LargeBinary(32), ForeignKey("workflows.hash"))
+    submission: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """What else goes to ComfyUI with the workflow: `extra_data`, `partial_execution_targets`."""
+    client_id: Mapped[str | None] = mapped_column(String(200), default=None)
+
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    not_before: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
+    cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    error_code: Mapped[str | None] = mapped_column(String(60), default=None)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
+    gpu_seconds: Mapped[float | None] = mapped_column(Float, default=None)
+
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+    submitted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
+    started_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
+    finished_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
+    updated_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+
+    __table_args__ = (
+        Index("ix_generations_owner_newest", "owner_id", desc("created_at"), desc("id")),
+        Index("ix_generations_state_turn", "state", "number"),
+    )
+
+
+class GenerationEvent(Base):
+    """One transition, with its time."""
+
+    __tablename__ = "generation_events"
+
+    id: Mapped[UUID] = mapped_column(GUID, primary_key=True)
+    generation_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("generations.id"), index=True)
+    state: Mapped[str] = mapped_column(State)
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+
+
+class JournalPosition(Base):
+    """How far the outcome journal of an instance is recorded; committed together with the outcomes themselves."""
+
+    __tablename__ = "journal_positions"
+
+    journal: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sequence: Mapped[int] = mapped_column(Integer, default=0)
+
+
+__all__ = ["Generation", "GenerationEvent", "GenerationState", "JournalPosition", "Workflow"]

@@ -1,0 +1,70 @@
+"""
+Who listens hears what changed: events for the owner's browsers.
+
+Nothing is kept: a listener that was away reads the state anew (`hello` tells it to).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+WAITING_AT_MOST = 500  # a browser this far behind reads the state anew instead
+
+
+@dataclass(frozen=True)
+class LiveEvent:
+    """One thing that changed. `name` is the SSE event, `data` its JSON-ready content."""
+
+    name: str
+    generation_id: UUID
+    data: Any
+
+
+@dataclass(eq=False)
+class Listener:
+    """One open event stream."""
+
+    generation_id: UUID | None
+    queue: asyncio.Queue[LiveEvent | None] = field(default_factory=lambda: asyncio.Queue(WAITING_AT_MOST))
+
+    def offer(self, event: LiveEvent | None) -> None:
+        try:
+            self.queue.put_nowait(event)
+        except asyncio.QueueFull:
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            self.queue.put_nowait(None)
+
+    async def events(self) -> AsyncIterator[LiveEvent | None]:
+        """Each event in its order; None says that some were dropped and the state must be read anew."""
+        while True:
+            yield await self.queue.get()
+
+
+class LiveEvents:
+    """Hands events to the streams of their owner. One a process."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[UUID, set[Listener]] = defaultdict(set)
+
+    def publish(self, owner_id: UUID, event: LiveEvent) -> None:
+        for listener in self._listeners.get(owner_id, ()):
+            if listener.generation_id in (None, event.generation_id):
+                listener.offer(event)
+
+    @contextmanager
+    def listening(self, owner_id: UUID, generation_id: UUID | None = None) -> Iterator[Listener]:
+        listener = Listener(generation_id)
+        self._listeners[owner_id].add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners[owner_id].discard(listener)
+            if not self._listeners[owner_id]:
+                del self._listeners[owner_id]

@@ -1,0 +1,107 @@
+"""
+What can be set, read from the environment once, at the edge, and handed inwards as values.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.errors import SettingsUnusable
+
+PAIRING_SECRET_FILE = "pairing-secret"  # noqa: S105 - a file's name
+PAIRING_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one sidecar process."""
+
+    data_folder: Path
+    """Database, queue, images and the pairing secret (`GENONAUT_DATA`)."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on (`GENONAUT_HOST`). Loopback, because access is open until accounts exist."""
+
+    port: int = 8190
+    """The port to listen on (`GENONAUT_PORT`)."""
+
+    comfyui_url: str = "http://127.0.0.1:8188"
+    """Where ComfyUI answers (`GENONAUT_COMFYUI_URL`)."""
+
+    database_url: str = ""
+    """SQLAlchemy's URL (`GENONAUT_DATABASE_URL`); empty: a SQLite file in the data folder."""
+
+    queue_url: str = ""
+    """The SAQ queue (`GENONAUT_QUEUE_URL`); empty: a SQLite file in the data folder."""
+
+    pairing_secret: str = ""
+    """What the pack and the sidecar show each other (`GENONAUT_PAIRING_SECRET`, else a file in the data folder)."""
+
+    parent_pid: int | None = None
+    """The process without which this one must not live on (`GENONAUT_PARENT_PID`); set by a pack that starts its sidecar."""
+
+    log_format: str = "text"
+    """`text` for people, `json` for machines (`GENONAUT_LOG`)."""
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """
+    Read the environment, make the data folder, and fill in what follows from it.
+
+    Raises:
+        SettingsUnusable: A value that cannot be used, or a data folder that cannot be made.
+    """
+    values = os.environ if environment is None else environment
+    data_folder = Path(values.get("GENONAUT_DATA") or default_data_folder()).expanduser().resolve()
+    try:
+        data_folder.mkdir(parents=True, exist_ok=True)
+        pairing_secret = values.get("GENONAUT_PAIRING_SECRET") or read_or_make_secret(data_folder / PAIRING_SECRET_FILE)
+    except OSError as exc:
+        raise SettingsUnusable(f"The data folder {data_folder} cannot be used: {exc.strerror}. Set GENONAUT_DATA to a folder that can be written.") from exc
+    parent = values.get("GENONAUT_PARENT_PID")
+    return Settings(
+        data_folder=data_folder,
+        host=values.get("GENONAUT_HOST") or Settings.host,
+        port=read_number(values, "GENONAUT_PORT", Settings.port),
+        comfyui_url=(values.get("GENONAUT_COMFYUI_URL") or Settings.comfyui_url).rstrip("/"),
+        database_url=values.get("GENONAUT_DATABASE_URL") or f"sqlite+aiosqlite:///{(data_folder / 'genonaut.sqlite3').as_posix()}",
+        queue_url=values.get("GENONAUT_QUEUE_URL") or f"sqlite:///{(data_folder / 'queue.sqlite3').as_posix()}",
+        pairing_secret=pairing_secret,
+        parent_pid=read_number(values, "GENONAUT_PARENT_PID", 0) if parent else None,
+        log_format=values.get("GENONAUT_LOG") or Settings.log_format,
+    )
+
+
+def default_data_folder() -> Path:
+    """Where data lies when nobody said so: the place that the operating system has for a person's application data."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "genonaut" / "data"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "genonaut"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "genonaut"
+
+
+def read_or_make_secret(file: Path) -> str:
+    """Read the pairing secret, or make it: whoever comes first creates the file, the other one reads it."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as handle:
+        handle.write(secret := secrets.token_urlsafe(PAIRING_SECRET_BYTES))
+    return secret
+
+
+def read_number(values: Mapping[str, str], name: str, default: int) -> int:
+    text = values.get(name)
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise SettingsUnusable(f"{name} must be a whole number, not {text!r}.") from exc
