@@ -21,7 +21,7 @@ WRITING = "genonaut_writing"
 BUSY_TIMEOUT_MS = 10_000
 JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024**2
 
-__all__ = ["GUID", "DateTimeUTC", "Base", "Database"]
+__all__ = ["GUID", "Base", "Database", "DateTimeUTC"]
 
 
 class Base(DeclarativeBase):

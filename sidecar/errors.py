@@ -3,6 +3,7 @@ Every error that leaves a subject, in one tree.
 
     GenonautError
       x SettingsUnusable
+      x ImpossibleTransition         a fault of ours, never of the caller
       x Refused                      the caller can do something about it: 4xx
           NotFound
           InvalidRequest
@@ -14,8 +15,10 @@ Every error that leaves a subject, in one tree.
               ComfyUIUnreachable
               ComfyUITimeout
               ComfyUIBroken          5xx, or an answer that is not ComfyUI's
+          StorageUnavailable
       x PromptRejected               ComfyUI says no, and will say so again
       x PromptFinishedAlready
+      x OutputGone
       x ImageUnavailable
           ImageNotKeptYet
           ImageMissing
@@ -55,6 +58,12 @@ class SettingsUnusable(GenonautError):
     """A setting cannot be used."""
 
     code = "settings_unusable"
+
+
+class ImpossibleTransition(GenonautError):
+    """A generation was about to go a way that no generation can go."""
+
+    code = "impossible_transition"
 
 
 class Refused(GenonautError):
@@ -128,6 +137,12 @@ class ComfyUIBroken(ComfyUIAway):
     code = "comfyui_broken"
 
 
+class StorageUnavailable(Away):
+    """The store of the images cannot be used at the moment. Nothing is lost: images are fetched when it is back."""
+
+    code = "storage_unavailable"
+
+
 class PromptRejected(GenonautError):
     """ComfyUI does not accept this workflow."""
 
@@ -144,6 +159,13 @@ class PromptFinishedAlready(GenonautError):
 
     code = "already_finished"
     http_status = 409
+
+
+class OutputGone(GenonautError):
+    """ComfyUI does not have this file any more."""
+
+    code = "output_gone"
+    http_status = 404
 
 
 class ImageUnavailable(GenonautError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ class LiveEvent:
 
 @dataclass(eq=False)
 class Listener:
-    """One open event stream."""
+    """One open event stream. None in its queue says that events were dropped and the state must be read anew."""
 
     generation_id: UUID | None
     queue: asyncio.Queue[LiveEvent | None] = field(default_factory=lambda: asyncio.Queue(WAITING_AT_MOST))
@@ -41,17 +41,15 @@ class Listener:
                 self.queue.get_nowait()
             self.queue.put_nowait(None)
 
-    async def events(self) -> AsyncIterator[LiveEvent | None]:
-        """Each event in its order; None says that some were dropped and the state must be read anew."""
-        while True:
-            yield await self.queue.get()
-
 
 class LiveEvents:
     """Hands events to the streams of their owner. One a process."""
 
     def __init__(self) -> None:
         self._listeners: dict[UUID, set[Listener]] = defaultdict(set)
+
+    def heard_by_anybody(self, owner_id: UUID) -> bool:
+        return owner_id in self._listeners
 
     def publish(self, owner_id: UUID, event: LiveEvent) -> None:
         for listener in self._listeners.get(owner_id, ()):

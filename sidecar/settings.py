@@ -40,10 +40,10 @@ class Settings:
     """The SAQ queue (`GENONAUT_QUEUE_URL`); empty: a SQLite file in the data folder."""
 
     pairing_secret: str = ""
-    """What the pack and the sidecar show each other (`GENONAUT_PAIRING_SECRET`, else a file in the data folder)."""
+    """What the pack and the sidecar show each other (`GENONAUT_PAIRING_SECRET`, else in the data folder)."""
 
     parent_pid: int | None = None
-    """The process without which this one must not live on (`GENONAUT_PARENT_PID`); set by a pack that starts its sidecar."""
+    """The process that this one must not outlive (`GENONAUT_PARENT_PID`); set by a pack that starts its sidecar."""
 
     log_format: str = "text"
     """`text` for people, `json` for machines (`GENONAUT_LOG`)."""
@@ -62,14 +62,18 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         data_folder.mkdir(parents=True, exist_ok=True)
         pairing_secret = values.get("GENONAUT_PAIRING_SECRET") or read_or_make_secret(data_folder / PAIRING_SECRET_FILE)
     except OSError as exc:
-        raise SettingsUnusable(f"The data folder {data_folder} cannot be used: {exc.strerror}. Set GENONAUT_DATA to a folder that can be written.") from exc
+        raise SettingsUnusable(
+            f"The data folder {data_folder} cannot be used: {exc.strerror}. "
+            "Set GENONAUT_DATA to a folder that can be written."
+        ) from exc
     parent = values.get("GENONAUT_PARENT_PID")
     return Settings(
         data_folder=data_folder,
         host=values.get("GENONAUT_HOST") or Settings.host,
         port=read_number(values, "GENONAUT_PORT", Settings.port),
         comfyui_url=(values.get("GENONAUT_COMFYUI_URL") or Settings.comfyui_url).rstrip("/"),
-        database_url=values.get("GENONAUT_DATABASE_URL") or f"sqlite+aiosqlite:///{(data_folder / 'genonaut.sqlite3').as_posix()}",
+        database_url=values.get("GENONAUT_DATABASE_URL")
+        or f"sqlite+aiosqlite:///{(data_folder / 'genonaut.sqlite3').as_posix()}",
         queue_url=values.get("GENONAUT_QUEUE_URL") or f"sqlite:///{(data_folder / 'queue.sqlite3').as_posix()}",
         pairing_secret=pairing_secret,
         parent_pid=read_number(values, "GENONAUT_PARENT_PID", 0) if parent else None,

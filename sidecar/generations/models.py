@@ -7,10 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, LargeBinary, String, Text, desc
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sidecar.database import GUID, Base, DateTimeUTC
-from sidecar.generations.states import GenerationState
+from sidecar.errors import ImpossibleTransition
+from sidecar.generations.states import FINAL, GenerationState, may_go
+from sidecar.identity import uuid7
 
 State = String(16)
 
@@ -91,4 +94,43 @@ class JournalPosition(Base):
     sequence: Mapped[int] = mapped_column(Integer, default=0)
 
 
-__all__ = ["Generation", "GenerationEvent", "GenerationState", "JournalPosition", "Workflow"]
+def move(
+    session: AsyncSession, generation: Generation, state: GenerationState, *, at: datetime, reason: str = ""
+) -> None:
+    """
+    Let a generation go to another state and write down that it did. The one place where states change.
+
+    Raises:
+        ImpossibleTransition: `states.TRANSITIONS` does not know this way.
+    """
+    before = GenerationState(generation.state)
+    if not may_go(before, state):
+        raise ImpossibleTransition(f"Generation {generation.id} cannot go from {before.value} to {state.value}.")
+    generation.state = state.value
+    generation.updated_at = at
+    if state is GenerationState.SUBMITTED:
+        generation.submitted_at = at
+    elif state is GenerationState.RUNNING:
+        generation.started_at = at
+    elif state is GenerationState.PENDING:
+        generation.submitted_at = generation.started_at = None
+    elif state in FINAL:
+        generation.finished_at = at
+    note_transition(session, generation, at=at, reason=reason)
+
+
+def note_transition(session: AsyncSession, generation: Generation, *, at: datetime, reason: str = "") -> None:
+    session.add(
+        GenerationEvent(id=uuid7(), generation_id=generation.id, state=generation.state, reason=reason[:200], at=at)
+    )
+
+
+__all__ = [
+    "Generation",
+    "GenerationEvent",
+    "GenerationState",
+    "JournalPosition",
+    "Workflow",
+    "move",
+    "note_transition",
+]

@@ -1,0 +1,207 @@
+"""The one place where the sidecar is put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from uuid import UUID
+
+import structlog
+from litestar import Litestar, Router
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers.base import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.static_files import create_static_files_router
+
+from sidecar import __version__, worker
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.comfyui.client import PAIRING_HEADER, ComfyUIClient
+from sidecar.comfyui.events import Observer
+from sidecar.database import Database
+from sidecar.errors import NotPaired
+from sidecar.gallery import routes as gallery_routes
+from sidecar.gallery.intake import Intake
+from sidecar.gallery.storage import ImageStore
+from sidecar.generations import routes as generation_routes
+from sidecar.generations.admission import Admission
+from sidecar.generations.dispatcher import Dispatcher
+from sidecar.generations.history import History
+from sidecar.generations.progress import ProgressBoard
+from sidecar.generations.queueing import Queueing
+from sidecar.generations.recorder import Recorder
+from sidecar.generations.sweeper import Sweeper
+from sidecar.generations.turns import held
+from sidecar.health import ROUTES as HEALTH_ROUTES
+from sidecar.health import HealthCheck
+from sidecar.live_events import LiveEvents
+from sidecar.migrations import upgrade
+from sidecar.problems import EXCEPTION_HANDLERS
+from sidecar.queues.choose import choose_queue
+from sidecar.queues.embedded import EmbeddedWorker
+from sidecar.settings import Settings
+
+MAX_BODY_BYTES = (
+    64 * 1024**2
+)  # a workflow with its drawing is some 100 kB; pasted masks have been seen to make it 30 MB
+STOP_GRACE_S = 3.0
+API = "/api/v1"
+DOCS = "/schema"
+DOCS_FILES = "/schema-files"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that lives as long as the process."""
+
+    settings: Settings
+    database: Database
+    comfyui: ComfyUIClient
+    live_events: LiveEvents
+    store: ImageStore
+    history: History
+    admission: Admission
+    dispatcher: Dispatcher
+    observer: Observer
+    embedded_worker: EmbeddedWorker
+    health_check: HealthCheck
+
+
+def put_together(settings: Settings) -> Parts:
+    database = Database(settings.database_url)
+    comfyui = ComfyUIClient(settings.comfyui_url, settings.pairing_secret)
+    live_events = LiveEvents()
+    board = ProgressBoard(live_events)
+    history = History(database, board, live_events)
+    queue = choose_queue(settings.queue_url)
+    queueing = Queueing(queue)
+
+    async def announce(generation_id: UUID) -> None:
+        observer.held_changed()
+        await history.announce(generation_id)
+
+    async def read_held() -> dict[str, Any]:
+        async with database.reading() as session:
+            return await held(session)
+
+    recorder = Recorder(database, comfyui, queueing, announce, board.end)
+    dispatcher = Dispatcher(database, comfyui, queueing, recorder, board, announce)
+    observer = Observer(comfyui, dispatcher, read_held)
+    store = ImageStore(settings.data_folder / "images")
+    intake = Intake(database, store, comfyui, announce)
+    sweeper = Sweeper(database, dispatcher, queueing)
+    return Parts(
+        settings=settings,
+        database=database,
+        comfyui=comfyui,
+        live_events=live_events,
+        store=store,
+        history=history,
+        admission=Admission(database, queueing, announce),
+        dispatcher=dispatcher,
+        observer=observer,
+        embedded_worker=EmbeddedWorker(
+            queue,
+            functions=worker.jobs(dispatcher, intake),
+            cron_jobs=worker.clockwork(sweeper),
+            concurrency=worker.CONCURRENCY,
+        ),
+        health_check=HealthCheck(database, queue, observer.presence),
+    )
+
+
+def create_app(settings: Settings) -> Litestar:
+    parts = put_together(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with running(parts):
+            yield
+
+    return Litestar(
+        route_handlers=[
+            Router(API, route_handlers=[*generation_routes.PUBLIC_ROUTES, *gallery_routes.ROUTES]),
+            Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, guards=[requires_pairing(settings)]),
+            *HEALTH_ROUTES,
+            docs_files(),
+        ],
+        dependencies=provided(parts),
+        lifespan=[lifespan],
+        exception_handlers=EXCEPTION_HANDLERS,
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=openapi_config(),
+    )
+
+
+@asynccontextmanager
+async def running(parts: Parts) -> AsyncIterator[None]:
+    """Start everything in the order in which it is needed; stop it in reverse."""
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(parts.database.close)
+        await upgrade(parts.database.engine)
+        stack.push_async_callback(parts.comfyui.close)
+        await parts.embedded_worker.start()
+        stack.push_async_callback(parts.embedded_worker.stop, STOP_GRACE_S)
+        following = asyncio.create_task(parts.observer.follow())
+        stack.push_async_callback(stopped, following)
+        log.info("sidecar_ready", version=__version__, comfyui=parts.settings.comfyui_url)
+        yield
+
+
+async def stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def provided(parts: Parts) -> dict[str, Provide]:
+    """What a handler may ask for by name."""
+
+    def always(value: Any) -> Provide:
+        return Provide(lambda: value, sync_to_thread=False)
+
+    names = ("database", "live_events", "store", "history", "admission", "dispatcher", "health_check")
+    return {"owner_id": always(LOCAL_OWNER_ID), **{name: always(getattr(parts, name)) for name in names}}
+
+
+def requires_pairing(settings: Settings) -> Any:
+    """A guard for what only the paired ComfyUI may ask."""
+    expected = settings.pairing_secret.encode()
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        if not hmac.compare_digest(connection.headers.get(PAIRING_HEADER, "").encode(), expected):
+            raise NotPaired
+
+    return guard
+
+
+def docs_files() -> Router:
+    """Swagger's own files, so that the page of the API works without the internet."""
+    folder = files("litestar_offline_docs") / "static"
+    return create_static_files_router(DOCS_FILES, directories=[str(folder)], include_in_schema=False)
+
+
+def openapi_config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Genonaut",
+        version=__version__,
+        description="Generations, images and their owners on a shared ComfyUI.",
+        path=DOCS,
+        render_plugins=[
+            SwaggerRenderPlugin(
+                path="/",
+                js_url=f"..{DOCS_FILES}/swagger-ui-bundle.js",
+                css_url=f"..{DOCS_FILES}/swagger-ui.css",
+                standalone_preset_js_url=f"..{DOCS_FILES}/swagger-ui-standalone-preset.js",
+            )
+        ],
+    )

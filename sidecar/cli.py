@@ -1,0 +1,90 @@
+"""The command line: `python -m sidecar.cli serve`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from sidecar import __version__
+from sidecar.app import create_app
+from sidecar.errors import SettingsUnusable
+from sidecar.logs import set_up_logs
+from sidecar.parent_watch import wait_for_end_of
+from sidecar.settings import Settings, read_settings
+
+EXIT_UNUSABLE = 2
+STOP_WITHIN_S = 5
+
+log = structlog.get_logger(__name__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="genonaut", description="The sidecar of Genonaut for ComfyUI.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="run the sidecar until Ctrl-C; settings come from GENONAUT_... variables")
+    parser.parse_args(arguments)
+    try:
+        settings = read_settings()
+        listening = listen(settings)
+    except SettingsUnusable as exc:
+        print(f"genonaut: {exc.message}", file=sys.stderr)  # noqa: T201 - the terminal is whom this is for
+        return EXIT_UNUSABLE
+    set_up_logs(settings.log_format)
+    asyncio.run(serve(settings, listening))
+    return 0
+
+
+def listen(settings: Settings) -> socket.socket:
+    """
+    Take the port before anything else is started.
+
+    Raises:
+        SettingsUnusable: Somebody else has it.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    if sys.platform != "win32":  # there it would let two programs share the port
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as exc:
+        listening.close()
+        raise SettingsUnusable(
+            f"Port {settings.port} on {settings.host} cannot be used: {exc.strerror}. "
+            "Stop what listens there, or set GENONAUT_PORT to another port."
+        ) from exc
+    return listening
+
+
+async def serve(settings: Settings, listening: socket.socket) -> None:
+    """Serve until told to stop, or until the ComfyUI that started this process is gone."""
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=STOP_WITHIN_S
+    )
+    server = uvicorn.Server(config)
+    watching = asyncio.create_task(stop_with_parent(server, settings.parent_pid))
+    log.info("sidecar_starting", host=settings.host, port=settings.port, data_folder=str(settings.data_folder))
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def stop_with_parent(server: uvicorn.Server, parent_pid: int | None) -> None:
+    if parent_pid is None:
+        return
+    await wait_for_end_of(parent_pid)
+    log.warning("parent_gone", parent_pid=parent_pid)
+    server.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

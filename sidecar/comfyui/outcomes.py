@@ -1,0 +1,51 @@
+"""What the pack's outcome journal tells (the shapes are in sidecar/README.md, "Between pack and sidecar")."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+
+class OutcomeError(Struct):
+    """Why a prompt failed, as ComfyUI told it."""
+
+    type: str = ""
+    message: str = ""
+    node_id: str | None = None
+    node_type: str | None = None
+    traceback: list[str] = field(default_factory=list)
+
+
+class Accepted(Struct, tag_field="kind", tag="accepted"):
+    """A prompt that entered ComfyUI's queue without having come from here. Times are unix seconds."""
+
+    sequence: int
+    prompt_id: str
+    accepted_at: float
+    source: Literal["page", "outside"]
+    workflow: dict[str, Any]
+    extra_data: dict[str, Any] = field(default_factory=dict)
+    client_id: str | None = None
+
+
+class Finished(Struct, tag_field="kind", tag="finished"):
+    """How a prompt ended. Times are unix seconds; `started_at` is None for one that never ran."""
+
+    sequence: int
+    prompt_id: str
+    status: Literal["completed", "failed", "cancelled"]
+    finished_at: float
+    started_at: float | None = None
+    outputs: dict[str, Any] = field(default_factory=dict)
+    error: OutcomeError | None = None
+    cached: list[str] = field(default_factory=list)
+
+
+class Look(Struct):
+    """One consistent look at a ComfyUI: no prompt is missing from all three lists."""
+
+    journal: str
+    entries: list[Accepted | Finished]
+    running: list[str]
+    pending: list[str]

@@ -1,0 +1,195 @@
+"""May this enter? One transaction that either writes the generation or nothing."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import UnsetType, structs
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sidecar.comfyui.workflow_builder import MAX_SEED, Parameters, build_workflow, check_parameters
+from sidecar.comfyui.workflow_reader import read_workflow
+from sidecar.database import Database
+from sidecar.errors import InvalidParameters, InvalidRequest
+from sidecar.generations.models import Generation, note_transition
+from sidecar.generations.queueing import Queueing
+from sidecar.generations.schemas import PromptSubmission, Source, Submission
+from sidecar.generations.states import GenerationState
+from sidecar.generations.workflows import pack_workflow, store_workflow
+from sidecar.identity import now, uuid7
+
+# ComfyUI's execution.SENSITIVE_EXTRA_DATA_KEYS: other people's secrets have no place in our database.
+SENSITIVE_EXTRA_DATA_KEYS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
+TITLE_CHARACTERS = 200
+CLIENT_ID_CHARACTERS = 200
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A submission from whichever door, in one form."""
+
+    id: UUID
+    owner_id: UUID
+    source: Source
+    workflow: dict[str, Any]
+    ui_workflow: dict[str, Any] | None = None
+    extra_data: dict[str, Any] = field(default_factory=dict)
+    client_id: str | None = None
+    partial_execution_targets: list[str] | None = None
+    title: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Admission:
+    """Lets generations in. One a process."""
+
+    def __init__(self, database: Database, queueing: Queueing, announce: Callable[[UUID], Awaitable[None]]) -> None:
+        self._database = database
+        self._queueing = queueing
+        self._announce = announce
+
+    async def admit(self, request: Request) -> Generation:
+        """
+        Write a generation down and ask for its turn. A known id answers as it did the first time.
+
+        Raises:
+            InvalidRequest: The id belongs to somebody else's generation.
+        """
+        async with self._database.writing() as session:
+            known = await session.get(Generation, request.id)
+            if known is None:
+                generation = await write_generation(session, request, at=now())
+            elif known.owner_id != request.owner_id:
+                raise InvalidRequest("This id cannot be used. Submit again with a new one.")
+        if known is not None:
+            return known
+        log.info(
+            "generation_admitted",
+            generation_id=str(generation.id),
+            number=generation.number,
+            source=request.source,
+        )
+        await self._queueing.dispatch(generation.id, reason="admitted")
+        await self._announce(generation.id)
+        return generation
+
+
+async def write_generation(
+    session: AsyncSession, request: Request, *, at: datetime, state: GenerationState = GenerationState.PENDING
+) -> Generation:
+    """Add a generation to the running transaction, with what can be read from its workflow."""
+    packed = pack_workflow(request.workflow, request.ui_workflow)
+    await store_workflow(session, packed)
+    facts = read_workflow(request.workflow)
+    generation = Generation(
+        id=request.id,
+        number=(await session.scalar(select(func.max(Generation.number))) or 0) + 1,
+        owner_id=request.owner_id,
+        state=state.value,
+        source=request.source,
+        title=(request.title or facts.title)[:TITLE_CHARACTERS],
+        tags=list(request.tags or facts.tags),
+        prompt=facts.prompt,
+        negative_prompt=facts.negative_prompt,
+        checkpoint=facts.checkpoint,
+        loras=msgspec.to_builtins(facts.loras),
+        width=facts.width,
+        height=facts.height,
+        batch_size=facts.batch_size,
+        sampler=msgspec.to_builtins(facts.sampler),
+        workflow_hash=packed.hash,
+        submission={
+            "extra_data": request.extra_data,
+            "partial_execution_targets": request.partial_execution_targets,
+        },
+        client_id=request.client_id[:CLIENT_ID_CHARACTERS] if request.client_id else None,
+        created_at=at,
+        updated_at=at,
+    )
+    session.add(generation)
+    await session.flush()
+    note_transition(session, generation, at=at)
+    return generation
+
+
+def from_submission(submission: Submission, owner_id: UUID) -> Request:
+    """
+    Read what an API client asks for.
+
+    Raises:
+        InvalidRequest: Neither or both of parameters and workflow, or a workflow that is none.
+        InvalidParameters: All field errors together.
+    """
+    parameters, workflow = submission.parameters, submission.workflow
+    if isinstance(parameters, Parameters) and isinstance(workflow, UnsetType):
+        workflow = built_workflow(parameters)
+    elif isinstance(workflow, dict) and isinstance(parameters, UnsetType):
+        workflow = checked_workflow(workflow)
+    else:
+        raise InvalidRequest("Send either `parameters` or `workflow`, and not both.")
+    return Request(
+        id=uuid7(),
+        owner_id=owner_id,
+        source="api",
+        workflow=workflow,
+        client_id=submission.client_id,
+        title=submission.title,
+        tags=tuple(submission.tags),
+    )
+
+
+def from_prompt(prompt: PromptSubmission, owner_id: UUID) -> Request:
+    """Read what the gate hands over; the page's drawing of the workflow moves out of `extra_data`."""
+    ui_workflow, extra_data = split_extra_data(prompt.extra_data)
+    return Request(
+        id=prompt.id,
+        owner_id=owner_id,
+        source=prompt.source,
+        workflow=checked_workflow(prompt.workflow),
+        ui_workflow=ui_workflow,
+        extra_data=extra_data,
+        client_id=prompt.client_id,
+        partial_execution_targets=prompt.partial_execution_targets,
+    )
+
+
+def split_extra_data(extra_data: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The UI workflow, and everything else that is no secret."""
+    rest = {key: value for key, value in extra_data.items() if key not in SENSITIVE_EXTRA_DATA_KEYS}
+    pnginfo = rest.get("extra_pnginfo")
+    if not isinstance(pnginfo, dict):
+        return None, rest
+    ui_workflow = pnginfo.get("workflow")
+    rest["extra_pnginfo"] = {key: value for key, value in pnginfo.items() if key != "workflow"}
+    return ui_workflow if isinstance(ui_workflow, dict) else None, rest
+
+
+def checked_workflow(workflow: dict[str, Any]) -> dict[str, Any]:
+    if not workflow:
+        raise InvalidRequest("The workflow is empty. Send it in ComfyUI's API format (Export (API) in ComfyUI's menu).")
+    for node_id, node in workflow.items():
+        if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
+            raise InvalidRequest(
+                f"Node {node_id!r} has no class_type. "
+                "Send the workflow in ComfyUI's API format (Export (API) in ComfyUI's menu)."
+            )
+    return workflow
+
+
+def built_workflow(parameters: Parameters) -> dict[str, Any]:
+    if parameters.seed is None:
+        parameters = structs.replace(parameters, seed=secrets.randbelow(MAX_SEED + 1))
+    errors = check_parameters(parameters)
+    if errors:
+        raise InvalidParameters(errors=tuple(msgspec.to_builtins(error) for error in errors))
+    return build_workflow(parameters)

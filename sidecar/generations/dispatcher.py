@@ -1,0 +1,239 @@
+"""Send what is next to ComfyUI, follow it, take it back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from sidecar.comfyui.client import ComfyUIClient
+from sidecar.comfyui.events import ObserverEvent
+from sidecar.database import Database
+from sidecar.errors import (
+    Away,
+    ComfyUIAway,
+    ComfyUIUnreachable,
+    NotCancellable,
+    PromptFinishedAlready,
+    PromptRejected,
+)
+from sidecar.generations.history import owned
+from sidecar.generations.models import Generation, Workflow, move
+from sidecar.generations.progress import ProgressBoard
+from sidecar.generations.queueing import Queueing
+from sidecar.generations.recorder import TRIES_AT_MOST, Recorder
+from sidecar.generations.states import FINAL, GenerationState
+from sidecar.generations.turns import next_turn
+from sidecar.generations.workflows import unpack_workflow
+from sidecar.identity import generation_id_of, now
+
+RETRY_FIRST_S = 2.0
+HEADLESS_CLIENT_ID = "genonaut"  # without any client id ComfyUI would broadcast its previews to every browser
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """Feeds one ComfyUI, one prompt ahead of the running one. One a process."""
+
+    def __init__(
+        self,
+        database: Database,
+        comfyui: ComfyUIClient,
+        queueing: Queueing,
+        recorder: Recorder,
+        board: ProgressBoard,
+        announce: Callable[[UUID], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._comfyui = comfyui
+        self._queueing = queueing
+        self._recorder = recorder
+        self._board = board
+        self._announce = announce
+        self._reachable = False
+        self._postings: set[UUID] = set()
+        self._one_at_a_time = asyncio.Lock()
+
+    # What ComfyUI's observer tells (comfyui.events.Listener).
+
+    async def connected(self) -> None:
+        await self._recorder.reconcile(self._postings)
+        self._reachable = True
+        await self.fill()
+
+    def disconnected(self) -> None:
+        self._reachable = False
+
+    async def silence(self) -> None:
+        await self._recorder.reconcile(self._postings)
+        await self.fill()
+
+    async def heard(self, event: ObserverEvent) -> None:
+        if event.type == "outcome":
+            await self._recorder.collect()
+        elif event.type == "gap":
+            await self._recorder.reconcile(self._postings)
+        elif event.type == "execution_start":
+            await self._started(generation_id_of(str(event.data.get("prompt_id"))))
+        else:
+            self._board.heard(event)
+
+    # What the queue's tokens ask for.
+
+    async def dispatch_generation(self, _context: Any, *, generation_id: str) -> None:
+        """SAQ job. `generation_id` names why it was enqueued; whose turn it is, the database says."""
+        del generation_id
+        await self.fill()
+
+    async def fill(self) -> None:
+        """Send as many generations as ComfyUI may have, in the order of turns."""
+        async with self._one_at_a_time:
+            while self._reachable and (generation := await self._take_turn()):
+                if not await self._send(generation):
+                    break
+
+    async def cancel(self, owner_id: UUID, generation_id: UUID) -> None:
+        """
+        Take a generation back: at once while it is held, else as soon as ComfyUI has let go of it.
+
+        Raises:
+            NotFound: It is not the owner's.
+            NotCancellable: It has ended in another way already.
+        """
+        async with self._database.writing() as session:
+            generation = await owned(session, owner_id, generation_id)
+            state = GenerationState(generation.state)
+            if state is GenerationState.CANCELLED:
+                return
+            if state in FINAL:
+                raise NotCancellable
+            generation.cancel_requested = True
+            generation.updated_at = now()
+            if state is GenerationState.PENDING:
+                move(session, generation, GenerationState.CANCELLED, at=now())
+        log.info("generation_cancel_requested", generation_id=str(generation_id), state=state.value)
+        if state is not GenerationState.PENDING:
+            await self._cancel_in_comfyui(generation_id)
+        await self._announce(generation_id)
+
+    async def _cancel_in_comfyui(self, generation_id: UUID) -> None:
+        try:
+            await self._comfyui.cancel_prompt(str(generation_id))
+            await self._recorder.collect()
+        except Away:
+            # The request is written down; reconciling repeats it when ComfyUI is back.
+            log.warning("cancel_waits_for_comfyui", generation_id=str(generation_id), exc_info=True)
+
+    async def _take_turn(self) -> Generation | None:
+        async with self._database.reading() as session:
+            if await next_turn(session, at=now()) is None:
+                return None
+        async with self._database.writing() as session:
+            generation = await next_turn(session, at=now())
+            if generation is None:
+                return None
+            move(session, generation, GenerationState.SUBMITTED, at=now())
+            generation.tries += 1
+            # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.
+            self._postings.add(generation.id)
+        return generation
+
+    async def _send(self, generation: Generation) -> bool:
+        """Post one prompt; tells whether it makes sense to send the next one."""
+        try:
+            await self._post(generation)
+        except PromptFinishedAlready:
+            log.info("generation_finished_already", generation_id=str(generation.id))
+        except PromptRejected as exc:
+            await self._reject(generation, exc)
+        except ComfyUIAway as exc:
+            await self._put_back(generation, exc)
+            return False
+        finally:
+            self._postings.discard(generation.id)
+        await self._announce(generation.id)
+        return True
+
+    async def _post(self, generation: Generation) -> None:
+        async with self._database.reading() as session:
+            stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
+        self._board.begin(generation.id, generation.owner_id, stored.workflow)
+        await self._comfyui.submit_prompt(
+            str(generation.id),
+            workflow=stored.workflow,
+            extra_data=tagged_extra_data(generation, stored.ui_workflow),
+            client_id=generation.client_id or HEADLESS_CLIENT_ID,
+            partial_execution_targets=generation.submission.get("partial_execution_targets"),
+        )
+        log.info("generation_submitted", generation_id=str(generation.id), tries=generation.tries)
+        async with self._database.reading() as session:
+            latest = await session.get_one(Generation, generation.id)
+        if latest.cancel_requested:
+            # It was asked for while the prompt was on its way, and ComfyUI did not know the prompt yet.
+            await self._cancel_in_comfyui(generation.id)
+
+    async def _reject(self, generation: Generation, rejection: PromptRejected) -> None:
+        async with self._database.writing() as session:
+            generation = await session.get_one(Generation, generation.id)
+            if GenerationState(generation.state) in FINAL:
+                return
+            move(session, generation, GenerationState.FAILED, at=now(), reason=rejection.code)
+            generation.error_code = rejection.code
+            generation.error = {"message": rejection.message, "node_errors": rejection.node_errors}
+        self._board.end(generation.id)
+        log.warning("generation_rejected", generation_id=str(generation.id), reason=rejection.message)
+
+    async def _put_back(self, generation: Generation, exc: ComfyUIAway) -> None:
+        """It did not arrive, as far as is known: it waits again, and fails after the last try."""
+        async with self._database.writing() as session:
+            generation = await session.get_one(Generation, generation.id)
+            if GenerationState(generation.state) is not GenerationState.SUBMITTED:
+                return
+            if isinstance(exc, ComfyUIUnreachable):
+                generation.tries -= 1  # nothing was tried: nobody was there
+            if generation.tries >= TRIES_AT_MOST:
+                move(session, generation, GenerationState.FAILED, at=now(), reason=exc.code)
+                generation.error_code = exc.code
+                generation.error = {
+                    "message": f"ComfyUI failed {generation.tries} times to take this in. "
+                    "Ask whoever runs it to look at its log."
+                }
+            else:
+                move(session, generation, GenerationState.PENDING, at=now(), reason=exc.code)
+                generation.not_before = now() + timedelta(seconds=RETRY_FIRST_S * 2**generation.tries)
+        self._board.end(generation.id)
+        log.warning("generation_not_submitted", generation_id=str(generation.id), tries=generation.tries, exc_info=exc)
+        await self._queueing.dispatch(generation.id, reason=f"try-{generation.tries}", not_before=generation.not_before)
+        await self._announce(generation.id)
+
+    async def _started(self, generation_id: UUID) -> None:
+        async with self._database.writing() as session:
+            generation = await session.get(Generation, generation_id)
+            if generation is None or generation.state != GenerationState.SUBMITTED.value:
+                return
+            stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
+            move(session, generation, GenerationState.RUNNING, at=now())
+        self._board.begin(generation_id, generation.owner_id, stored.workflow)
+        log.info("generation_running", generation_id=str(generation_id))
+        await self._announce(generation_id)
+
+
+def tagged_extra_data(generation: Generation, ui_workflow: dict[str, Any] | None) -> dict[str, Any]:
+    """What goes to ComfyUI with the workflow: as submitted, with the tag that ends up in the files."""
+    tag = {
+        "generation_id": str(generation.id),
+        "owner_id": str(generation.owner_id),
+        "title": generation.title,
+        "tags": generation.tags,
+    }
+    extra_data = dict(generation.submission.get("extra_data") or {})
+    pnginfo = dict(extra_data.get("extra_pnginfo") or {})
+    if ui_workflow is not None:
+        pnginfo["workflow"] = ui_workflow
+    pnginfo["genonaut"] = tag
+    return {**extra_data, "extra_pnginfo": pnginfo, "genonaut": tag}

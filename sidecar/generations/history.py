@@ -1,0 +1,149 @@
+"""What there is to see: lists, one generation, and telling who listens that one has changed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sidecar.database import Database
+from sidecar.errors import InvalidRequest, NotFound
+from sidecar.gallery.intake import images_of
+from sidecar.gallery.models import Image
+from sidecar.gallery.schemas import to_schema as image_view
+from sidecar.generations.models import Generation, Workflow
+from sidecar.generations.progress import ProgressBoard
+from sidecar.generations.schemas import Failure, GenerationPage, GenerationView, WorkflowView
+from sidecar.generations.states import GenerationState
+from sidecar.generations.turns import places
+from sidecar.generations.workflows import unpack_workflow
+from sidecar.live_events import LiveEvent, LiveEvents
+
+COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "progress", "error", "images"}
+
+
+class Position(msgspec.Struct, array_like=True):
+    """Where a page ended."""
+
+    created_at: datetime
+    id: UUID
+
+
+class History:
+    """Reads generations as their owner sees them. One a process."""
+
+    def __init__(self, database: Database, board: ProgressBoard, live_events: LiveEvents) -> None:
+        self._database = database
+        self._board = board
+        self._live_events = live_events
+
+    async def page(
+        self, owner_id: UUID, *, limit: int, cursor: str | None = None, states: Sequence[GenerationState] = ()
+    ) -> GenerationPage:
+        """One page, newest first; `cursor` is the `next_cursor` of the page before."""
+        query = (
+            select(Generation)
+            .where(Generation.owner_id == owner_id)
+            .order_by(Generation.created_at.desc(), Generation.id.desc())
+            .limit(limit + 1)
+        )
+        if states:
+            query = query.where(Generation.state.in_([state.value for state in states]))
+        if cursor:
+            after = decode_cursor(cursor)
+            query = query.where(tuple_(Generation.created_at, Generation.id) < tuple_(after.created_at, after.id))
+        async with self._database.reading() as session:
+            rows = list(await session.scalars(query))
+            items = await self._views(session, rows[:limit])
+        last = rows[limit - 1] if len(rows) > limit else None
+        return GenerationPage(items, encode_cursor(Position(last.created_at, last.id)) if last else None)
+
+    async def show(self, owner_id: UUID, generation_id: UUID) -> GenerationView:
+        async with self._database.reading() as session:
+            return (await self._views(session, [await owned(session, owner_id, generation_id)]))[0]
+
+    async def workflow(self, owner_id: UUID, generation_id: UUID) -> WorkflowView:
+        async with self._database.reading() as session:
+            generation = await owned(session, owner_id, generation_id)
+            row = await session.get_one(Workflow, generation.workflow_hash)
+            return unpack_workflow(row)
+
+    async def announce(self, generation_id: UUID) -> None:
+        """Tell the owner's browsers how this generation stands now."""
+        async with self._database.reading() as session:
+            generation = await session.get(Generation, generation_id)
+            if generation is None or not self._live_events.heard_by_anybody(generation.owner_id):
+                return
+            view = (await self._views(session, [generation]))[0]
+        self._live_events.publish(generation.owner_id, LiveEvent("generation", generation_id, view))
+
+    async def _views(self, session: AsyncSession, generations: Sequence[Generation]) -> list[GenerationView]:
+        images = await images_of(session, [generation.id for generation in generations])
+        held = [generation.number for generation in generations if generation.state == GenerationState.PENDING.value]
+        place_of = await places(session, held)
+        return [
+            to_view(
+                generation,
+                images=images.get(generation.id, ()),
+                place=place_of.get(generation.number),
+                board=self._board,
+            )
+            for generation in generations
+        ]
+
+
+async def owned(session: AsyncSession, owner_id: UUID, generation_id: UUID) -> Generation:
+    """
+    Raises:
+        NotFound: There is none, or it is somebody else's; nobody can tell the difference.
+    """
+    generation: Generation | None = await session.scalar(
+        select(Generation).where(Generation.id == generation_id, Generation.owner_id == owner_id)
+    )
+    if generation is None:
+        raise NotFound("There is no generation with this id.")
+    return generation
+
+
+def to_view(
+    generation: Generation, *, images: Iterable[Image], place: int | None, board: ProgressBoard
+) -> GenerationView:
+    copied: dict[str, Any] = {name: getattr(generation, name) for name in COPIED}
+    return GenerationView(
+        **copied,
+        place=place,
+        progress=board.progress_of(generation.id) if generation.state == GenerationState.RUNNING.value else None,
+        error=to_failure(generation),
+        images=[image_view(image) for image in images],
+    )
+
+
+def to_failure(generation: Generation) -> Failure | None:
+    if generation.error_code is None:
+        return None
+    error = generation.error or {}
+    return Failure(
+        code=generation.error_code,
+        message=str(error.get("message", "")),
+        node_id=error.get("node_id"),
+        node_type=error.get("node_type"),
+    )
+
+
+def encode_cursor(position: Position) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode("ascii").rstrip("=")
+
+
+def decode_cursor(cursor: str) -> Position:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=Position)
+    except (msgspec.DecodeError, binascii.Error, ValueError) as exc:
+        raise InvalidRequest("This cursor is not one of ours. Begin again without a cursor.") from exc

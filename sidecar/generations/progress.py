@@ -1,0 +1,87 @@
+"""How far what runs is. Kept in memory only: after a restart the next event tells it again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sidecar.comfyui.events import ObserverEvent
+from sidecar.generations.schemas import Progress, ProgressEvent
+from sidecar.identity import generation_id_of
+from sidecar.live_events import LiveEvent, LiveEvents
+
+PROGRESS_INTERVAL_S = 0.5  # at most two progress events a second for each generation
+
+
+@dataclass
+class Running:
+    """What is known of one running generation."""
+
+    owner_id: UUID
+    node_types: Mapping[str, str]
+    cached: frozenset[str] = frozenset()
+    nodes: dict[str, Any] = field(default_factory=dict)
+    told_at: float = 0.0
+
+    def progress(self) -> Progress:
+        done = sum(share_done(state) for node_id, state in self.nodes.items() if node_id not in self.cached)
+        total = max(len(self.node_types), len(self.nodes), 1)
+        current = next((state for state in self.nodes.values() if state.get("state") == "running"), {})
+        node_id = current.get("display_node_id") or current.get("node_id")
+        counts_steps = current.get("max", 0) > 1
+        return Progress(
+            fraction=round(min((done + len(self.cached)) / total, 1.0), 4),
+            node_id=node_id,
+            node_type=self.node_types.get(node_id or ""),
+            step=int(current["value"]) if counts_steps else None,
+            steps=int(current["max"]) if counts_steps else None,
+        )
+
+
+class ProgressBoard:
+    """Takes in ComfyUI's progress events. One a process."""
+
+    def __init__(self, live_events: LiveEvents) -> None:
+        self._live_events = live_events
+        self._running: dict[UUID, Running] = {}
+
+    def begin(self, generation_id: UUID, owner_id: UUID, workflow: Mapping[str, Any]) -> None:
+        node_types = {node_id: str(node.get("class_type", "")) for node_id, node in workflow.items()}
+        self._running.setdefault(generation_id, Running(owner_id, node_types))
+
+    def end(self, generation_id: UUID) -> None:
+        self._running.pop(generation_id, None)
+
+    def progress_of(self, generation_id: UUID) -> Progress | None:
+        running = self._running.get(generation_id)
+        return running.progress() if running else None
+
+    def heard(self, event: ObserverEvent) -> None:
+        """Take in one event; those of generations that nobody began are none of ours."""
+        generation_id = generation_id_of(str(event.data.get("prompt_id") or ""))
+        running = self._running.get(generation_id)
+        if running is None:
+            return
+        if event.type == "execution_cached":
+            running.cached = frozenset(map(str, event.data.get("nodes") or ()))
+        elif event.type == "progress_state":
+            running.nodes = {str(node_id): state for node_id, state in (event.data.get("nodes") or {}).items()}
+            self._tell(generation_id, running)
+
+    def _tell(self, generation_id: UUID, running: Running) -> None:
+        if time.monotonic() - running.told_at < PROGRESS_INTERVAL_S:
+            return
+        running.told_at = time.monotonic()
+        event = ProgressEvent(generation_id, running.progress())
+        self._live_events.publish(running.owner_id, LiveEvent("progress", generation_id, event))
+
+
+def share_done(state: Mapping[str, Any]) -> float:
+    """How much of one node is done, 0..1."""
+    if state.get("state") == "finished":
+        return 1.0
+    most = float(state.get("max") or 0)
+    return min(float(state.get("value") or 0) / most, 1.0) if most > 0 else 0.0

@@ -1,0 +1,54 @@
+"""
+Tokens that say: there is work. Which work, the database says.
+
+A token that gets lost (the broker was away, the process died between a commit and the token) is made again by the
+sweeper; one that comes twice finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from saq import Queue
+
+from sidecar.queues.embedded import job_defaults
+from sidecar.queues.sqlite import QueueUnavailable
+
+DISPATCH = "dispatch_generation"
+KEEP_IMAGES = "keep_images"
+
+log = structlog.get_logger(__name__)
+
+
+class Queueing:
+    """Puts tokens into the SAQ queue. One a process."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def dispatch(self, generation_id: UUID, *, reason: str, not_before: datetime | None = None) -> None:
+        """
+        Somebody's turn may have come.
+
+        `reason` is part of the token's key: a token that is just being worked off must not swallow a later one.
+        """
+        scheduled = int(not_before.timestamp()) + 1 if not_before else 0
+        await self._enqueue(DISPATCH, generation_id, key=f"{DISPATCH}:{generation_id}:{reason}", scheduled=scheduled)
+
+    async def keep_images(self, generation_id: UUID) -> None:
+        """A generation has outputs that are not in our store yet."""
+        await self._enqueue(KEEP_IMAGES, generation_id, key=f"{KEEP_IMAGES}:{generation_id}")
+
+    async def _enqueue(self, function: str, generation_id: UUID, *, key: str, scheduled: int = 0) -> None:
+        try:
+            await self._queue.enqueue(
+                function,
+                key=key,
+                generation_id=str(generation_id),
+                scheduled=scheduled,
+                **job_defaults(),
+            )
+        except QueueUnavailable:
+            log.warning("token_not_enqueued", function=function, generation_id=str(generation_id), exc_info=True)

@@ -1,0 +1,246 @@
+"""
+What really happened, written down once.
+
+The journal of outcomes is the truth; events are hints that it has grown. Everything here may run twice and may be
+killed between any two lines: an outcome and the position in the journal are committed together, and only what is
+committed is confirmed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.comfyui.client import ComfyUIClient
+from sidecar.comfyui.outcomes import Accepted, Finished, Look, OutcomeError
+from sidecar.database import Database
+from sidecar.gallery.intake import expect_images
+from sidecar.generations.admission import Request, split_extra_data, write_generation
+from sidecar.generations.models import Generation, JournalPosition, move
+from sidecar.generations.queueing import Queueing
+from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
+from sidecar.identity import generation_id_of, now
+
+TRIES_AT_MOST = 3
+
+log = structlog.get_logger(__name__)
+
+
+class Postings(Protocol):
+    """The prompts that are on their way to ComfyUI at this moment: nobody can say yet whether it has them."""
+
+    def __contains__(self, generation_id: UUID) -> bool: ...
+
+
+class Recorder:
+    """Brings what is written here into line with one ComfyUI. One a process."""
+
+    def __init__(
+        self,
+        database: Database,
+        comfyui: ComfyUIClient,
+        queueing: Queueing,
+        announce: Callable[[UUID], Awaitable[None]],
+        ended: Callable[[UUID], None],
+    ) -> None:
+        self._database = database
+        self._comfyui = comfyui
+        self._queueing = queueing
+        self._announce = announce
+        self._ended = ended
+        self._journal = ""
+        self._one_at_a_time = asyncio.Lock()
+
+    async def collect(self) -> None:
+        """
+        Write down every outcome that the journal has and we have not.
+
+        Raises:
+            ComfyUIAway: It cannot be asked now; ask again when it is back.
+        """
+        async with self._one_at_a_time:
+            await self._collect()
+
+    async def reconcile(self, postings: Postings) -> None:
+        """
+        Collect, and bring each generation that we believe in flight to its true state.
+
+        Raises:
+            ComfyUIAway: It cannot be asked now; ask again when it is back.
+        """
+        async with self._one_at_a_time:
+            # What we believe first, then the look: whoever was in flight before and is not in it has ended or is lost.
+            async with self._database.reading() as session:
+                believed = [
+                    generation.id
+                    for generation in await session.scalars(
+                        select(Generation).where(Generation.state.in_([state.value for state in IN_FLIGHT]))
+                    )
+                    if generation.id not in postings
+                ]
+            look = await self._collect()
+            await self._bring_into_line(believed, look)
+
+    async def _collect(self) -> Look:
+        look = await self._comfyui.look(after=await self._position(self._journal))
+        if look.journal != self._journal:
+            self._journal = look.journal
+            look = await self._comfyui.look(after=await self._position(self._journal))
+        for entry in look.entries:
+            await self._record(entry)
+        if look.entries:
+            await self._comfyui.confirm_outcomes(through=look.entries[-1].sequence)
+        return look
+
+    async def _position(self, journal: str) -> int:
+        async with self._database.reading() as session:
+            position = await session.get(JournalPosition, journal)
+            return position.sequence if position else 0
+
+    async def _record(self, entry: Accepted | Finished) -> None:
+        generation_id = generation_id_of(entry.prompt_id)
+        async with self._database.writing() as session:
+            if isinstance(entry, Accepted):
+                await record_accepted(session, entry)
+                has_images = False
+            else:
+                has_images = await record_finished(session, entry)
+            await session.merge(JournalPosition(journal=self._journal, sequence=entry.sequence))
+        if isinstance(entry, Finished):
+            self._ended(generation_id)
+            await self._queueing.dispatch(generation_id, reason="ended")  # a place in ComfyUI's queue is free
+        if has_images:
+            await self._queueing.keep_images(generation_id)
+        await self._announce(generation_id)
+
+    async def _bring_into_line(self, believed: list[UUID], look: Look) -> None:
+        running = {generation_id_of(prompt_id) for prompt_id in look.running}
+        queued = {generation_id_of(prompt_id) for prompt_id in look.pending}
+        for generation_id in believed:
+            async with self._database.writing() as session:
+                generation = await session.get_one(Generation, generation_id)
+                changed = bring_into_line(session, generation, running=running, queued=queued)
+                unheard_cancel = generation.cancel_requested and generation_id in running | queued
+            if changed:
+                await self._announce(generation_id)
+                await self._queueing.dispatch(generation_id, reason="missing")
+            if unheard_cancel:
+                await self._comfyui.cancel_prompt(str(generation_id))
+
+
+async def record_accepted(session: AsyncSession, entry: Accepted) -> None:
+    """Write down a prompt that entered ComfyUI's queue by another door than ours."""
+    generation_id = generation_id_of(entry.prompt_id)
+    known = await session.get(Generation, generation_id)
+    if known is not None:
+        # The gate asked us, did not hear our answer in time, and let the prompt through under the same id.
+        if known.state == GenerationState.PENDING.value:
+            move(session, known, GenerationState.SUBMITTED, at=now(), reason="let through by the gate")
+        return
+    ui_workflow, extra_data = split_extra_data(entry.extra_data)
+    request = Request(
+        id=generation_id,
+        owner_id=LOCAL_OWNER_ID,
+        source=entry.source,
+        workflow=entry.workflow,
+        ui_workflow=ui_workflow,
+        extra_data=extra_data,
+        client_id=entry.client_id,
+    )
+    accepted_at = from_unix(entry.accepted_at)
+    generation = await write_generation(session, request, at=accepted_at, state=GenerationState.SUBMITTED)
+    generation.submitted_at = accepted_at
+    generation.tries = 1
+    log.info("generation_imported", generation_id=str(generation_id), source=entry.source)
+
+
+async def record_finished(session: AsyncSession, entry: Finished) -> bool:
+    """Write down how a prompt ended; tells whether there are images to keep."""
+    generation_id = generation_id_of(entry.prompt_id)
+    generation = await session.get(Generation, generation_id)
+    if generation is None:
+        log.warning("outcome_without_generation", generation_id=str(generation_id), sequence=entry.sequence)
+        return False
+    if GenerationState(generation.state) in FINAL:
+        log.info("outcome_known_already", generation_id=str(generation_id), sequence=entry.sequence)
+        return False
+    if generation.state == GenerationState.PENDING.value:
+        move(session, generation, GenerationState.SUBMITTED, at=now(), reason="ComfyUI had it already")
+    finished_at = from_unix(entry.finished_at)
+    if entry.started_at is not None:
+        generation.started_at = from_unix(entry.started_at)
+        generation.gpu_seconds = round(entry.finished_at - entry.started_at, 3)
+    move(session, generation, GenerationState(entry.status), at=finished_at)
+    if entry.error is not None and entry.status == "failed":
+        generation.error_code, generation.error = explain(entry.error)
+    images = await expect_images(
+        session,
+        owner_id=generation.owner_id,
+        generation_id=generation.id,
+        outputs=entry.outputs,
+        now=finished_at,
+    )
+    log.info("generation_recorded", generation_id=str(generation_id), state=generation.state, images=len(images))
+    return bool(images)
+
+
+def bring_into_line(session: AsyncSession, generation: Generation, *, running: set[UUID], queued: set[UUID]) -> bool:
+    """Move one generation to where ComfyUI has it; tells whether anything changed."""
+    state = GenerationState(generation.state)
+    if state not in IN_FLIGHT or generation.id in queued:
+        return False
+    if generation.id in running:
+        if state is GenerationState.RUNNING:
+            return False
+        move(session, generation, GenerationState.RUNNING, at=now())
+        return True
+    if generation.cancel_requested:
+        move(
+            session,
+            generation,
+            GenerationState.CANCELLED,
+            at=now(),
+            reason="cancelled while ComfyUI was away",
+        )
+    elif generation.tries < TRIES_AT_MOST:
+        move(session, generation, GenerationState.PENDING, at=now(), reason="ComfyUI does not have it any more")
+    else:
+        move(session, generation, GenerationState.LOST, at=now(), reason="ComfyUI lost it again and again")
+        generation.error_code = "lost"
+        generation.error = {
+            "message": f"ComfyUI stopped {generation.tries} times while it worked on this. "
+            "It may need more memory than there is; try a smaller size."
+        }
+    log.warning(
+        "generation_missing_in_comfyui",
+        generation_id=str(generation.id),
+        state=generation.state,
+        tries=generation.tries,
+    )
+    return True
+
+
+def explain(error: OutcomeError) -> tuple[str, dict[str, Any]]:
+    """A code and the sentence that a person reads; the traceback stays for whoever administrates."""
+    code = "out_of_memory" if "OutOfMemory" in error.type else "node_failed"
+    where = error.node_type or "A node"
+    message = f"{where} failed: {error.message.strip() or error.type or 'it gave no reason'}"
+    return code, {
+        "message": message,
+        "type": error.type,
+        "node_id": error.node_id,
+        "node_type": error.node_type,
+        "traceback": error.traceback,
+    }
+
+
+def from_unix(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)

@@ -1,0 +1,118 @@
+"""How a generation looks from outside (sidecar/README.md, "HTTP for people")."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from sidecar.comfyui.workflow_builder import Parameters
+from sidecar.gallery.schemas import ImageView
+
+Source = Literal["page", "panel", "api", "outside"]
+Title = Annotated[str, Meta(max_length=200, description="A name for people to find it by.")]
+Tag = Annotated[str, Meta(min_length=1, max_length=50)]
+Tags = Annotated[list[Tag], Meta(max_length=20)]
+
+
+class Submission(Struct, forbid_unknown_fields=True):
+    """What somebody asks for: parameters or a workflow in ComfyUI's API format, never both."""
+
+    parameters: Parameters | UnsetType = UNSET
+    workflow: dict[str, Any] | UnsetType = UNSET
+    title: Title = ""
+    tags: Tags = field(default_factory=list)
+    client_id: Annotated[str, Meta(max_length=200)] | None = None
+    """The ComfyUI websocket that shall hear of it while it runs."""
+
+
+class PromptSubmission(Struct):
+    """What the pack's gate hands over."""
+
+    id: UUID
+    workflow: dict[str, Any]
+    extra_data: dict[str, Any] = field(default_factory=dict)
+    client_id: str | None = None
+    partial_execution_targets: list[str] | None = None
+    source: Source = "page"
+
+
+class PromptAdmitted(Struct):
+    """What the gate answers to ComfyUI's page."""
+
+    id: UUID
+    number: int
+    state: str
+
+
+class Progress(Struct):
+    """How far a running generation is. `fraction` is 0..1 over all its nodes."""
+
+    fraction: float
+    node_id: str | None = None
+    node_type: str | None = None
+    step: int | None = None
+    steps: int | None = None
+
+
+class ProgressEvent(Struct):
+    """The SSE event `progress`."""
+
+    id: UUID
+    progress: Progress
+
+
+class Failure(Struct):
+    """Why it ended badly."""
+
+    code: str
+    message: str
+    node_id: str | None = None
+    node_type: str | None = None
+
+
+class GenerationView(Struct):
+    """One generation. Times are RFC 3339 in UTC."""
+
+    id: UUID
+    number: int
+    state: Literal["pending", "submitted", "running", "completed", "failed", "cancelled", "lost"]
+    cancel_requested: bool
+    title: str
+    tags: list[str]
+    prompt: str
+    negative_prompt: str
+    checkpoint: str
+    loras: list[dict[str, Any]]
+    width: int | None
+    height: int | None
+    batch_size: int | None
+    sampler: dict[str, Any]
+    source: Source
+    place: int | None
+    """How many held generations run before this one; None once it is in ComfyUI's queue."""
+    progress: Progress | None
+    error: Failure | None
+    images: list[ImageView]
+    gpu_seconds: float | None
+    created_at: datetime
+    submitted_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+
+
+class GenerationPage(Struct):
+    """One page of a list; `next_cursor` is None on the last one."""
+
+    items: list[GenerationView]
+    next_cursor: str | None
+
+
+class WorkflowView(Struct):
+    """What was executed, and how the page drew it (None where it did not come from a page)."""
+
+    workflow: dict[str, Any]
+    ui_workflow: dict[str, Any] | None

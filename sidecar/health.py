@@ -1,0 +1,99 @@
+"""Is it alive, and what of it is there?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from litestar import Response, get
+from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
+from saq import Queue
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from sidecar import __version__
+from sidecar.comfyui.events import Presence
+from sidecar.database import Database
+from sidecar.queues.sqlite import QueueUnavailable
+
+
+class PartHealth(msgspec.Struct):
+    """One part of the sidecar."""
+
+    state: Literal["ok", "away"]
+    reason: str = ""
+
+
+class ComfyUIHealth(msgspec.Struct):
+    """One ComfyUI. Away is no fault of the sidecar's: it goes on accepting."""
+
+    state: Literal["connected", "away"]
+    since: datetime
+    url: str
+    version: str
+    reason: str
+
+
+class Health(msgspec.Struct):
+    """What is there and what is not."""
+
+    ready: bool
+    version: str
+    database: PartHealth
+    queue: PartHealth
+    comfyui: ComfyUIHealth
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """Asks every part how it is."""
+
+    database: Database
+    queue: Queue
+    presence: Presence
+
+    async def look(self) -> Health:
+        database, queue = await self._database(), await self._queue()
+        presence = self.presence
+        return Health(
+            ready=database.state == queue.state == "ok",
+            version=__version__,
+            database=database,
+            queue=queue,
+            comfyui=ComfyUIHealth(
+                presence.state, presence.since, presence.url, presence.comfyui_version, presence.reason
+            ),
+        )
+
+    async def _database(self) -> PartHealth:
+        try:
+            async with self.database.reading() as session:
+                await session.execute(text("SELECT 1"))
+        except SQLAlchemyError as exc:
+            return PartHealth("away", type(exc).__name__)
+        return PartHealth("ok")
+
+    async def _queue(self) -> PartHealth:
+        try:
+            await self.queue.count("queued")
+        except QueueUnavailable as exc:
+            return PartHealth("away", type(exc).__name__)
+        return PartHealth("ok")
+
+
+@get("/health/live", sync_to_thread=False)
+def live() -> dict[str, str]:
+    """The process runs."""
+    return {"state": "live", "version": __version__}
+
+
+@get("/health/ready")
+async def ready(health_check: HealthCheck) -> Response[Health]:
+    """It can do its work; a ComfyUI that is away does not change that."""
+    health = await health_check.look()
+    return Response(health, status_code=HTTP_200_OK if health.ready else HTTP_503_SERVICE_UNAVAILABLE)
+
+
+ROUTES: list[Any] = [live, ready]

@@ -1,0 +1,106 @@
+"""Errors on the wire: RFC 9457 problem details. The sentence is for the person; the cause goes to the log."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from sidecar.errors import GenonautError
+from sidecar.identity import uuid7
+
+PROBLEM_JSON = "application/problem+json"
+REQUEST_ID_HEADER = "X-Request-ID"
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """One error. `code` is for programs, `detail` for people."""
+
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    type: str = "about:blank"
+    help: tuple[str, ...] = ()
+    retry_after_s: float | None = None
+    errors: tuple[Any, ...] = ()
+
+
+def from_genonaut(request: Request[Any, Any, Any], exc: GenonautError) -> Response[bytes]:
+    return respond(
+        request,
+        exc,
+        status=exc.http_status,
+        code=exc.code,
+        detail=exc.message,
+        help=exc.help,
+        retry_after_s=exc.retry_after_s,
+        errors=exc.errors,
+    )
+
+
+def from_http(request: Request[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
+    status = HTTPStatus(exc.status_code)
+    errors = exc.extra if isinstance(exc.extra, list) else []
+    return respond(
+        request,
+        exc,
+        status=status,
+        code="invalid_request" if status == HTTPStatus.BAD_REQUEST else status.phrase.lower().replace(" ", "_"),
+        detail=exc.detail,
+        errors=tuple({"field": error.get("key", ""), "message": error.get("message", "")} for error in errors),
+    )
+
+
+def from_unexpected(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
+    detail = (
+        "Something went wrong inside Genonaut. Try again; "
+        "if it happens again, the log has the cause under this request id."
+    )
+    return respond(request, exc, status=HTTPStatus.INTERNAL_SERVER_ERROR, code=GenonautError.code, detail=detail)
+
+
+def respond(
+    request: Request[Any, Any, Any],
+    exc: Exception,
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    help: tuple[str, ...] = (),  # noqa: A002 - the name it has on the wire
+    retry_after_s: float | None = None,
+    errors: tuple[Any, ...] = (),
+) -> Response[bytes]:
+    request_id = str(uuid7())
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request_failed", path=request.url.path, code=code, request_id=request_id, exc_info=exc)
+    problem = Problem(
+        title=HTTPStatus(status).phrase,
+        status=int(status),
+        detail=detail,
+        code=code,
+        request_id=request_id,
+        help=help,
+        retry_after_s=retry_after_s,
+        errors=errors,
+    )
+    headers = {REQUEST_ID_HEADER: request_id}
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(retry_after_s)))
+    content = msgspec.json.encode(problem)
+    return Response(content, status_code=int(status), media_type=PROBLEM_JSON, headers=headers)
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    GenonautError: from_genonaut,
+    HTTPException: from_http,
+    Exception: from_unexpected,
+}

@@ -1,0 +1,10 @@
+"""Every table, in one place: whoever needs the whole of the metadata imports this."""
+
+from __future__ import annotations
+
+from sidecar.accounts.models import User
+from sidecar.database import Base
+from sidecar.gallery.models import Image
+from sidecar.generations.models import Generation, GenerationEvent, JournalPosition, Workflow
+
+__all__ = ["Base", "Generation", "GenerationEvent", "Image", "JournalPosition", "User", "Workflow"]

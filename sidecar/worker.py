@@ -1,0 +1,26 @@
+"""Which jobs there are, and on which clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from saq import CronJob
+
+from sidecar.gallery.intake import Intake
+from sidecar.generations.dispatcher import Dispatcher
+from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES
+from sidecar.generations.sweeper import Sweeper
+
+CONCURRENCY = 4  # jobs at once: dispatching takes turns anyway, images are made small one after the other
+
+EVERY_TEN_SECONDS = "* * * * * */10"  # six fields: the last one counts seconds
+
+
+def jobs(dispatcher: Dispatcher, intake: Intake) -> list[tuple[str, Any]]:
+    """What tokens may ask for, by the name they carry."""
+    return [(DISPATCH, dispatcher.dispatch_generation), (KEEP_IMAGES, intake.keep_images)]
+
+
+def clockwork(sweeper: Sweeper) -> list[CronJob[Any]]:
+    """What happens by itself."""
+    return [CronJob(sweeper.sweep_generations, cron=EVERY_TEN_SECONDS)]
