@@ -1,0 +1,15 @@
+"""
+The part of Genonaut that lives inside ComfyUI's process: as little as possible, and it never raises into ComfyUI.
+
+A prompt on its way:
+
+    prompt_gate      POST /prompt becomes a submission to the sidecar; the dispatcher's own prompts pass
+    owned_queue      ComfyUI's queue, with the prompts that the sidecar holds shown as pending
+    event_tap        copies execution events to the sidecar's observer socket
+    outcome_journal  keeps how prompts ended until the sidecar has committed it
+
+Beside it: `connect` (every hook, all or none), `sidecar_proxy` (one origin for the page), `sidecar_process` (the
+sidecar's life beside ComfyUI), `nodes/` (Save Image, Tag Generation), `locations` (where things lie on disk).
+
+Importing this package needs nothing but the standard library, so that `install.py` can use `locations` without ComfyUI.
+"""
