@@ -1,0 +1,156 @@
+"""People, workflows, generations and their events, the position in the journal, images; and the local owner."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from uuid import UUID
+
+import sqlalchemy as sa
+from advanced_alchemy.types import GUID, DateTimeUTC
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+# Whose everything is in open access; sidecar/accounts/models.py knows it by this id.
+LOCAL_OWNER_ID = UUID("00000000-0000-7000-8000-000000000001")
+
+
+def upgrade() -> None:
+    make_users()
+    make_workflows()
+    make_generations()
+    make_generation_events()
+    make_journal_positions()
+    make_images()
+
+
+def downgrade() -> None:
+    for table in ("images", "journal_positions", "generation_events", "generations", "workflows", "users"):
+        op.drop_table(table)
+
+
+def make_users() -> None:
+    users = op.create_table(
+        "users",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_users"),
+        sa.UniqueConstraint("name", name="uq_users_name"),
+    )
+    op.bulk_insert(users, [{"id": LOCAL_OWNER_ID, "name": "local", "created_at": datetime.now(timezone.utc)}])
+
+
+def make_workflows() -> None:
+    op.create_table(
+        "workflows",
+        sa.Column("hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name="pk_workflows"),
+    )
+
+
+def make_generations() -> None:
+    op.create_table(
+        "generations",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("owner_id", GUID(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("source", sa.String(16), nullable=False),
+        sa.Column("title", sa.String(200), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("prompt", sa.Text(), nullable=False),
+        sa.Column("negative_prompt", sa.Text(), nullable=False),
+        sa.Column("checkpoint", sa.String(400), nullable=False),
+        sa.Column("loras", sa.JSON(), nullable=False),
+        sa.Column("width", sa.Integer()),
+        sa.Column("height", sa.Integer()),
+        sa.Column("batch_size", sa.Integer()),
+        sa.Column("sampler", sa.JSON(), nullable=False),
+        sa.Column("workflow_hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("submission", sa.JSON(), nullable=False),
+        sa.Column("client_id", sa.String(200)),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("not_before", DateTimeUTC(timezone=True)),
+        sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("error_code", sa.String(60)),
+        sa.Column("error", sa.JSON()),
+        sa.Column("gpu_seconds", sa.Float()),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("submitted_at", DateTimeUTC(timezone=True)),
+        sa.Column("started_at", DateTimeUTC(timezone=True)),
+        sa.Column("finished_at", DateTimeUTC(timezone=True)),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_generations"),
+        sa.UniqueConstraint("number", name="uq_generations_number"),
+        sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_generations_owner_id_users"),
+        sa.ForeignKeyConstraint(["workflow_hash"], ["workflows.hash"], name="fk_generations_workflow_hash_workflows"),
+    )
+    op.create_index(
+        "ix_generations_owner_newest", "generations", ["owner_id", sa.text("created_at DESC"), sa.text("id DESC")]
+    )
+    op.create_index("ix_generations_state_turn", "generations", ["state", "number"])
+
+
+def make_generation_events() -> None:
+    op.create_table(
+        "generation_events",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("generation_id", GUID(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("reason", sa.String(200), nullable=False),
+        sa.Column("at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_generation_events"),
+        sa.ForeignKeyConstraint(
+            ["generation_id"], ["generations.id"], name="fk_generation_events_generation_id_generations"
+        ),
+    )
+    op.create_index("ix_generation_events_generation_id", "generation_events", ["generation_id"])
+
+
+def make_journal_positions() -> None:
+    op.create_table(
+        "journal_positions",
+        sa.Column("journal", sa.String(64), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("journal", name="pk_journal_positions"),
+    )
+
+
+def make_images() -> None:
+    op.create_table(
+        "images",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("generation_id", GUID(), nullable=False),
+        sa.Column("owner_id", GUID(), nullable=False),
+        sa.Column("node_id", sa.String(200), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("file", sa.JSON(), nullable=False),
+        sa.Column("reported", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("reason", sa.String(400), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("storage_key", sa.String(200)),
+        sa.Column("media_type", sa.String(60)),
+        sa.Column("width", sa.Integer()),
+        sa.Column("height", sa.Integer()),
+        sa.Column("bytes", sa.BigInteger()),
+        sa.Column("etag", sa.String(64)),
+        sa.Column("thumbhash", sa.String(64)),
+        sa.Column("thumbnails", sa.JSON(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("kept_at", DateTimeUTC(timezone=True)),
+        sa.PrimaryKeyConstraint("id", name="pk_images"),
+        sa.ForeignKeyConstraint(["generation_id"], ["generations.id"], name="fk_images_generation_id_generations"),
+        sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_images_owner_id_users"),
+        sa.UniqueConstraint("generation_id", "node_id", "position", name="uq_images_place"),
+    )
+    op.create_index(
+        "ix_images_expected",
+        "images",
+        ["generation_id"],
+        sqlite_where=sa.text("state = 'expected'"),
+        postgresql_where=sa.text("state = 'expected'"),
+    )
