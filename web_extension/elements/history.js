@@ -1,0 +1,379 @@
+/**
+ * @import { LiveEvents } from '../live_events.js'
+ * @import { Generation } from '../types.js'
+ * @import { Surroundings } from './generation_card.js'
+ */
+
+import { CardGrid } from '../card_grid.js'
+import { h, setText } from '../dom.js'
+import { History } from '../history.js'
+import { icon } from '../icons.js'
+import { SidecarError } from '../sidecar_client.js'
+import { historyStyles } from '../styles/history.js'
+import { theme } from '../styles/theme.js'
+import { nameOf, stateOf } from '../wording.js'
+import { GenerationCardElement } from './generation_card.js'
+import { ImageDialogElement } from './image_dialog.js'
+
+const TRY_AGAIN_AFTER_S = 4
+const TRY_AGAIN_AT_LATEST_S = 30
+const FIRST_SKELETONS = 8
+/** Older ones are read when fewer than this are left below the reader. */
+const READ_AHEAD = 30
+const ANNOUNCE_AFTER_MS = 600
+/** Scrolled down further than this, somebody reads, and new ones wait. */
+const READING_PX = 40
+/** What ComfyUI's canvas would take for its own. */
+const KEPT_EVENTS = ['keydown', 'keyup', 'keypress', 'copy', 'cut', 'paste', 'wheel']
+
+/**
+ * The history of one person's generations, newest first, live.
+ *
+ * Set `surroundings`, `liveEvents` and, where the page can, `loadWorkflow` before it enters the document. It reads
+ * and listens while it is in a document, and leaves nothing behind when it is taken out.
+ */
+export class HistoryElement extends HTMLElement {
+  static define(tag = 'genonaut-history', registry = customElements) {
+    GenerationCardElement.define()
+    ImageDialogElement.define()
+    if (!registry.get(tag)) registry.define(tag, this)
+  }
+
+  /** @type {Surroundings | null} */
+  surroundings = null
+  /** @type {LiveEvents | null} */
+  liveEvents = null
+  /** @type {((generation: Generation) => Promise<void>) | null} */
+  loadWorkflow = null
+
+  /** @type {Panel | null} */
+  #panel = null
+
+  constructor() {
+    super()
+    this.attachShadow({ mode: 'open' }).adoptedStyleSheets = [theme, historyStyles]
+  }
+
+  connectedCallback() {
+    if (this.#panel || !this.shadowRoot || !this.surroundings || !this.liveEvents) return
+    for (const name of KEPT_EVENTS) this.addEventListener(name, keepFromCanvas)
+    this.#panel = new Panel(this.shadowRoot, this.surroundings, this.liveEvents, this.loadWorkflow)
+    this.#panel.start()
+  }
+
+  disconnectedCallback() {
+    for (const name of KEPT_EVENTS) this.removeEventListener(name, keepFromCanvas)
+    this.#panel?.stop()
+    this.#panel = null
+  }
+}
+
+/** @param {Event} event */
+function keepFromCanvas(event) {
+  event.stopPropagation()
+}
+
+/** One life of the element, from entering the document to leaving it. */
+class Panel {
+  #root
+  #surroundings
+  #liveEvents
+  #history
+  #grid
+  #dialog
+
+  #notice = h('div', { className: 'notice', role: 'status', hidden: true })
+  #list = h('div', { className: 'list', role: 'list' })
+  #tail = h('div', { className: 'tail', hidden: true })
+  #empty = h('div', { className: 'empty', hidden: true })
+  #scroller = h('div', { className: 'scroller', tabIndex: -1 }, this.#list, this.#tail, this.#empty)
+  #arrived = h('button', { className: 'arrived', type: 'button', hidden: true })
+  #status = h('div', { className: 'visually-hidden', role: 'status' })
+
+  /** @type {() => void} */
+  #stopListening = () => {}
+  /** @type {SidecarError | null} */
+  #trouble = null
+  #failures = 0
+  #isRefreshing = false
+  #refreshAgain = false
+  #isStopped = false
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #announcing
+  /** @type {Generation[]} */
+  #settled = []
+
+  /**
+   * @param {ShadowRoot} root
+   * @param {Surroundings} surroundings
+   * @param {LiveEvents} liveEvents
+   * @param {((generation: Generation) => Promise<void>) | null} loadWorkflow
+   */
+  constructor(root, surroundings, liveEvents, loadWorkflow) {
+    this.#root = root
+    this.#surroundings = surroundings
+    this.#liveEvents = liveEvents
+    this.#history = new History(surroundings.client)
+    this.#dialog = new ImageDialogElement(surroundings)
+    this.#dialog.loadWorkflow = loadWorkflow
+    this.#grid = new CardGrid({
+      scroller: this.#scroller,
+      list: this.#list,
+      history: this.#history,
+      surroundings,
+      onReach: (first, after) => this.#reached(first, after),
+    })
+  }
+
+  start() {
+    this.#build()
+    this.#history.addEventListener('change', () => this.#draw())
+    this.#history.addEventListener('settled', (event) => this.#announce(/** @type {CustomEvent} */ (event).detail))
+    this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true })
+    this.#arrived.addEventListener('click', () => this.#letIn())
+    this.#list.addEventListener('genonaut-open', (event) => this.#open(idOf(event), 0))
+    this.#dialog.addEventListener('genonaut-step', (event) => this.#step(/** @type {CustomEvent} */ (event).detail.by))
+    this.#dialog.addEventListener('close', () => this.#closed())
+    for (const part of [this.#list, this.#dialog])
+      part.addEventListener('genonaut-cancel', (event) => this.#cancel(idOf(event)))
+    this.#stopListening = this.#liveEvents.listen({
+      hello: () => this.#refresh(),
+      away: () => this.#refresh(),
+      generation: (generation) => this.#history.put(generation),
+      progress: ({ id, progress }) => this.#history.putProgress(id, progress),
+    })
+    this.#grid.start()
+    this.#draw()
+    this.#refresh()
+  }
+
+  stop() {
+    this.#isStopped = true
+    this.#stopListening()
+    this.#history.stop()
+    this.#grid.stop()
+    clearTimeout(this.#retry)
+    clearTimeout(this.#announcing)
+    this.#root.replaceChildren()
+  }
+
+  #build() {
+    const { strings } = this.#surroundings
+    const heading = h('h2', { id: 'heading', textContent: strings.say('history.title') })
+    const section = h(
+      'section',
+      {},
+      h('header', {}, heading),
+      this.#notice,
+      this.#arrived,
+      this.#scroller,
+      this.#status,
+    )
+    section.setAttribute('aria-labelledby', 'heading')
+    this.#list.setAttribute('aria-labelledby', 'heading')
+    this.#empty.replaceChildren(
+      icon('picture'),
+      h('strong', { textContent: strings.say('history.emptyTitle') }),
+      h('span', { textContent: strings.say('history.emptyText') }),
+    )
+    this.#root.replaceChildren(section, this.#dialog)
+  }
+
+  #draw() {
+    const { strings } = this.#surroundings
+    const { isKnown, isComplete, isEmpty, arrivalCount, length } = this.#history
+    this.#empty.hidden = !isEmpty
+    this.#grid.skeletons = isKnown ? (isComplete || this.#trouble ? 0 : 2) : this.#trouble ? 0 : FIRST_SKELETONS
+    this.#list.ariaBusy = String(!isKnown && !this.#trouble)
+    this.#tail.hidden = !isComplete || length < READ_AHEAD
+    setText(this.#tail, strings.say('history.end'))
+    this.#arrived.hidden = arrivalCount === 0
+    if (arrivalCount > 0)
+      this.#arrived.replaceChildren(icon('up'), strings.say('history.arrived', { count: arrivalCount }))
+    this.#drawDialog()
+    this.#grid.schedule()
+  }
+
+  #drawDialog() {
+    const { shown, isOpen } = this.#dialog
+    if (!isOpen || !shown) return
+    const generation = this.#history.get(shown.generation.id)
+    if (generation) this.#dialog.show(generation, shown.imageIndex)
+  }
+
+  /** Reads anew; once more afterwards where it was asked for meanwhile. */
+  async #refresh() {
+    if (this.#isStopped) return
+    if (this.#isRefreshing) {
+      this.#refreshAgain = true
+      return
+    }
+    this.#isRefreshing = true
+    clearTimeout(this.#retry)
+    await this.#attempt(async () => {
+      await this.#history.refresh()
+      this.#recovered()
+    })
+    this.#isRefreshing = false
+    if (this.#refreshAgain) {
+      this.#refreshAgain = false
+      await this.#refresh()
+    }
+  }
+
+  /**
+   * @param {number} first
+   * @param {number} after
+   */
+  #reached(first, after) {
+    if (this.#trouble || !this.#history.isKnown) return
+    this.#attempt(async () => {
+      await this.#history.ensure(first, after - 1)
+      if (after + READ_AHEAD > this.#history.length) await this.#history.readMore()
+    })
+  }
+
+  /**
+   * Does something that reads from the sidecar, and says so where it fails.
+   *
+   * @param {() => Promise<void>} reading
+   */
+  async #attempt(reading) {
+    try {
+      await reading()
+    } catch (error) {
+      if (this.#isStopped) return
+      if (!(error instanceof SidecarError)) throw error
+      this.#failed(error)
+    }
+  }
+
+  /** @param {SidecarError} error */
+  #failed(error) {
+    this.#trouble = error
+    const wait = Math.min(TRY_AGAIN_AT_LATEST_S, error.retryAfterS ?? TRY_AGAIN_AFTER_S * 2 ** this.#failures)
+    this.#failures += 1
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => this.#refresh(), wait * 1000)
+    const { strings } = this.#surroundings
+    this.#say(error.isAway ? strings.say('trouble.away') : strings.say('trouble.error', { sentence: error.message }), {
+      isBad: !error.isAway,
+    })
+    this.#draw()
+  }
+
+  #recovered() {
+    if (this.#isStopped) return
+    this.#failures = 0
+    if (!this.#trouble) return
+    this.#trouble = null
+    this.#notice.hidden = true
+    this.#draw()
+  }
+
+  /**
+   * @param {string} sentence
+   * @param {{ isBad: boolean }} how
+   */
+  #say(sentence, { isBad }) {
+    const text = h('span', { textContent: sentence })
+    this.#notice.classList.toggle('bad', isBad)
+    if (this.#notice.textContent !== sentence) this.#notice.replaceChildren(icon(isBad ? 'failed' : 'pending'), text)
+    this.#notice.hidden = false
+  }
+
+  #scrolled() {
+    const isReading = this.#scroller.scrollTop > READING_PX
+    if (isReading) this.#history.isHolding = true
+    else if (this.#history.isHolding) this.#history.release()
+  }
+
+  #letIn() {
+    this.#history.release()
+    this.#scroller.scrollTop = 0
+    const newest = this.#history.idAt(0)
+    if (newest) this.#grid.focus(newest)
+  }
+
+  /**
+   * @param {string} id
+   * @param {number} imageIndex
+   */
+  #open(id, imageIndex) {
+    const generation = this.#history.get(id)
+    if (generation) this.#dialog.show(generation, imageIndex)
+  }
+
+  #closed() {
+    const id = this.#dialog.shown?.generation.id
+    if (id && !this.#isStopped) this.#grid.focus(id)
+  }
+
+  /** @param {number} by */
+  async #step(by) {
+    const { shown } = this.#dialog
+    if (!shown) return
+    const imageIndex = shown.imageIndex + by
+    if (shown.generation.images[imageIndex]) return this.#dialog.show(shown.generation, imageIndex)
+    const index = this.#history.indexOf(shown.generation.id) + by
+    await this.#attempt(async () => {
+      if (index >= this.#history.length) await this.#history.readMore()
+      await this.#history.ensure(index, index)
+    })
+    const generation = index < 0 ? null : this.#history.at(index)
+    if (generation && this.#dialog.isOpen)
+      this.#dialog.show(generation, by > 0 ? 0 : Math.max(0, generation.images.length - 1))
+  }
+
+  /** @param {string} id */
+  async #cancel(id) {
+    const generation = this.#history.get(id)
+    if (!generation) return
+    this.#history.put({ ...generation, cancel_requested: true })
+    await this.#attempt(async () => this.#history.put(await this.#cancelled(id, generation)))
+  }
+
+  /**
+   * @param {string} id
+   * @param {Generation} before
+   */
+  async #cancelled(id, before) {
+    try {
+      return await this.#surroundings.client.cancel(id)
+    } catch (error) {
+      // It may have ended in the meantime: the state that it really has says more than the refusal.
+      if (error instanceof SidecarError && error.code === 'not_cancellable') return this.#surroundings.client.generation(id)
+      this.#history.put(before)
+      throw error
+    }
+  }
+
+  /**
+   * Says it to screen readers, several together where several end at once.
+   *
+   * @param {Generation} generation
+   */
+  #announce(generation) {
+    const { strings, formats } = this.#surroundings
+    this.#settled.push(generation)
+    clearTimeout(this.#announcing)
+    this.#announcing = setTimeout(() => {
+      const sentences = this.#settled.map((one) =>
+        strings.say('history.settled', { state: stateOf(one, strings, formats).text, name: nameOf(one, strings) }),
+      )
+      const count = sentences.length
+      setText(this.#status, count > 2 ? strings.say('history.settledMany', { count }) : sentences.join(' '))
+      this.#settled = []
+    }, ANNOUNCE_AFTER_MS)
+  }
+}
+
+/**
+ * @param {Event} event
+ * @returns {string}
+ */
+function idOf(event) {
+  return /** @type {CustomEvent} */ (event).detail.id
+}

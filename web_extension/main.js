@@ -1,0 +1,74 @@
+/**
+ * Puts Genonaut's panels into ComfyUI's page. The only file that touches ComfyUI's frontend.
+ *
+ * @import { SidecarClient as Client } from './sidecar_client.js'
+ * @import { Strings } from './strings.js'
+ * @import { Generation } from './types.js'
+ */
+
+import { api } from '../../scripts/api.js'
+import { app } from '../../scripts/app.js'
+import { HistoryElement } from './elements/history.js'
+import { Formats } from './format.js'
+import { LiveEvents } from './live_events.js'
+import { SidecarClient } from './sidecar_client.js'
+import { loadStrings } from './strings.js'
+
+app.registerExtension({
+  name: 'genonaut.history',
+
+  async setup() {
+    const locale = String(app.extensionManager.setting.get('Comfy.Locale') ?? 'en')
+    const strings = await loadStrings(api.apiURL('/i18n'), locale)
+    const client = new SidecarClient(api.fileURL('/genonaut/api/v1'))
+    const liveEvents = new LiveEvents(client.eventsUrl)
+    const surroundings = { client, strings, formats: new Formats(strings.locale) }
+    HistoryElement.define()
+    app.extensionManager.registerSidebarTab(historyTab(surroundings, liveEvents))
+  },
+})
+
+/**
+ * @param {{ client: Client, strings: Strings, formats: Formats }} surroundings
+ * @param {LiveEvents} liveEvents
+ * @returns {ComfySidebarTab}
+ */
+function historyTab(surroundings, liveEvents) {
+  const title = surroundings.strings.say('history.title')
+  /** @type {HistoryElement | null} */
+  let panel = null
+  return {
+    id: 'genonaut-history',
+    icon: 'pi pi-images',
+    title,
+    tooltip: surroundings.strings.say('history.tooltip'),
+    type: 'custom',
+    render(container) {
+      if (panel?.parentElement === container) return
+      panel?.remove()
+      panel = new HistoryElement()
+      panel.surroundings = surroundings
+      panel.liveEvents = liveEvents
+      panel.lang = surroundings.strings.locale
+      panel.loadWorkflow = (generation) => loadWorkflow(generation, surroundings)
+      container.replaceChildren(panel)
+    },
+    destroy() {
+      panel?.remove()
+      panel = null
+    },
+  }
+}
+
+/**
+ * Puts the workflow of a generation on the canvas: as it was drawn, or laid out anew where it came without a drawing.
+ *
+ * @param {Generation} generation
+ * @param {{ client: Client, strings: Strings }} surroundings
+ */
+async function loadWorkflow(generation, { client, strings }) {
+  const { workflow, ui_workflow: uiWorkflow } = await client.workflow(generation.id)
+  // A copy: ComfyUI writes into what it is given.
+  if (uiWorkflow) await app.loadGraphData(structuredClone(uiWorkflow))
+  else await app.loadApiJson(structuredClone(workflow), strings.say('generation.numbered', { number: generation.number }))
+}

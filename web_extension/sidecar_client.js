@@ -1,0 +1,143 @@
+/** @import { Generation, Page, ThumbnailSize, Workflow } from './types.js' */
+
+import { parseExactly } from './exact_json.js'
+
+const ANSWER_WITHIN_MS = 15_000
+
+/** What the sidecar refused, or that it did not answer. `message` is a sentence for people. */
+export class SidecarError extends Error {
+  /**
+   * @param {string} message
+   * @param {{ code: string, status?: number, retryAfterS?: number | null, cause?: unknown }} facts
+   */
+  constructor(message, { code, status = 0, retryAfterS = null, cause }) {
+    super(message, { cause })
+    this.name = 'SidecarError'
+    this.code = code
+    /** 0 where no answer came at all. */
+    this.status = status
+    this.retryAfterS = retryAfterS
+  }
+
+  /** Does nobody answer, so that trying again later is all that helps? */
+  get isAway() {
+    return this.status === 0 || this.status === 502 || this.status === 503 || this.status === 504
+  }
+}
+
+/** Speaks HTTP to the sidecar, through ComfyUI's own origin. Keeps nothing. */
+export class SidecarClient {
+  #base
+  #fetch
+
+  /**
+   * @param {string} base where the API lies, without a slash at its end: `/genonaut/api/v1`, or below a prefix
+   * @param {typeof fetch} [fetchFunction]
+   */
+  constructor(base, fetchFunction = (...request) => fetch(...request)) {
+    this.#base = base
+    this.#fetch = fetchFunction
+  }
+
+  /**
+   * One page of the history, newest first.
+   *
+   * @param {{ cursor?: string | null, limit: number, signal?: AbortSignal }} page
+   * @returns {Promise<Page>}
+   */
+  generations({ cursor = null, limit, signal }) {
+    const query = new URLSearchParams({ limit: String(limit) })
+    if (cursor !== null) query.set('cursor', cursor)
+    return this.#ask(`/generations?${query}`, { signal })
+  }
+
+  /**
+   * @param {string} id
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Generation>}
+   */
+  generation(id, signal) {
+    return this.#ask(`/generations/${encodeURIComponent(id)}`, { signal })
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<Workflow>}
+   */
+  workflow(id) {
+    return this.#ask(`/generations/${encodeURIComponent(id)}/workflow`)
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<Generation>}
+   */
+  cancel(id) {
+    return this.#ask(`/generations/${encodeURIComponent(id)}/cancel`, { method: 'POST' })
+  }
+
+  /** @param {string} imageId */
+  imageUrl(imageId) {
+    return `${this.#base}/images/${encodeURIComponent(imageId)}`
+  }
+
+  /**
+   * @param {string} imageId
+   * @param {ThumbnailSize} size
+   */
+  thumbnailUrl(imageId, size) {
+    return `${this.imageUrl(imageId)}/thumbnail/${size}`
+  }
+
+  get eventsUrl() {
+    return `${this.#base}/events`
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit & { signal?: AbortSignal }} [request]
+   * @returns {Promise<any>}
+   * @throws {SidecarError}
+   * @throws {DOMException} `AbortError`, where the caller's own signal ended it
+   */
+  async #ask(path, { signal, ...request } = {}) {
+    const tooLong = AbortSignal.timeout(ANSWER_WITHIN_MS)
+    try {
+      const response = await this.#fetch(this.#base + path, {
+        ...request,
+        headers: { Accept: 'application/json' },
+        signal: signal ? AbortSignal.any([signal, tooLong]) : tooLong,
+      })
+      if (!response.ok) throw await refusal(response)
+      return parseExactly(await response.text())
+    } catch (error) {
+      if (error instanceof SidecarError || signal?.aborted) throw error
+      throw withoutAnswer(error, tooLong.aborted)
+    }
+  }
+}
+
+/**
+ * The error that a response tells of: RFC 9457 problem details, or what a proxy in between answered.
+ *
+ * @param {Response} response
+ */
+async function refusal(response) {
+  const problem = await response.json().catch(() => ({}))
+  const header = Number(response.headers.get('Retry-After') ?? NaN)
+  return new SidecarError(problem.detail ?? `${response.status} ${response.statusText}`, {
+    code: problem.code ?? 'no_sidecar_answer',
+    status: response.status,
+    retryAfterS: problem.retry_after_s ?? (Number.isFinite(header) ? header : null),
+  })
+}
+
+/**
+ * @param {unknown} cause
+ * @param {boolean} tookTooLong
+ */
+function withoutAnswer(cause, tookTooLong) {
+  return tookTooLong
+    ? new SidecarError('Genonaut took too long to answer.', { code: 'timeout', cause })
+    : new SidecarError('Genonaut cannot be reached.', { code: 'unreachable', cause })
+}

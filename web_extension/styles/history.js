@@ -1,0 +1,33 @@
+import { sheet } from '../dom.js'
+
+export const historyStyles = sheet(`
+  :host { display: block; height: 100%; min-height: 0; min-width: 0; background: var(--genonaut-ground); contain: strict; }
+  section { position: relative; display: flex; flex-direction: column; height: 100%; }
+  header { display: flex; align-items: center; gap: 8px; padding: 14px 12px 10px; }
+  h2 { flex: 1; margin: 0; padding-inline-start: 2px; font-size: 15px; font-weight: 600; line-height: 20px; }
+  .notice {
+    display: flex; gap: 8px; margin: 0 12px 10px; padding: 9px 11px; border: 1px solid var(--genonaut-line);
+    border-radius: var(--genonaut-radius); background: var(--genonaut-raised); font-size: 12.5px;
+  }
+  .notice .icon { margin-top: 1px; font-size: 16px; color: var(--genonaut-accent); }
+  .notice.bad .icon { color: var(--genonaut-bad); }
+  .scroller {
+    position: relative; flex: 1; min-height: 0; overflow-y: scroll; overflow-anchor: none; overscroll-behavior: contain;
+    scrollbar-width: thin; scrollbar-color: var(--genonaut-line) transparent;
+  }
+  .list { position: relative; contain: layout style; }
+  .tail { padding: 4px 12px 22px; text-align: center; color: var(--genonaut-quiet); font-size: 12px; }
+  .arrived {
+    position: absolute; z-index: 1; inset-block-start: 52px; inset-inline-start: 50%; translate: -50%;
+    min-height: 32px; border: 0; border-radius: 16px; background: var(--genonaut-text); color: var(--genonaut-ground);
+    font-weight: 600; font-size: 12.5px; box-shadow: 0 4px 16px rgb(0 0 0 / .3);
+  }
+  :host(:dir(rtl)) .arrived { translate: 50%; }
+  .arrived:hover { background: var(--genonaut-text); }
+  .empty {
+    position: absolute; inset: 0; display: flex; flex-direction: column; align-items: center; justify-content: center;
+    gap: 8px; padding: 24px 28px 12vh; text-align: center; text-wrap: balance; color: var(--genonaut-quiet);
+  }
+  .empty .icon { margin-bottom: 6px; font-size: 44px; stroke-width: 1.2; }
+  .empty strong { color: var(--genonaut-text); font-size: 14px; font-weight: 600; }
+`)

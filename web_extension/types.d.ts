@@ -1,0 +1,111 @@
+/** What the sidecar's HTTP API hands to the panel, and what the parts of the panel hand to each other. */
+
+export type GenerationState =
+  | 'pending'
+  | 'submitted'
+  | 'running'
+  | 'completed'
+  | 'failed'
+  | 'cancelled'
+  | 'lost'
+
+export type ThumbnailSize = 'small' | 'medium' | 'large'
+
+export interface Progress {
+  /** 0 to 1. */
+  fraction: number
+  node_id: string | null
+  node_type: string | null
+  step: number | null
+  steps: number | null
+}
+
+export interface Image {
+  id: string
+  generation_id: string
+  position: number
+  state: 'expected' | 'kept' | 'missing' | 'corrupt'
+  width: number | null
+  height: number | null
+  bytes: number | null
+  media_type: string | null
+  /** Base64. */
+  thumbhash: string | null
+  thumbnails: ThumbnailSize[]
+}
+
+export interface Lora {
+  name: string
+  strength_model: number
+  strength_clip: number
+}
+
+export interface Sampler {
+  seed?: number | string | null
+  steps?: number | null
+  cfg?: number | null
+  sampler_name?: string | null
+  scheduler?: string | null
+  denoise?: number | null
+}
+
+export interface Generation {
+  id: string
+  number: number
+  state: GenerationState
+  cancel_requested: boolean
+  title: string
+  tags: string[]
+  prompt: string
+  negative_prompt: string
+  checkpoint: string
+  loras: Lora[]
+  width: number | null
+  height: number | null
+  batch_size: number | null
+  sampler: Sampler | null
+  source: 'page' | 'panel' | 'api' | 'outside'
+  /** How many are ahead; 0: next. */
+  place: number | null
+  progress: Progress | null
+  error: { code: string; message: string; node_id: string | null; node_type: string | null } | null
+  images: Image[]
+  gpu_seconds: number | null
+  created_at: string
+  submitted_at: string | null
+  started_at: string | null
+  finished_at: string | null
+  updated_at: string
+}
+
+export interface Page {
+  items: Generation[]
+  next_cursor: string | null
+}
+
+export interface Workflow {
+  /** The graph in ComfyUI's API format. */
+  workflow: object
+  /** The same graph as the page draws it; absent for what came through the API. */
+  ui_workflow: object | null
+}
+
+/** Where the history is read from; `SidecarClient` is one. */
+export interface GenerationSource {
+  generations(page: { cursor: string | null; limit: number; signal?: AbortSignal }): Promise<Page>
+  generation(id: string, signal?: AbortSignal): Promise<Generation>
+}
+
+export interface LiveListener {
+  /** The stream is open: what happened before is not repeated, so read anew. */
+  hello?(): void
+  generation?(generation: Generation): void
+  progress?(change: { id: string; progress: Progress }): void
+  /** The stream broke; it is tried again by itself. */
+  away?(): void
+}
+
+export type Message = string | { [plural: string]: string }
+export interface Messages {
+  [key: string]: Message | Messages
+}
