@@ -1,0 +1,191 @@
+"""
+Puts every hook of the pack into ComfyUI, all of them or none.
+
+It happens when ComfyUI imports the pack: later its application is frozen. Where a hook cannot be installed, nothing
+that changes anything is answered any more, and the answer says why: a gate with one open side is worse than none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from .event_tap import EventTap
+from .executor_guard import guard_execute
+from .held_prompts import HeldPrompt, HeldPrompts
+from .locations import pack_version, sidecar_command
+from .outcome_journal import OutcomeJournal
+from .owned_queue import QueueHooks, owned_queue_class
+from .pack_routes import Interrupts, PackRoutes
+from .prompt_gate import PromptGate
+from .settings import PackSettings, read_settings
+from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
+from .sidecar_process import SidecarProcess
+from .sidecar_proxy import SidecarProxy
+from .wire import error_answer
+
+log = logging.getLogger("genonaut")
+
+PACK_FOLDER = Path(__file__).resolve().parent.parent
+HARMLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def connect(server: Any) -> None:
+    """Install every hook, or close ComfyUI's doors. Never raises: ComfyUI goes on starting either way."""
+    undo: list[Callable[[], None]] = []
+    try:
+        install(server, undo)
+    except Exception as exc:  # whatever it is, ComfyUI must not run with half a gate
+        log.exception("Genonaut could not be installed into this ComfyUI; it accepts no prompts until that is solved.")
+        for step in reversed(undo):
+            step()
+        server.app.middlewares.insert(0, refuse_changes(f"{type(exc).__name__}: {exc}"))
+
+
+def install(server: Any, undo: list[Callable[[], None]]) -> None:
+    """
+    Build every part, then put them in place; what can be taken back is written down in ``undo``.
+
+    ComfyUI's modules are imported by name here, so that the rest of the pack can be read and tested without it.
+    """
+    execution, folder_paths, nodes = (importlib.import_module(name) for name in ("execution", "folder_paths", "nodes"))
+    settings = read_settings(Path(folder_paths.get_system_user_directory("genonaut")))
+    sidecar = SidecarClient(settings.sidecar_url, settings.pairing_secret)
+    journal, held, tap = OutcomeJournal(settings.data_folder / "outcomes.jsonl"), HeldPrompts(), EventTap()
+    gate = PromptGate(server, execution, sidecar, journal, pairing_secret=settings.pairing_secret)
+    queue = server.prompt_queue
+    interrupts = Interrupts(queue, nodes.interrupt_processing)
+    routes = PackRoutes(
+        server,
+        tap,
+        journal,
+        held,
+        interrupts,
+        pairing_secret=settings.pairing_secret,
+        introduction=lambda: introduce(journal, folder_paths),
+    )
+    proxy = SidecarProxy(settings.sidecar_url)
+
+    def journal_has_grown(sequence: int, prompt_id: str) -> None:
+        gate.secrets.forget(prompt_id)
+        tap.tell("outcome", {"sequence": sequence, "prompt_id": prompt_id})
+
+    journal.on_growth = journal_has_grown
+    tap.on_execution_start = interrupts.started
+    queue.genonaut = QueueHooks(journal, held, canceller(server, sidecar, held), gate.secrets.keys)
+    set_and_undo(queue, "__class__", owned_queue_class(type(queue)), undo)
+    set_and_undo(server, "send_sync", tap.wrap(server.send_sync), undo)
+    set_and_undo(execution.PromptExecutor, "execute", guard_execute(execution.PromptExecutor.execute), undo)
+    add_gate(server.app, gate.answer)
+    routes.add_to(server.routes)
+    server.routes.route("*", "/genonaut/{path:.*}")(proxy.pass_on)
+    server.app.on_startup.append(starter(settings))
+    server.app.on_cleanup.append(closer(sidecar, proxy))
+
+
+def set_and_undo(owner: Any, name: str, value: Any, undo: list[Callable[[], None]]) -> None:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    undo.append(lambda: setattr(owner, name, before))
+
+
+def add_gate(app: web.Application, answer: Handler) -> None:
+    """
+    Take over ``POST /prompt`` in both of its forms.
+
+    Routes are tried in the order in which they were added, and ComfyUI adds its own after the packs are imported. As a
+    route, not as a middleware: so every middleware keeps its say, ComfyUI's check of the page's origin and the guards
+    of other packs. In front of them, any website could queue prompts in a ComfyUI on the same machine.
+    """
+    for path in ("/prompt", "/api/prompt"):
+        app.router.add_post(path, answer)
+
+
+def starter(settings: PackSettings) -> Callable[[web.Application], Awaitable[None]]:
+    """Make what starts the sidecar once ComfyUI's server is set up."""
+
+    async def start_sidecar(app: web.Application) -> None:
+        if not settings.start_sidecar:
+            return
+        command = sidecar_command(PACK_FOLDER, "sidecar.cli", "serve")
+        SidecarProcess(settings, command=command, pack_folder=PACK_FOLDER, comfyui_url=own_url()).watch()
+
+    return start_sidecar
+
+
+def closer(*parts: SidecarClient | SidecarProxy) -> Callable[[web.Application], Awaitable[None]]:
+    async def close(app: web.Application) -> None:
+        for part in parts:
+            await part.close()
+
+    return close
+
+
+def canceller(server: Any, sidecar: SidecarClient, held: HeldPrompts) -> Callable[[HeldPrompt], None]:
+    """Make what cancels a held prompt at the sidecar, from any thread and without waiting."""
+    tasks: set[Any] = set()
+
+    async def cancel(prompt: HeldPrompt) -> None:
+        try:
+            await sidecar.cancel(prompt.prompt_id)
+        except SidecarRefused as exc:
+            log.info("Prompt %s was not cancelled: %s", prompt.prompt_id, exc)
+        except SidecarAway as exc:
+            log.warning("Prompt %s could not be cancelled and is still held: %s", prompt.prompt_id, exc)
+            held.restore(prompt)
+            server.queue_updated()
+
+    def start(prompt: HeldPrompt) -> None:
+        task = server.loop.create_task(cancel(prompt))
+        tasks.add(task)  # the loop itself does not keep it alive
+        task.add_done_callback(tasks.discard)
+
+    return lambda prompt: server.loop.call_soon_threadsafe(start, prompt)
+
+
+def introduce(journal: OutcomeJournal, folder_paths: Any) -> dict[str, Any]:
+    """Say to an observer who we are and where ComfyUI's files lie."""
+    return {
+        "pack_version": pack_version(PACK_FOLDER),
+        "comfyui_version": importlib.import_module("comfyui_version").__version__,
+        "journal": journal.id,
+        "directories": {
+            "output": str(Path(folder_paths.get_output_directory()).resolve()),
+            "temp": str(Path(folder_paths.get_temp_directory()).resolve()),
+            "input": str(Path(folder_paths.get_input_directory()).resolve()),
+        },
+    }
+
+
+def own_url() -> str:
+    """Give the address at which this ComfyUI answers on this machine."""
+    args = importlib.import_module("comfy.cli_args").args
+    listens_at = str(args.listen).split(",")[0]
+    host = "127.0.0.1" if listens_at in {"", "0.0.0.0", "::"} else listens_at  # noqa: S104 - read, not bound
+    scheme = "https" if args.tls_keyfile and args.tls_certfile else "http"
+    return f"{scheme}://[{host}]:{args.port}" if ":" in host else f"{scheme}://{host}:{args.port}"
+
+
+def refuse_changes(reason: str) -> Any:
+    """Make a middleware that lets people look and change nothing."""
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method in HARMLESS_METHODS:
+            return await handler(request)
+        return error_answer(
+            503,
+            "genonaut_not_installed",
+            "Genonaut could not be installed into this ComfyUI, so it accepts nothing. "
+            "Its administrator finds the reason in ComfyUI's log.",
+            details=reason,
+        )
+
+    return refuse

@@ -1,0 +1,125 @@
+"""
+Copies ComfyUI's execution events to the sidecar that observes it.
+
+The tap sits in ``send_sync``, which ComfyUI calls from its worker thread and from its event loop. It encodes, puts
+the text into a bounded queue and returns: it never waits and never raises. Each observer is written to by a task of its
+own, so that a frozen one holds up nobody else, least of all the sockets of ComfyUI's page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from aiohttp import web
+
+from .wire import encode_json
+
+log = logging.getLogger("genonaut.events")
+
+COPIED_EVENTS = frozenset(
+    {
+        "execution_start",
+        "execution_cached",
+        "executing",
+        "progress_state",
+        "progress",
+        "executed",
+        "execution_success",
+        "execution_error",
+        "execution_interrupted",
+    }
+)
+MOST_WAITING = 10_000
+SEND_TIMEOUT_S = 20.0
+"""An observer that takes nothing for this long is dropped; the sidecar connects again and reconciles."""
+
+
+class Observer:
+    """One observing socket and what waits for it. Lives as long as the connection."""
+
+    def __init__(self, socket: web.WebSocketResponse, *, most_waiting: int = MOST_WAITING) -> None:
+        self._socket = socket
+        self._loop = asyncio.get_running_loop()
+        self._something_waits = asyncio.Event()
+        self._most_waiting = most_waiting
+        self._lock = threading.Lock()
+        self._waiting: deque[str] = deque()
+        self._dropped = 0
+
+    def offer(self, message: str) -> None:
+        """Queue a message, from any thread; drop and count it where too many wait already."""
+        with self._lock:
+            if len(self._waiting) >= self._most_waiting:
+                self._dropped += 1
+                return
+            self._waiting.append(message)
+            wake = len(self._waiting) == 1
+        if wake:
+            self._loop.call_soon_threadsafe(self._something_waits.set)
+
+    async def write(self) -> None:
+        """Write what waits, for as long as the socket is open."""
+        while not self._socket.closed:
+            await self._something_waits.wait()
+            self._something_waits.clear()
+            for message in self._take_all():
+                await asyncio.wait_for(self._socket.send_str(message), SEND_TIMEOUT_S)
+
+    def _take_all(self) -> Iterator[str]:
+        # One at a time: what has been taken and not been sent would not count against the bound.
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    dropped, self._dropped = self._dropped, 0
+                    break
+                message = self._waiting.popleft()
+            yield message
+        if dropped:
+            yield as_message("gap", {"dropped": dropped})
+
+
+class EventTap:
+    """Hands every copied event to every observer. One a process."""
+
+    def __init__(self) -> None:
+        self.observers: list[Observer] = []
+        self.on_execution_start: Callable[[str], None] = lambda prompt_id: None
+        """Called with the prompt's id in ComfyUI's worker thread, after ComfyUI has reset its interrupt flag."""
+
+    def wrap(self, send_sync: Callable[..., None]) -> Callable[..., None]:
+        """Make a ``send_sync`` that does what the given one does, after the tap has seen it."""
+
+        def tapped_send_sync(event: Any, data: Any, *args: Any, **kwargs: Any) -> None:
+            try:
+                self.see(event, data)
+            except Exception:  # an exception here would end ComfyUI's worker
+                log.exception("The event %s could not be copied to the sidecar.", event)
+            send_sync(event, data, *args, **kwargs)
+
+        return tapped_send_sync
+
+    def see(self, event: Any, data: Any) -> None:
+        if not isinstance(event, str) or event not in COPIED_EVENTS:
+            return
+        if event == "execution_start":
+            self.on_execution_start(data["prompt_id"])
+        self.tell(event, data)
+
+    def tell(self, kind: str, data: Any) -> None:
+        """Send a message of our own to every observer, from any thread."""
+        observers = tuple(self.observers)
+        if observers:
+            # Encoded now: ComfyUI goes on changing the objects that it sends.
+            message = as_message(kind, data)
+            for observer in observers:
+                observer.offer(message)
+
+
+def as_message(kind: str, data: Any) -> str:
+    return encode_json({"type": kind, "at": int(time.time() * 1000), "data": data}).decode("utf-8")

@@ -1,0 +1,228 @@
+"""
+``POST /prompt`` becomes a submission to the sidecar; the sidecar's own prompts pass into ComfyUI's queue.
+
+    somebody's prompt -> checked -> validated by ComfyUI -> sidecar.submit -> held, until the sidecar posts it back
+                                                              '- sidecar away -> straight into ComfyUI's queue
+    the sidecar's prompt (pairing header) -> known already? -> validated by ComfyUI -> ComfyUI's queue
+
+The server owns ``prompt_id`` and ``number``: what a client says they are is not looked at. Two equal pairs would end
+ComfyUI's worker, and an id that is used twice overwrites another person's history.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from .held_prompts import HeldPrompt
+from .outcome_journal import OutcomeJournal
+from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
+from .prompt_body import PromptBody, UnusableBody, read_prompt_body
+from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
+from .wire import error_answer, is_paired, json_answer, new_generation_id
+
+log = logging.getLogger("genonaut.gate")
+
+NO_BROWSER = "genonaut"
+"""
+The client id of a prompt that came without one. Without any, ComfyUI sends its previews to every browser, sends half of
+its events to nobody, and 0.3.75 forgets the outputs of a prompt that it answers from its cache.
+"""
+
+LOCAL_OWNER_ID = "00000000-0000-7000-8000-000000000001"
+"""Whose a prompt is that runs while the sidecar is away: in open access there is only the local owner."""
+
+MOST_KEPT_SECRETS = 10_000
+
+
+class Secrets:
+    """
+    The comfy.org tokens of held prompts, by prompt: in memory only, never in a file or a database.
+
+    They are put back when the prompt is dispatched, and kept until then; the oldest go first when there are too many.
+    """
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self.keys = keys
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    def split(self, extra_data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Tell apart what may be written down and what must not."""
+        secrets = {key: extra_data[key] for key in self.keys if key in extra_data}
+        return {key: value for key, value in extra_data.items() if key not in secrets}, secrets
+
+    def keep(self, prompt_id: str, secrets: dict[str, Any]) -> None:
+        if not secrets:
+            return
+        with self._lock:
+            self._kept[prompt_id] = secrets
+            while len(self._kept) > MOST_KEPT_SECRETS:
+                self._kept.popitem(last=False)
+
+    def take(self, prompt_id: str) -> dict[str, Any]:
+        with self._lock:
+            # Kept on: the prompt comes again when this ComfyUI fails to run it.
+            return dict(self._kept.get(prompt_id, {}))
+
+    def forget(self, prompt_id: str) -> None:
+        with self._lock:
+            self._kept.pop(prompt_id, None)
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What ComfyUI says about a prompt."""
+
+    body: dict[str, Any]
+    is_valid: bool
+    error: dict[str, Any] | None
+    outputs: list[str]
+    node_errors: dict[str, Any]
+
+    def refusal(self) -> web.Response:
+        return json_answer({"error": self.error, "node_errors": self.node_errors}, status=400)
+
+
+class PromptGate:
+    """Stands in front of ComfyUI's queue. One a process."""
+
+    def __init__(
+        self, server: Any, execution: Any, sidecar: SidecarClient, journal: OutcomeJournal, *, pairing_secret: str
+    ) -> None:
+        self._server = server
+        self._execution = execution
+        self._sidecar = sidecar
+        self._journal = journal
+        self._pairing_secret = pairing_secret
+        self.secrets = Secrets(tuple(execution.SENSITIVE_EXTRA_DATA_KEYS))
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer ``POST /prompt``. Whatever goes wrong is answered in ComfyUI's shape."""
+        try:
+            body = await read_prompt_body(request)
+            if is_paired(request, self._pairing_secret):
+                return await self._dispatch(body)
+            return await self._submit(body, usage_source=request.headers.get("Comfy-Usage-Source"))
+        except UnusableBody as exc:
+            return error_answer(exc.status, exc.kind, exc.message, details=exc.details)
+        except SidecarRefused as exc:
+            return error_answer(exc.status, exc.code, exc.detail, retry_after_s=exc.retry_after_s)
+
+    async def _submit(self, body: PromptBody, *, usage_source: str | None) -> web.Response:
+        prompt_id = new_generation_id()
+        if usage_source:
+            body.extra_data.setdefault("comfy_usage_source", usage_source)
+        # A deep copy: what other packs make of the prompt is wanted when it runs, not in the record of what was asked.
+        validated = await self._validate(prompt_id, copy.deepcopy(body.posted))
+        if not validated.is_valid:
+            return validated.refusal()
+        extra_data, secrets = self.secrets.split(body.extra_data)
+        submission = {
+            "id": prompt_id,
+            "workflow": body.workflow,
+            "extra_data": extra_data,
+            "client_id": body.client_id,
+            "partial_execution_targets": body.partial_execution_targets,
+            "source": "page",
+        }
+        self.secrets.keep(prompt_id, secrets)
+        try:
+            accepted = await self._sidecar.submit(submission)
+        except SidecarAway:
+            return await self._run_without_sidecar(prompt_id, body)
+        except SidecarRefused:
+            self.secrets.forget(prompt_id)
+            raise
+        self._show_as_held(prompt_id, accepted["number"], body.client_id, validated.outputs)
+        answer = {"prompt_id": prompt_id, "number": accepted["number"], "node_errors": validated.node_errors}
+        return json_answer(answer)
+
+    async def _dispatch(self, body: PromptBody) -> web.Response:
+        """Take a prompt from the sidecar, which may post it twice when it could not hear the first answer."""
+        prompt_id = body.posted.get("prompt_id")
+        if not isinstance(prompt_id, str):
+            raise UnusableBody("invalid_prompt_id", "The sidecar must say which prompt this is.")
+        known = self._what_is_known_of(prompt_id)
+        if known is not None:
+            return known
+        validated = await self._validate(prompt_id, body.posted)
+        if not validated.is_valid:
+            return validated.refusal()
+        return self._enqueue(prompt_id, validated, source=FROM_SIDECAR, number=body.posted.get("number"))
+
+    async def _run_without_sidecar(self, prompt_id: str, body: PromptBody) -> web.Response:
+        validated = await self._validate(prompt_id, body.posted)
+        if not validated.is_valid:
+            return validated.refusal()
+        tag = {"generation_id": prompt_id, "owner_id": LOCAL_OWNER_ID, "title": "", "tags": []}
+        extra_data = validated.body.setdefault("extra_data", {})
+        extra_data["genonaut"] = tag
+        extra_data["extra_pnginfo"] = {**(extra_data.get("extra_pnginfo") or {}), "genonaut": tag}
+        return self._enqueue(prompt_id, validated, source=FROM_PAGE)
+
+    async def _validate(self, prompt_id: str, posted: dict[str, Any]) -> Validated:
+        """
+        Do what ComfyUI's own handler does before it queues: other packs, node replacements, validation.
+
+        Raises:
+            UnusableBody: ComfyUI's validation falls over it.
+        """
+        body = self._server.trigger_on_prompt(posted)
+        try:
+            workflow = body["prompt"]
+            replacements = getattr(self._server, "node_replace_manager", None)
+            if replacements is not None:  # since 0.30 or so
+                replacements.apply_replacements(workflow)
+            found = await self._execution.validate_prompt(prompt_id, workflow, body.get("partial_execution_targets"))
+            return Validated(body, bool(found[0]), found[1], list(found[2]), found[3])
+        except Exception as exc:
+            log.warning("ComfyUI cannot validate a prompt.", exc_info=True)
+            raise UnusableBody(
+                "invalid_prompt", "ComfyUI cannot read this workflow.", f"{type(exc).__name__}: {exc}"
+            ) from exc
+
+    def _enqueue(
+        self, prompt_id: str, validated: Validated, *, source: str, number: float | None = None
+    ) -> web.Response:
+        """Put a validated prompt into ComfyUI's queue, as ComfyUI's own handler would."""
+        extra_data, secrets = self.secrets.split(validated.body.get("extra_data") or {})
+        secrets = {**self.secrets.take(prompt_id), **secrets}
+        extra_data["client_id"] = validated.body.get("client_id") or extra_data.get("client_id") or NO_BROWSER
+        extra_data["create_time"] = int(time.time() * 1000)
+        queue = self._server.prompt_queue
+        with queue.mutex:
+            known = self._what_is_known_of(prompt_id)
+            if known is not None:
+                return known
+            if number is None:
+                number = self._server.number
+                self._server.number += 1
+            came_from = arriving_from.set(source)
+            try:
+                queue.put((number, prompt_id, validated.body["prompt"], extra_data, validated.outputs, secrets))
+            finally:
+                arriving_from.reset(came_from)
+        return json_answer({"prompt_id": prompt_id, "number": number, "node_errors": validated.node_errors})
+
+    def _what_is_known_of(self, prompt_id: str) -> web.Response | None:
+        if prompt_id in self._server.prompt_queue.own_ids():
+            return json_answer({"prompt_id": prompt_id, "number": 0, "node_errors": {}, "already": "queued"})
+        if self._journal.is_finished(prompt_id):
+            return error_answer(409, "already_finished", "This prompt has run already; its outcome is in the journal.")
+        return None
+
+    def _show_as_held(self, prompt_id: str, number: float, client_id: str | None, outputs: list[str]) -> None:
+        queue = self._server.prompt_queue
+        held = HeldPrompt(prompt_id, number, client_id, int(time.time() * 1000), tuple(outputs))
+        # The sidecar may have dispatched it before we heard its answer, and then it is held no longer.
+        if self._what_is_known_of(prompt_id) is None:
+            queue.genonaut.held.add(held)
+        self._server.queue_updated()

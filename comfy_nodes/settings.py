@@ -1,0 +1,98 @@
+"""
+What the pack can be told, read from the environment once.
+
+ComfyUI's own facts (its user folder, its port) are handed in, so that this file knows nothing of ComfyUI.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PAIRING_SECRET_FILE = "pairing-secret"  # noqa: S105 - a file's name
+PAIRING_SECRET_BYTES = 32
+DEFAULT_SIDECAR_PORT = 8190
+YES = frozenset({"", "1", "yes", "true", "on"})
+NO = frozenset({"0", "no", "false", "off"})
+
+
+class SettingsUnusable(Exception):
+    """A setting of the pack cannot be used."""
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """All settings of the pack inside one ComfyUI."""
+
+    data_folder: Path
+    """The journal, the sidecar's log, and what the sidecar keeps (`GENONAUT_DATA`)."""
+
+    sidecar_url: str
+    """Where the sidecar answers (`GENONAUT_SIDECAR_URL`, else loopback and `GENONAUT_PORT`)."""
+
+    sidecar_port: int
+    """The port that a sidecar started by the pack listens on (`GENONAUT_PORT`)."""
+
+    start_sidecar: bool
+    """Start a sidecar when none answers (`GENONAUT_SIDECAR_START`, by default yes)."""
+
+    pairing_secret: str
+    """What the pack and the sidecar show each other (`GENONAUT_PAIRING_SECRET`, else a file in the data folder)."""
+
+
+def read_settings(user_folder: Path, environment: Mapping[str, str] | None = None) -> PackSettings:
+    """
+    Read the environment and make the data folder.
+
+    Args:
+        user_folder: ComfyUI's folder for system data; used where `GENONAUT_DATA` does not say otherwise.
+
+    Raises:
+        SettingsUnusable: A value that cannot be used, or a data folder that cannot be made.
+    """
+    values = os.environ if environment is None else environment
+    data_folder = Path(values.get("GENONAUT_DATA") or user_folder).expanduser().resolve()
+    try:
+        data_folder.mkdir(parents=True, exist_ok=True)
+        secret = values.get("GENONAUT_PAIRING_SECRET") or read_or_make_secret(data_folder / PAIRING_SECRET_FILE)
+    except OSError as exc:
+        raise SettingsUnusable(
+            f"The data folder {data_folder} cannot be used: {exc.strerror}. "
+            "Set GENONAUT_DATA to a folder that can be written."
+        ) from exc
+    port = read_port(values)
+    return PackSettings(
+        data_folder=data_folder,
+        sidecar_url=(values.get("GENONAUT_SIDECAR_URL") or f"http://127.0.0.1:{port}").rstrip("/"),
+        sidecar_port=port,
+        start_sidecar=read_yes_or_no(values, "GENONAUT_SIDECAR_START"),
+        pairing_secret=secret,
+    )
+
+
+def read_or_make_secret(file: Path) -> str:
+    """Read the pairing secret, or make it: whoever comes first creates the file, the other one reads it."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as handle:
+        handle.write(secret := secrets.token_urlsafe(PAIRING_SECRET_BYTES))
+    return secret
+
+
+def read_port(values: Mapping[str, str]) -> int:
+    text = values.get("GENONAUT_PORT") or str(DEFAULT_SIDECAR_PORT)
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise SettingsUnusable(f"GENONAUT_PORT must be a port between 1 and 65535, not {text!r}.")
+    return int(text)
+
+
+def read_yes_or_no(values: Mapping[str, str], name: str) -> bool:
+    text = values.get(name, "").strip().lower()
+    if text not in YES | NO:
+        raise SettingsUnusable(f"{name} must be yes or no, not {text!r}.")
+    return text in YES

@@ -1,0 +1,91 @@
+"""
+What the pack writes for others to read: JSON that every reader takes, ids, and errors in ComfyUI's shape.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+PAIRING_HEADER = "X-Genonaut-Pairing"
+DEEPEST_VALUE = 100  # values nested deeper than this are told as text
+
+
+def encode_json(value: Any) -> bytes:
+    """
+    Encode anything that a node may hand out; what JSON cannot say is told as text, and what is not a number as null.
+
+    Strict readers refuse ``NaN`` and half surrogate pairs; one such value would make a whole journal unreadable.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str, separators=(",", ":"))
+    except (ValueError, TypeError, RecursionError):
+        text = json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", errors="replace")
+
+
+def to_plain(value: Any, depth: int = 0) -> Any:
+    """Make a copy of the value that holds nothing but what JSON can say."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth < DEEPEST_VALUE and isinstance(value, Mapping):
+        return {str(key): to_plain(item, depth + 1) for key, item in value.items()}
+    if depth < DEEPEST_VALUE and isinstance(value, (list, tuple, set, frozenset)):
+        return [to_plain(item, depth + 1) for item in value]
+    return str(value) if depth < DEEPEST_VALUE else f"({type(value).__name__}, nested too deeply)"
+
+
+def new_generation_id() -> str:
+    """
+    Make a UUIDv7 (RFC 9562, section 5.7): ids of one process sort by the time at which they were made.
+
+    The twelve bits after the version carry the fraction of the millisecond (section 6.2, method 3).
+    """
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    fraction = nanoseconds * 4096 // 1_000_000
+    number = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def json_answer(body: Any, *, status: int = 200) -> web.Response:
+    return web.Response(body=encode_json(body), status=status, content_type="application/json", charset="utf-8")
+
+
+def error_answer(
+    status: int,
+    kind: str,
+    message: str,
+    *,
+    details: str = "",
+    node_errors: Mapping[str, Any] | None = None,
+    retry_after_s: float | None = None,
+) -> web.Response:
+    """
+    Answer in ComfyUI's own error shape.
+
+    ComfyUI's page prints ``undefined`` where one of the four fields is missing, so all of them are always there.
+    """
+    error = {"type": kind, "message": message, "details": details, "extra_info": {}}
+    answer = json_answer({"error": error, "node_errors": dict(node_errors or {})}, status=status)
+    if retry_after_s is not None:
+        answer.headers["Retry-After"] = str(math.ceil(retry_after_s))
+    return answer
+
+
+def is_paired(request: web.Request, secret: str) -> bool:
+    """Does this request come from our sidecar?"""
+    shown = request.headers.get(PAIRING_HEADER, "")
+    return secrets.compare_digest(shown.encode("utf-8", errors="replace"), secret.encode("utf-8"))
+
+
+def not_paired_answer() -> web.Response:
+    return error_answer(401, "not_paired", "Only the sidecar that belongs to this ComfyUI may ask for this.")

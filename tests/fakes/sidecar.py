@@ -1,0 +1,120 @@
+"""
+Stand-ins for the sidecar as the pack sees it, named for how they behave:
+
+    PatientSidecar      takes every prompt, holds it, and dispatches it when told to
+    SilentSidecar       takes the connection and never answers
+    StrictSidecar       refuses every prompt with a quota
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+PAIRING_HEADER = "X-Genonaut-Pairing"
+
+
+class PatientSidecar:
+    """Holds what it is given until `dispatch`. Use as ``async with``."""
+
+    def __init__(self, port: int, comfyui_url: str = "", pairing_secret: str = "paired") -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.submissions: list[dict[str, Any]] = []
+        self.cancelled: list[str] = []
+        self.heard: list[dict[str, Any]] = []
+        self.comfyui_url = comfyui_url
+        self._port = port
+        self._headers = {PAIRING_HEADER: pairing_secret}
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+
+    async def __aenter__(self) -> PatientSidecar:
+        app = web.Application()
+        app.router.add_post("/internal/prompts", self.take)
+        app.router.add_post("/api/v1/generations/{id}/cancel", self.take_back)
+        app.router.add_get("/api/v1/events", self.stream)
+        app.router.add_route("*", "/{path:.*}", self.echo)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self.session = aiohttp.ClientSession(headers=self._headers)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.session.close()
+        await self._runner.cleanup()
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        self.submissions.append(await request.json())
+        body = {"id": self.submissions[-1]["id"], "number": len(self.submissions), "state": "pending"}
+        return web.json_response(body, status=202)
+
+    async def take_back(self, request: web.Request) -> web.StreamResponse:
+        self.cancelled.append(request.match_info["id"])
+        return web.json_response({"id": request.match_info["id"], "state": "cancelled"}, status=202)
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Send two events with a pause in between that a buffering proxy would not let through."""
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        await answer.write(b"event: hello\ndata: {}\n\n")
+        await asyncio.sleep(1)
+        await answer.write(b"event: bye\ndata: {}\n\n")
+        return answer
+
+    async def echo(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        return web.json_response(
+            {
+                "method": request.method,
+                "path": request.raw_path,
+                "headers": dict(request.headers),
+                "bytes": len(body),
+            }
+        )
+
+    async def dispatch(self, submission: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        body = {
+            "prompt_id": submission["id"],
+            "prompt": submission["workflow"],
+            "extra_data": submission["extra_data"],
+            "client_id": submission["client_id"],
+        }
+        async with self.session.post(f"{self.comfyui_url}/prompt", json=body) as answer:
+            return answer.status, await answer.json()
+
+    async def observe(self) -> aiohttp.ClientWebSocketResponse:
+        self._socket = await self.session.ws_connect(f"{self.comfyui_url}/genonaut/observer")
+        return self._socket
+
+    async def outcomes(self, after: int = 0) -> dict[str, Any]:
+        async with self.session.get(f"{self.comfyui_url}/genonaut/outcomes", params={"after": after}) as answer:
+            found: dict[str, Any] = await answer.json()
+        return found
+
+    async def outcome_of(self, prompt_id: str, *, timeout_s: float = 20) -> dict[str, Any]:
+        """Wait until the journal tells how this prompt ended."""
+        for _ in range(int(timeout_s / 0.05)):
+            for entry in (await self.outcomes())["entries"]:
+                if entry["kind"] == "finished" and entry["prompt_id"] == prompt_id:
+                    return dict(entry)
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"Prompt {prompt_id} did not end: {json.dumps(await self.outcomes())[:2000]}")
+
+
+class SilentSidecar(PatientSidecar):
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+
+class StrictSidecar(PatientSidecar):
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        body = {"title": "Quota", "status": 429, "code": "quota_exhausted", "detail": "You have used today's quota."}
+        return web.json_response({**body, "retry_after_s": 60}, status=429, content_type="application/problem+json")
