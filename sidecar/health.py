@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from saq import Queue
 from sqlalchemy import text
@@ -90,7 +91,7 @@ def live() -> dict[str, str]:
 
 
 @get("/health/ready")
-async def ready(health_check: HealthCheck) -> Response[Health]:
+async def ready(health_check: NamedDependency[HealthCheck]) -> Response[Health]:
     """It can do its work; a ComfyUI that is away does not change that."""
     health = await health_check.look()
     return Response(health, status_code=HTTP_200_OK if health.ready else HTTP_503_SERVICE_UNAVAILABLE)

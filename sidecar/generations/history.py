@@ -58,7 +58,7 @@ class History:
             query = query.where(Generation.state.in_([state.value for state in states]))
         if cursor:
             after = decode_cursor(cursor)
-            query = query.where(tuple_(Generation.created_at, Generation.id) < tuple_(after.created_at, after.id))
+            query = query.where(tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id))
         async with self._database.reading() as session:
             rows = list(await session.scalars(query))
             items = await self._views(session, rows[:limit])

@@ -29,7 +29,9 @@ class Running:
     def progress(self) -> Progress:
         done = sum(share_done(state) for node_id, state in self.nodes.items() if node_id not in self.cached)
         total = max(len(self.node_types), len(self.nodes), 1)
-        current = next((state for state in self.nodes.values() if state.get("state") == "running"), {})
+        current: Mapping[str, Any] = next(
+            (state for state in self.nodes.values() if state.get("state") == "running"), {}
+        )
         node_id = current.get("display_node_id") or current.get("node_id")
         counts_steps = current.get("max", 0) > 1
         return Progress(

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_202_ACCEPTED
 
@@ -30,15 +31,18 @@ from sidecar.live_events import Listener, LiveEvents
 PAGE_AT_MOST = 200
 KEEP_AWAKE_S = 15.0
 
-Limit = Annotated[int, Parameter(ge=1, le=PAGE_AT_MOST, description="How many at most.")]
-Cursor = Annotated[str | None, Parameter(max_length=200, description="`next_cursor` of the page before.")]
+Owner = NamedDependency[UUID]
+Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_AT_MOST, description="How many at most.")]
+Cursor = Annotated[str | None, QueryParameter(max_length=200, description="`next_cursor` of the page before.")]
 States = Annotated[
-    list[GenerationState] | None, Parameter(query="state", description="Only these states; may be repeated.")
+    list[GenerationState] | None, QueryParameter(name="state", description="Only these states; may be repeated.")
 ]
 
 
 @post("/generations", status_code=HTTP_202_ACCEPTED)
-async def submit_generation(data: Submission, admission: Admission, history: History, owner_id: UUID) -> GenerationView:
+async def submit_generation(
+    data: JSONBody[Submission], admission: NamedDependency[Admission], history: NamedDependency[History], owner_id: Owner
+) -> GenerationView:
     """Ask for a generation, by parameters or by a workflow in ComfyUI's API format."""
     generation = await admission.admit(from_submission(data, owner_id))
     return await history.show(owner_id, generation.id)
@@ -46,27 +50,34 @@ async def submit_generation(data: Submission, admission: Admission, history: His
 
 @get("/generations")
 async def list_generations(
-    history: History, owner_id: UUID, limit: Limit = 50, cursor: Cursor = None, states: States = None
+    history: NamedDependency[History], owner_id: Owner, limit: Limit = 50, cursor: Cursor = None, states: States = None
 ) -> GenerationPage:
     """Mine, newest first."""
     return await history.page(owner_id, limit=limit, cursor=cursor, states=states or ())
 
 
 @get("/generations/{generation_id:uuid}")
-async def show_generation(history: History, owner_id: UUID, generation_id: UUID) -> GenerationView:
+async def show_generation(
+    history: NamedDependency[History], owner_id: Owner, generation_id: FromPath[UUID]
+) -> GenerationView:
     """One generation as it stands now."""
     return await history.show(owner_id, generation_id)
 
 
 @get("/generations/{generation_id:uuid}/workflow")
-async def show_workflow(history: History, owner_id: UUID, generation_id: UUID) -> WorkflowView:
+async def show_workflow(
+    history: NamedDependency[History], owner_id: Owner, generation_id: FromPath[UUID]
+) -> WorkflowView:
     """What was executed, and how the page drew it."""
     return await history.workflow(owner_id, generation_id)
 
 
 @post("/generations/{generation_id:uuid}/cancel", status_code=HTTP_202_ACCEPTED)
 async def cancel_generation(
-    dispatcher: Dispatcher, history: History, owner_id: UUID, generation_id: UUID
+    dispatcher: NamedDependency[Dispatcher],
+    history: NamedDependency[History],
+    owner_id: Owner,
+    generation_id: FromPath[UUID],
 ) -> GenerationView:
     """Take it back: at once while it is held, else as soon as ComfyUI lets go of it."""
     await dispatcher.cancel(owner_id, generation_id)
@@ -74,14 +85,17 @@ async def cancel_generation(
 
 
 @get("/events", media_type="text/event-stream")
-async def follow_all(live_events: LiveEvents, owner_id: UUID) -> ServerSentEvent:
+async def follow_all(live_events: NamedDependency[LiveEvents], owner_id: Owner) -> ServerSentEvent:
     """Everything of mine, live: `hello`, then `generation` and `progress`."""
     return ServerSentEvent(event_stream(live_events, owner_id))
 
 
 @get("/generations/{generation_id:uuid}/events", media_type="text/event-stream")
 async def follow_generation(
-    live_events: LiveEvents, history: History, owner_id: UUID, generation_id: UUID
+    live_events: NamedDependency[LiveEvents],
+    history: NamedDependency[History],
+    owner_id: Owner,
+    generation_id: FromPath[UUID],
 ) -> ServerSentEvent:
     """One generation, live."""
     await history.show(owner_id, generation_id)
@@ -89,7 +103,9 @@ async def follow_generation(
 
 
 @post("/internal/prompts", status_code=HTTP_202_ACCEPTED, include_in_schema=False)
-async def submit_prompt(data: PromptSubmission, admission: Admission, owner_id: UUID) -> PromptAdmitted:
+async def submit_prompt(
+    data: JSONBody[PromptSubmission], admission: NamedDependency[Admission], owner_id: Owner
+) -> PromptAdmitted:
     """A prompt from ComfyUI's own page, handed over by the pack's gate."""
     generation = await admission.admit(from_prompt(data, owner_id))
     return PromptAdmitted(generation.id, generation.number, generation.state)

@@ -1,0 +1,249 @@
+"""
+A ComfyUI with the pack, as far as the sidecar sees it, in whose hands the test is.
+
+Nothing runs by itself: a test says when a prompt starts and how it ends. The twins below misbehave in one way each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
+from litestar.exceptions import WebSocketDisconnect
+from litestar.params import FromQuery, JSONBody
+
+from sidecar.comfyui.client import PAIRING_HEADER
+
+PAIRING_SECRET = "test-pairing-secret"
+
+
+class ScriptedComfyUI:
+    """Behaves well."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.pending: list[str] = []
+        self.running: list[str] = []
+        self.posted: list[dict[str, Any]] = []
+        self.files: dict[str, bytes] = {}
+        self.entries: list[dict[str, Any]] = []
+        self.sequence = 0
+        self.journal = "journal-1"
+        self.held: list[dict[str, Any]] = []
+        self._observers: set[asyncio.Queue[dict[str, Any] | None]] = set()
+
+    # What a test does with it.
+
+    @asynccontextmanager
+    async def served(self, port: int = 0) -> AsyncIterator[ScriptedComfyUI]:
+        """Listen on loopback for the length of the block; may be entered again on the same port."""
+        server = uvicorn.Server(
+            uvicorn.Config(self._app(), port=port, log_config=None, lifespan="off", ws="websockets-sansio")
+        )
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.005)
+        self.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            for observer in self._observers:
+                observer.put_nowait(None)
+            server.should_exit = True
+            await serving
+
+    async def start(self, prompt_id: str) -> None:
+        self.pending.remove(prompt_id)
+        self.running.append(prompt_id)
+        await self.tell("execution_start", {"prompt_id": prompt_id})
+
+    async def finish(
+        self,
+        prompt_id: str,
+        *,
+        status: str = "completed",
+        outputs: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        """Let a prompt end and tell it as the pack does: the journal first."""
+        self._write(prompt_id, status=status, outputs=outputs or {}, error=error)
+        for queue in (self.pending, self.running):
+            if prompt_id in queue:
+                queue.remove(prompt_id)
+        await self.tell("outcome", {"sequence": self.sequence, "prompt_id": prompt_id})
+
+    def accept(self, prompt_id: str, workflow: dict[str, Any], source: str = "page") -> None:
+        """A prompt that came by another door than the dispatcher's."""
+        self.sequence += 1
+        self.pending.append(prompt_id)
+        self.entries.append(
+            {
+                "sequence": self.sequence,
+                "kind": "accepted",
+                "prompt_id": prompt_id,
+                "accepted_at": time.time(),
+                "source": source,
+                "workflow": workflow,
+            }
+        )
+
+    def forget_everything(self) -> None:
+        """What a `kill -9` does: the journal stays, the queue does not."""
+        self.pending.clear()
+        self.running.clear()
+
+    async def tell(self, kind: str, data: dict[str, Any]) -> None:
+        for observer in self._observers:
+            observer.put_nowait({"type": kind, "at": int(time.time() * 1000), "data": data})
+
+    # How it answers; the twins override these.
+
+    async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        prompt_id = body["prompt_id"]
+        self.posted.append(body)
+        if prompt_id in self.pending + self.running:
+            return Response(
+                {"prompt_id": prompt_id, "number": 1, "node_errors": {}, "already": "queued"}, status_code=200
+            )
+        if any(entry["prompt_id"] == prompt_id and entry["kind"] == "finished" for entry in self.entries):
+            return Response({"error": {"type": "already_finished", "message": ""}, "node_errors": {}}, status_code=409)
+        self.pending.append(prompt_id)
+        return Response({"prompt_id": prompt_id, "number": 1, "node_errors": {}}, status_code=200)
+
+    async def answer_cancel(self, prompt_id: str) -> str:
+        if prompt_id in self.pending:
+            await self.finish(prompt_id, status="cancelled")
+            return "pending"
+        if prompt_id in self.running:
+            await self.finish(prompt_id, status="cancelled")
+            return "running"
+        return "absent"
+
+    async def answer_confirm(self, through: int) -> Response[Any]:
+        self.entries = [entry for entry in self.entries if entry["sequence"] > through]
+        return Response(None, status_code=204)
+
+    def entries_after(self, sequence: int) -> list[dict[str, Any]]:
+        return [entry for entry in self.entries if entry["sequence"] > sequence]
+
+    def _write(self, prompt_id: str, *, status: str, outputs: dict[str, Any], error: dict[str, Any] | None) -> None:
+        self.sequence += 1
+        self.entries.append(
+            {
+                "sequence": self.sequence,
+                "kind": "finished",
+                "prompt_id": prompt_id,
+                "status": status,
+                "started_at": time.time() - 1.5,
+                "finished_at": time.time(),
+                "outputs": outputs,
+                "error": error,
+                "cached": [],
+            }
+        )
+
+    def _app(self) -> Litestar:
+        @post("/prompt", status_code=200)
+        async def prompt(data: JSONBody[dict[str, Any]], request: Request[Any, Any, Any]) -> Response[Any]:
+            assert request.headers[PAIRING_HEADER] == PAIRING_SECRET
+            return await self.answer_prompt(data)
+
+        @get("/genonaut/outcomes")
+        async def outcomes(after: FromQuery[int]) -> dict[str, Any]:
+            entries = self.entries_after(after)
+            return {"journal": self.journal, "entries": entries, "running": self.running, "pending": self.pending}
+
+        @post("/genonaut/outcomes/confirm")
+        async def confirm(data: JSONBody[dict[str, int]]) -> Response[Any]:
+            return await self.answer_confirm(data["through"])
+
+        @post("/genonaut/cancel", status_code=200)
+        async def cancel(data: JSONBody[dict[str, str]]) -> dict[str, str]:
+            return {"was": await self.answer_cancel(data["prompt_id"])}
+
+        @get("/view")
+        async def view(filename: FromQuery[str]) -> Response[bytes]:
+            if filename not in self.files:
+                return Response(b"", status_code=404)
+            return Response(self.files[filename], media_type="image/png")
+
+        @websocket("/genonaut/observer")
+        async def observer(socket: WebSocket[Any, Any, Any]) -> None:
+            await self._observe(socket)
+
+        return Litestar([prompt, outcomes, confirm, cancel, view, observer], openapi_config=None)
+
+    async def _observe(self, socket: WebSocket[Any, Any, Any]) -> None:
+        await socket.accept()
+        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._observers.add(queue)
+        listening = asyncio.create_task(self._take_held(socket))
+        try:
+            await socket.send_json({"type": "hello", "at": 0, "data": {"journal": self.journal, "directories": {}}})
+            while (message := await queue.get()) is not None:
+                await socket.send_json(message)
+            await socket.close()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._observers.discard(queue)
+            listening.cancel()
+
+    async def _take_held(self, socket: WebSocket[Any, Any, Any]) -> None:
+        try:
+            while True:
+                self.held = (await socket.receive_json())["data"]["held"]
+        except WebSocketDisconnect:
+            for observer in self._observers:
+                observer.put_nowait(None)
+
+
+class BrokenComfyUI(ScriptedComfyUI):
+    """Answers 500 to the first prompts that are posted."""
+
+    def __init__(self, *, times: int) -> None:
+        super().__init__()
+        self.times_left = times
+
+    async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        if self.times_left:
+            self.times_left -= 1
+            self.posted.append(body)
+            return Response("Internal Server Error", status_code=500)
+        return await super().answer_prompt(body)
+
+
+class PickyComfyUI(ScriptedComfyUI):
+    """Refuses every workflow, as ComfyUI words it."""
+
+    async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        error = {
+            "type": "prompt_outputs_failed_validation",
+            "message": "Prompt outputs failed validation",
+            "details": "",
+        }
+        return Response({"error": error, "node_errors": {"1": {"class_type": "Nope", "errors": []}}}, status_code=400)
+
+
+class SilentComfyUI(ScriptedComfyUI):
+    """Works, and never sends an event: only its journal tells."""
+
+    async def tell(self, kind: str, data: dict[str, Any]) -> None:
+        del kind, data
+
+
+class RepeatingComfyUI(ScriptedComfyUI):
+    """Never forgets what was confirmed: every look tells everything again from the beginning."""
+
+    def entries_after(self, sequence: int) -> list[dict[str, Any]]:
+        del sequence
+        return self.entries
+
+    async def answer_confirm(self, through: int) -> Response[Any]:
+        del through
+        return Response(None, status_code=204)

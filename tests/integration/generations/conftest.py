@@ -1,0 +1,78 @@
+"""The sidecar's parts, real, on a real database and queue; the ComfyUI is in the test's hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
+
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.app import Parts, put_together, running
+from sidecar.generations.admission import Request
+from sidecar.generations.schemas import GenerationView
+from sidecar.identity import uuid7
+from sidecar.settings import read_settings
+
+WORKFLOW: dict[str, Any] = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "test"}},
+}
+
+StartSidecar = Callable[[ScriptedComfyUI], AbstractAsyncContextManager[Parts]]
+
+
+@pytest.fixture
+def start_sidecar(tmp_path: Path) -> StartSidecar:
+    """Start a sidecar on this test's data folder; starting it again is a restart."""
+
+    @asynccontextmanager
+    async def start(comfyui: ScriptedComfyUI) -> AsyncIterator[Parts]:
+        settings = read_settings(
+            {
+                "GENONAUT_DATA": str(tmp_path),
+                "GENONAUT_COMFYUI_URL": comfyui.url,
+                "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
+            }
+        )
+        parts = put_together(settings)
+        async with running(parts):
+            yield parts
+
+    return start
+
+
+async def submit(parts: Parts, workflow: dict[str, Any] | None = None) -> UUID:
+    request = Request(id=uuid7(), owner_id=LOCAL_OWNER_ID, source="page", workflow=workflow or WORKFLOW)
+    return (await parts.admission.admit(request)).id
+
+
+async def show(parts: Parts, generation_id: UUID) -> GenerationView:
+    return await parts.history.show(LOCAL_OWNER_ID, generation_id)
+
+
+async def until(question: Callable[[], Any], *, within_s: float = 10.0) -> Any:
+    """Ask until the answer is true; the answer."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while True:
+        answer = question()
+        if isinstance(answer, Awaitable):
+            answer = await answer
+        if answer:
+            return answer
+        assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.01)
+
+
+async def until_state(parts: Parts, generation_id: UUID, state: str) -> GenerationView:
+    async def reached() -> GenerationView | None:
+        view = await show(parts, generation_id)
+        return view if view.state == state else None
+
+    view: GenerationView = await until(reached)
+    return view

@@ -1,0 +1,157 @@
+"""What an API client sees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.comfyui import PAIRING_SECRET
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from sidecar.app import create_app
+from sidecar.comfyui.client import PAIRING_HEADER
+from sidecar.identity import uuid7
+from sidecar.settings import read_settings
+
+from .conftest import WORKFLOW
+
+Client = AsyncTestClient[Litestar]
+PAIRED = {PAIRING_HEADER: PAIRING_SECRET}
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    """A sidecar whose ComfyUI is away: it goes on accepting."""
+    settings = read_settings(
+        {
+            "GENONAUT_DATA": str(tmp_path),
+            "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9",
+            "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
+        }
+    )
+    async with AsyncTestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client
+
+
+async def test_parameters_become_a_generation(client: Client):
+    """Everything that was asked for can be read back, and a seed is drawn where none was given."""
+    parameters = {"prompt": "a lighthouse", "checkpoint": "tiny.safetensors", "width": 64, "height": 128}
+    response = await client.post("/api/v1/generations", json={"parameters": parameters, "title": "Sea"})
+    generation = response.json()
+
+    assert response.status_code == 202
+    assert generation["state"] == "pending"
+    assert (generation["prompt"], generation["width"], generation["height"]) == ("a lighthouse", 64, 128)
+    assert generation["title"] == "Sea"
+    assert isinstance(generation["sampler"]["seed"], int)
+
+
+async def test_all_field_errors_come_together(client: Client):
+    """Nobody has to submit five times to learn of five mistakes."""
+    parameters = {"prompt": "x", "checkpoint": "../secret", "width": 65, "steps": 0}
+    response = await client.post("/api/v1/generations", json={"parameters": parameters})
+    problem = response.json()
+
+    assert response.status_code == 400
+    assert response.headers["content-type"].startswith("application/problem+json")
+    assert problem["code"] == "invalid_parameters"
+    assert {error["field"] for error in problem["errors"]} == {"checkpoint", "width", "steps"}
+
+
+@pytest.mark.parametrize("body", [{}, {"parameters": {"checkpoint": "a"}, "workflow": WORKFLOW}])
+async def test_either_parameters_or_a_workflow(client: Client, body: dict[str, Any]):
+    """Neither and both are refused with the same sentence."""
+    response = await client.post("/api/v1/generations", json=body)
+
+    assert response.status_code == 400
+    assert "either" in response.json()["detail"]
+
+
+async def test_a_list_is_paged_by_cursor_and_newest_first(client: Client):
+    """Every generation comes once, whatever the page size."""
+    numbers = [
+        (await client.post("/api/v1/generations", json={"workflow": WORKFLOW})).json()["number"] for _ in range(5)
+    ]
+    seen: list[int] = []
+    cursor = None
+    while True:
+        params = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        page = (await client.get("/api/v1/generations", params=params)).json()
+        seen += [item["number"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert seen == numbers[::-1]
+
+
+async def test_a_cursor_that_is_none_of_ours_is_refused(client: Client):
+    """A clear error, not a server error."""
+    response = await client.get("/api/v1/generations", params={"cursor": "nonsense!"})
+
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
+
+
+async def test_the_gate_must_show_the_pairing_secret(client: Client):
+    """Nobody else may submit in somebody's name."""
+    body = {"id": str(uuid7()), "workflow": WORKFLOW}
+    refused = await client.post("/internal/prompts", json=body, headers={PAIRING_HEADER: "wrong"})
+    admitted = await client.post("/internal/prompts", json=body, headers=PAIRED)
+
+    assert (refused.status_code, refused.json()["code"]) == (401, "not_paired")
+    assert (admitted.status_code, admitted.json()["id"]) == (202, body["id"])
+
+
+async def test_secrets_of_comfy_org_are_not_stored(client: Client, tmp_path: Path):
+    """Even if a gate should hand them over."""
+    extra_data = {"api_key_comfy_org": "the-secret-key", "extra_pnginfo": {"workflow": {"nodes": []}}}
+    body = {"id": str(uuid7()), "workflow": WORKFLOW, "extra_data": extra_data}
+    await client.post("/internal/prompts", json=body, headers=PAIRED)
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("genonaut.sqlite3*"))
+
+    assert b"the-secret-key" not in stored
+
+
+async def test_the_workflow_comes_back_as_it_was_drawn(client: Client):
+    """The page can load it again."""
+    body = {"id": str(uuid7()), "workflow": WORKFLOW, "extra_data": {"extra_pnginfo": {"workflow": {"nodes": [7]}}}}
+    await client.post("/internal/prompts", json=body, headers=PAIRED)
+    response = await client.get(f"/api/v1/generations/{body['id']}/workflow")
+
+    assert response.json() == {"workflow": WORKFLOW, "ui_workflow": {"nodes": [7]}}
+
+
+async def test_an_unknown_generation_is_a_404_with_a_code(client: Client):
+    """In the same shape as every other error."""
+    response = await client.get(f"/api/v1/generations/{uuid7()}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+async def test_what_has_ended_cannot_be_cancelled_but_cancelling_twice_is_fine(client: Client):
+    """Cancel is idempotent."""
+    generation = (await client.post("/api/v1/generations", json={"workflow": WORKFLOW})).json()
+    responses = [await client.post(f"/api/v1/generations/{generation['id']}/cancel") for _ in range(2)]
+
+    assert [(response.status_code, response.json()["state"]) for response in responses] == [(202, "cancelled")] * 2
+
+
+async def test_a_comfyui_that_is_away_does_not_make_the_sidecar_unready(client: Client):
+    """It goes on accepting, and says since when ComfyUI is away."""
+    response = await client.get("/health/ready")
+    health = response.json()
+
+    assert (response.status_code, health["ready"], health["comfyui"]["state"]) == (200, True, "away")
+
+
+async def test_the_page_of_the_api_needs_nothing_from_the_internet(client: Client):
+    """Every file that it refers to comes from the sidecar itself."""
+    page = (await client.get("/schema")).text
+    script = await client.get("/schema-files/swagger-ui-bundle.js")
+
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert script.status_code == 200
