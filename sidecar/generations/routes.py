@@ -35,13 +35,16 @@ Owner = NamedDependency[UUID]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_AT_MOST, description="How many at most.")]
 Cursor = Annotated[str | None, QueryParameter(max_length=200, description="`next_cursor` of the page before.")]
 States = Annotated[
-    list[GenerationState] | None, QueryParameter(name="state", description="Only these states; may be repeated.")
+    list[GenerationState] | None, QueryParameter(name="state", description="Only these; may be repeated.")
 ]
 
 
 @post("/generations", status_code=HTTP_202_ACCEPTED)
 async def submit_generation(
-    data: JSONBody[Submission], admission: NamedDependency[Admission], history: NamedDependency[History], owner_id: Owner
+    data: JSONBody[Submission],
+    admission: NamedDependency[Admission],
+    history: NamedDependency[History],
+    owner_id: Owner,
 ) -> GenerationView:
     """Ask for a generation, by parameters or by a workflow in ComfyUI's API format."""
     generation = await admission.admit(from_submission(data, owner_id))

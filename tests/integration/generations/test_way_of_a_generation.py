@@ -22,6 +22,10 @@ async def states_of(parts: Parts, generation_id: object) -> list[str]:
         return list(await session.scalars(query.order_by(GenerationEvent.id)))
 
 
+async def until_pending(comfyui: ScriptedComfyUI, prompt_id: str) -> None:
+    await until(lambda: prompt_id in comfyui.pending)
+
+
 async def test_a_generation_goes_from_pending_to_completed_and_each_step_is_written_down(start_sidecar: StartSidecar):
     """Every transition is stored with its time, in the order in which it happened."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -181,7 +185,7 @@ async def test_a_restarted_comfyui_gets_its_prompts_again(start_sidecar: StartSi
     comfyui.forget_everything()
     async with comfyui.served(port):
         for generation_id in ids:
-            await until(lambda: str(generation_id) in comfyui.pending)
+            await until_pending(comfyui, str(generation_id))
             await comfyui.finish(str(generation_id))
             await until_state(parts, generation_id, "completed")
         await sidecar.__aexit__(None, None, None)
