@@ -1,0 +1,69 @@
+"""Chromium: the one that is there, else Debian's where we may install it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from comfy_nodes.locations import SetupFailed
+from install import run_program, step
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+ELSEWHERE = (
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+)
+# Root needs the first; the others keep it from speaking with anybody but the page.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def find_chromium() -> Path:
+    """
+    The browser for the tests (`GENONAUT_CHROMIUM`, else one that is installed, else it is installed now).
+
+    Raises:
+        SetupFailed: There is none and it cannot be installed from here.
+    """
+    found = next(installed(), None)
+    if found:
+        return found
+    if sys.platform == "linux" and os.geteuid() == 0 and shutil.which("apt-get"):
+        install_from_debian()
+        found = next(installed(), None)
+    if found is None:
+        raise SetupFailed(
+            "The tests need Chromium or Chrome; install one (on Debian: sudo apt install chromium), "
+            "or set GENONAUT_CHROMIUM to its program, and run this again."
+        )
+    return found
+
+
+def installed() -> Iterator[Path]:
+    chosen = os.environ.get("GENONAUT_CHROMIUM")
+    on_path = (shutil.which(name) for name in NAMES)
+    yield from (Path(place) for place in (chosen, *on_path, *ELSEWHERE) if place and Path(place).is_file())
+
+
+def install_from_debian() -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with step("Installing Chromium from Debian's packages (150 MB)"):
+        run_program(["apt-get", "update"], "reading Debian's list of packages", environment=environment)
+        run_program(
+            ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"],
+            "installing Chromium with apt-get",
+            environment=environment,
+        )

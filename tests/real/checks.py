@@ -1,0 +1,88 @@
+"""
+`install.py test`: every check of the project, in order; pytest comes last and has the last word.
+
+A check that fails keeps no other from running.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from install import PACK_FOLDER, make_environment, make_sidecar_environment, step
+from real.browser import find_chromium
+from real.comfyui import fetch_comfyui
+from real.frontend import fetch_newer_frontend
+from real.models import make_models
+from real.node import fetch_typescript
+
+TESTS = PACK_FOLDER / "tests"
+LOCK_FILE = TESTS / "requirements.lock"
+SUITES = ("unit", "integration", "architecture", "web", "acceptance")
+
+
+@dataclass(frozen=True)
+class Check:
+    headline: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Set up what the checks need, run them all, and return pytest's status, or 1 where only another check failed."""
+    python = make_tests_environment()
+    chromium = find_chromium()
+    compiler = fetch_typescript()
+    make_sidecar_environment()
+    program = fetch_comfyui()
+    make_models(program)
+    fetch_newer_frontend(program)
+
+    *others, tests = list_checks(python, compiler, chromium, arguments)
+    failed = [check.headline for check in others if run(check) != 0]
+    if failed:
+        print(f"\nFailed before pytest: {', '.join(failed)}", flush=True)
+    return run(tests) or (1 if failed else 0)
+
+
+def make_tests_environment() -> Path:
+    with step("The tests' Python environment"):
+        return make_environment("tests", LOCK_FILE)
+
+
+def list_checks(python: Path, compiler: list[str], chromium: Path, arguments: Sequence[str]) -> list[Check]:
+    tools = python.parent
+    return [
+        Check("Format", [str(tools / "ruff"), "format", "--check", "."]),
+        Check("Lint", [str(tools / "ruff"), "check", "."]),
+        Check("Types", [str(tools / "mypy")]),
+        Check("Types of the panels", [*compiler, "--project", "web_extension/jsconfig.json", "--noEmit"]),
+        Check("Imports point inwards", [str(tools / "lint-imports"), "--no-logo"]),
+        Check(
+            "Tests",
+            [str(python), "-m", "pytest", "-c", str(TESTS / "pytest.ini"), *arguments, *suites_unless_in(arguments)],
+            {"GENONAUT_CHROMIUM": str(chromium)},
+        ),
+    ]
+
+
+def suites_unless_in(arguments: Sequence[str]) -> list[str]:
+    """All suites, unless somebody named what to run."""
+    if any(Path(argument.partition("::")[0]).exists() for argument in arguments):
+        return []
+    return [str(TESTS / suite) for suite in SUITES]
+
+
+def run(check: Check) -> int:
+    print(f"\n== {check.headline}", flush=True)
+    started = time.monotonic()
+    status = subprocess.run(
+        check.command, cwd=PACK_FOLDER, env={**os.environ, **check.environment}, stdin=subprocess.DEVNULL, check=False
+    ).returncode
+    if check.headline != "Tests":
+        print(f"{'ok' if status == 0 else 'FAILED'}, {time.monotonic() - started:.0f} s", flush=True)
+    return status

