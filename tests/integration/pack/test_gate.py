@@ -84,7 +84,7 @@ ABUSES: dict[str, tuple[bytes | str, int, str]] = {
     "a hidden client": ('{"prompt": {}, "extra_data": {"client_id": {}}}', 400, "invalid_request"),
     "extra data of text": ('{"prompt": {}, "extra_data": "x"}', 400, "invalid_request"),
     "nested deeper than Python": (nested(200_000), 400, "invalid_json"),
-    "nested deeper than a copy": ('{"prompt": %s}' % nested(300), 400, "nested_too_deeply"),
+    "nested deeper than a copy": ('{"prompt": ' + nested(300) + "}", 400, "nested_too_deeply"),
     "200 MB": ('{"prompt": "' + "x" * 200_000_000 + '"}', 413, "body_too_large"),
 }
 
