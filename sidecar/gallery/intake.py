@@ -56,11 +56,11 @@ Content = bytes | Path
 class ImageSource(Protocol):
     """Where the bytes of an output are: ComfyUI's own folder if it is on this machine, else its HTTP door."""
 
-    def local_path(self, reference: FileReference) -> Path | None:
+    def local_path(self, file: FileReference) -> Path | None:
         """The file itself, if it can be read from here and lies inside ComfyUI's folders."""
         ...
 
-    async def fetch(self, reference: FileReference) -> bytes:
+    async def fetch(self, file: FileReference) -> bytes:
         """
         Raises:
             OutputGone: ComfyUI does not have the file (any more).

@@ -1,0 +1,178 @@
+"""HTTP for images and their thumbnails: ranges, conditions, and caching for good, for their owner alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import structlog
+from litestar import Request, Response, route
+from litestar.di import NamedDependency
+from litestar.enums import HttpMethod, MediaType
+from litestar.params import FromPath
+from litestar.response import Stream
+from litestar.status_codes import (
+    HTTP_200_OK,
+    HTTP_206_PARTIAL_CONTENT,
+    HTTP_304_NOT_MODIFIED,
+    HTTP_416_REQUESTED_RANGE_NOT_SATISFIABLE,
+)
+from msgspec import Struct
+from sqlalchemy import Row, select
+
+from sidecar.database import Database
+from sidecar.errors import ImageCorrupt, ImageMissing, ImageNotKeptYet, NotFound
+from sidecar.gallery.conditions import ByteRange, UnsatisfiableRange, is_known, wanted_range
+from sidecar.gallery.models import Image, ImageState
+from sidecar.gallery.storage import CHUNK_BYTES, ImageStore
+from sidecar.gallery.thumbnails import MEDIA_TYPES, SIZES_PX
+
+KEPT_SOON_S = 2.0
+ONE_YEAR_S = 365 * 24 * 3600
+SHOWN_INLINE = frozenset(MEDIA_TYPES.values())  # raster pictures; whatever could carry a script is only downloaded
+NOT_PLAIN = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII without quotes and back slashes
+ANSWERS = [HttpMethod.GET, HttpMethod.HEAD]
+
+Tables = NamedDependency[Database]
+Store = NamedDependency[ImageStore]
+Owner = NamedDependency[UUID]
+
+log = structlog.get_logger(__name__)
+
+
+class Servable(Struct, frozen=True):
+    """Bytes that can be sent, and what is said of them."""
+
+    key: str
+    size: int
+    etag: str
+    media_type: str
+    filename: str
+
+
+@route("/images/{image_id:uuid}", http_method=ANSWERS, media_type="image/*")
+async def show_image(
+    request: Request[Any, Any, Any], database: Tables, store: Store, owner_id: Owner, image_id: FromPath[UUID]
+) -> Response[Any]:
+    """The picture itself, at its full size, as it was saved."""
+    image = await find_kept(database, owner_id, image_id)
+    servable = Servable(
+        key=image.storage_key,
+        size=image.bytes,
+        etag=f'"{image.etag}"',
+        media_type=image.media_type,
+        filename=str(image.file.get("filename", image_id)),
+    )
+    return await serve(request, store, servable)
+
+
+@route("/images/{image_id:uuid}/thumbnail/{size:str}", http_method=ANSWERS, media_type="image/*")
+async def show_thumbnail(
+    request: Request[Any, Any, Any],
+    database: Tables,
+    store: Store,
+    owner_id: Owner,
+    image_id: FromPath[UUID],
+    size: FromPath[str],
+) -> Response[Any]:
+    """The picture as a WebP whose longest side is 256 (`small`), 512 (`medium`) or 1024 pixels (`large`) at most."""
+    if size not in SIZES_PX:
+        raise NotFound(f"A thumbnail is {', '.join(SIZES_PX)}; there is no {size}.")
+    image = await find_kept(database, owner_id, image_id)
+    thumbnail = image.thumbnails[size]
+    servable = Servable(
+        key=thumbnail["key"],
+        size=thumbnail["bytes"],
+        etag=f'"{image.etag}-{size}"',
+        media_type="image/webp",
+        filename=f"{PurePosixPath(str(image.file.get('filename', image_id))).stem}.{size}.webp",
+    )
+    return await serve(request, store, servable)
+
+
+ROUTES = [show_image, show_thumbnail]
+
+
+async def find_kept(database: Database, owner_id: UUID, image_id: UUID) -> Row[Any]:
+    """
+    Raises:
+        NotFound: There is none, or it is somebody else's; nobody can tell the difference.
+        ImageNotKeptYet, ImageMissing, ImageCorrupt: There is one, and its bytes cannot be had.
+    """
+    columns = (Image.state, Image.reason, Image.storage_key, Image.media_type, Image.bytes, Image.etag)
+    query = select(*columns, Image.file, Image.thumbnails).where(Image.id == image_id, Image.owner_id == owner_id)
+    async with database.reading() as session:
+        image = (await session.execute(query)).one_or_none()
+    if image is None:
+        raise NotFound("There is no image with this id.")
+    if image.state == ImageState.EXPECTED.value:
+        raise ImageNotKeptYet(retry_after_s=KEPT_SOON_S)
+    if image.state == ImageState.MISSING.value:
+        raise ImageMissing(image.reason)
+    if image.state == ImageState.CORRUPT.value:
+        raise ImageCorrupt(image.reason)
+    return image
+
+
+async def serve(request: Request[Any, Any, Any], store: ImageStore, servable: Servable) -> Response[Any]:
+    """Answer with all of it, a part, or nothing but headers: whatever was asked for."""
+    headers = headers_of(servable)
+    if is_known(request.headers, servable.etag):
+        return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers=headers)
+    if request.method == HttpMethod.HEAD:
+        return Response(b"", media_type=servable.media_type, headers={**headers, "Content-Length": str(servable.size)})
+    try:
+        part = wanted_range(request.headers, servable.etag, servable.size)
+    except UnsatisfiableRange:
+        return Response(
+            b"",
+            status_code=HTTP_416_REQUESTED_RANGE_NOT_SATISFIABLE,
+            media_type=MediaType.TEXT,
+            headers={"Content-Range": f"bytes */{servable.size}", "Accept-Ranges": "bytes"},
+        )
+    try:
+        return await send(store, servable, part, headers)
+    except FileNotFoundError as exc:
+        log.exception("kept_image_gone", key=servable.key)
+        raise ImageMissing("The file of this image is no longer in the store of the images.") from exc
+
+
+async def send(store: ImageStore, servable: Servable, part: ByteRange | None, headers: dict[str, str]) -> Response[Any]:
+    status_code = HTTP_200_OK
+    start, end = 0, servable.size
+    if part is not None:
+        status_code = HTTP_206_PARTIAL_CONTENT
+        start, end = part.start, part.end
+        headers = {**headers, "Content-Range": f"bytes {start}-{end - 1}/{servable.size}"}
+    if part is None and servable.size <= CHUNK_BYTES:  # thumbnails: in one piece, which is quicker
+        content = await store.read(servable.key)
+        return Response(content, media_type=servable.media_type, headers=headers)
+    return Stream(
+        await store.stream(servable.key, start, end),
+        status_code=status_code,
+        media_type=servable.media_type,
+        headers={**headers, "Content-Length": str(end - start)},
+    )
+
+
+def headers_of(servable: Servable) -> dict[str, str]:
+    return {
+        "ETag": servable.etag,
+        # The bytes of an id never change. Private: no cache that several people share may keep them.
+        "Cache-Control": f"private, max-age={ONE_YEAR_S}, immutable",
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Disposition": disposition(servable),
+    }
+
+
+def disposition(servable: Servable) -> str:
+    """Under which name a browser saves it (RFC 6266): in ASCII for the old ones, as it is for all others."""
+    kind = "inline" if servable.media_type in SHOWN_INLINE else "attachment"
+    plain = "".join(
+        sign if sign.isascii() and sign.isprintable() and sign not in '"\\' else "_" for sign in servable.filename
+    )
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(servable.filename, safe='')}"
