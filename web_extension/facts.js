@@ -36,7 +36,7 @@ export function factsOf(generation, image, strings, formats) {
     { key: 'took', text: generation.gpu_seconds === null ? '' : formats.duration(generation.gpu_seconds) },
     { key: 'file', text: image?.state === 'kept' ? fileText(image, formats) : '' },
     { key: 'source', text: strings.say(`source.${generation.source}`) },
-    { key: 'number', text: String(generation.number) },
+    { key: 'number', text: generation.title ? formats.number(generation.number) : '' }, // else it is the heading
   ]
   return facts.filter((fact) => fact.text !== '')
 }

@@ -152,7 +152,6 @@ export class History extends EventTarget {
   put(generation) {
     if (!this.isKnown) return // the first page will tell
     const before = this.#known.get(generation.id)
-    if (before && before.updated_at > generation.updated_at) return
     if (before) this.#replace(before, generation)
     else if (!this.#pageOf.has(generation.id)) this.#arrive(generation)
     this.#changed()
@@ -334,7 +333,11 @@ export class History extends EventTarget {
    * @param {Generation} after
    */
   #replace(before, after) {
-    this.#known.set(after.id, after)
+    // An answer and an event may overtake each other on their way here.
+    if (before.updated_at > after.updated_at) return
+    const stillRuns = before.state === 'running' && after.state === 'running'
+    const progress = after.progress ?? (stillRuns ? before.progress : null)
+    this.#known.set(after.id, { ...after, progress })
     if (isOpen(before) && !isOpen(after)) this.dispatchEvent(new CustomEvent('settled', { detail: after }))
   }
 

@@ -11,7 +11,7 @@ import { icon } from '../icons.js'
 import { SidecarError } from '../sidecar_client.js'
 import { historyStyles } from '../styles/history.js'
 import { theme } from '../styles/theme.js'
-import { nameOf, stateOf } from '../wording.js'
+import { coverOf, nameOf, stateOf } from '../wording.js'
 import { GenerationCardElement } from './generation_card.js'
 import { ImageDialogElement } from './image_dialog.js'
 
@@ -133,7 +133,7 @@ class Panel {
     this.#history.addEventListener('settled', (event) => this.#announce(/** @type {CustomEvent} */ (event).detail))
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true })
     this.#arrived.addEventListener('click', () => this.#letIn())
-    this.#list.addEventListener('genonaut-open', (event) => this.#open(idOf(event), 0))
+    this.#list.addEventListener('genonaut-open', (event) => this.#open(idOf(event)))
     this.#dialog.addEventListener('genonaut-step', (event) => this.#step(/** @type {CustomEvent} */ (event).detail.by))
     this.#dialog.addEventListener('close', () => this.#closed())
     for (const part of [this.#list, this.#dialog])
@@ -200,7 +200,19 @@ class Panel {
     const { shown, isOpen } = this.#dialog
     if (!isOpen || !shown) return
     const generation = this.#history.get(shown.generation.id)
-    if (generation) this.#dialog.show(generation, shown.imageIndex)
+    if (generation) this.#show(generation, shown.imageIndex)
+  }
+
+  /**
+   * @param {Generation} generation
+   * @param {number} imageIndex
+   */
+  #show(generation, imageIndex) {
+    const index = this.#history.indexOf(generation.id)
+    this.#dialog.show(generation, imageIndex, {
+      previous: index > 0 || imageIndex > 0,
+      next: imageIndex + 1 < generation.images.length || index + 1 < this.#history.length || !this.#history.isComplete,
+    })
   }
 
   /** Reads anew; once more afterwards where it was asked for meanwhile. */
@@ -297,13 +309,12 @@ class Panel {
     if (newest) this.#grid.focus(newest)
   }
 
-  /**
-   * @param {string} id
-   * @param {number} imageIndex
-   */
-  #open(id, imageIndex) {
+  /** @param {string} id */
+  #open(id) {
     const generation = this.#history.get(id)
-    if (generation) this.#dialog.show(generation, imageIndex)
+    if (!generation) return
+    const cover = coverOf(generation)
+    this.#show(generation, cover ? generation.images.indexOf(cover) : 0)
   }
 
   #closed() {
@@ -316,7 +327,7 @@ class Panel {
     const { shown } = this.#dialog
     if (!shown) return
     const imageIndex = shown.imageIndex + by
-    if (shown.generation.images[imageIndex]) return this.#dialog.show(shown.generation, imageIndex)
+    if (shown.generation.images[imageIndex]) return this.#show(shown.generation, imageIndex)
     const index = this.#history.indexOf(shown.generation.id) + by
     await this.#attempt(async () => {
       if (index >= this.#history.length) await this.#history.readMore()
@@ -324,7 +335,7 @@ class Panel {
     })
     const generation = index < 0 ? null : this.#history.at(index)
     if (generation && this.#dialog.isOpen)
-      this.#dialog.show(generation, by > 0 ? 0 : Math.max(0, generation.images.length - 1))
+      this.#show(generation, by > 0 ? 0 : Math.max(0, generation.images.length - 1))
   }
 
   /** @param {string} id */

@@ -64,6 +64,7 @@ export class ImageDialogElement extends HTMLElement {
     this.#previous = iconButton('previous', 'step previous', strings.say('dialog.previous'), () => this.#step(-1))
     this.#next = iconButton('next', 'step next', strings.say('dialog.next'), () => this.#step(1))
     this.#close = iconButton('close', 'close', strings.say('dialog.close'), () => this.#dialog.close())
+    this.#close.autofocus = true
     this.#load = h('button', { type: 'button' }, icon('workflow'), strings.say('dialog.loadWorkflow'))
     this.#download = h('a', { className: 'button' }, icon('download'), strings.say('dialog.download'))
     this.#cancel = h('button', { type: 'button' }, icon('close'), strings.say('card.cancel'))
@@ -85,8 +86,13 @@ export class ImageDialogElement extends HTMLElement {
    *
    * @param {Generation} generation
    * @param {number} imageIndex
+   * @param {{ previous: boolean, next: boolean }} neighbours is there one to step to?
    */
-  show(generation, imageIndex) {
+  show(generation, imageIndex, neighbours) {
+    this.#previous.hidden = !neighbours.previous
+    this.#next.hidden = !neighbours.next
+    // A button that is hidden while it has the focus would take the keyboard with it.
+    if (this.isOpen && !this.shadowRoot?.activeElement) this.#close.focus()
     const isAnother = this.shown?.generation.id !== generation.id || this.shown.imageIndex !== imageIndex
     if (!isAnother && this.shown?.generation === generation && this.isOpen) return
     this.shown = { generation, imageIndex }
@@ -131,7 +137,7 @@ export class ImageDialogElement extends HTMLElement {
     const count = generation.images.length
     const words = [state.text, formats.ago(generation.finished_at ?? generation.created_at)]
     if (count > 1) words.push(strings.say('dialog.position', { index: imageIndex + 1, count }))
-    setText(this.#title, nameOf(generation, strings))
+    setText(this.#title, generation.title || strings.say('generation.numbered', { number: generation.number }))
     this.#state.dataset.tone = state.tone
     this.#state.replaceChildren(icon(state.icon), h('span', { textContent: words.join(' · ') }))
   }

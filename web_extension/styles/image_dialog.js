@@ -9,11 +9,11 @@ export const dialogStyles = sheet(`
   dialog[open] { display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr) 340px; animation: rise 160ms ease-out; }
   dialog::backdrop { background: rgb(0 0 0 / .6); }
   @keyframes rise { from { opacity: 0; transform: translateY(6px); } }
-  .stage { position: relative; min-height: 0; background: color-mix(in srgb, #000 30%, var(--genonaut-ground)); }
+  .stage { position: relative; min-height: 0; background: color-mix(in srgb, #000 14%, var(--genonaut-ground)); }
   genonaut-picture { position: absolute; inset: 20px; border-radius: 6px; }
   .instead {
     position: absolute; inset: 20px; display: flex; flex-direction: column; align-items: center; justify-content: center;
-    gap: 10px; padding: 0 48px; text-align: center; font-size: 15px; color: #fff;
+    gap: 10px; padding: 0 48px; text-align: center; font-size: 15px;
   }
   .instead .icon { font-size: 36px; stroke-width: 1.4; }
   .instead genonaut-progress { width: min(280px, 100%); }
@@ -40,11 +40,12 @@ export const dialogStyles = sheet(`
     flex: 1; min-height: 0; overflow-y: auto; padding: 4px 20px 16px; scrollbar-width: thin; overscroll-behavior: contain;
     scrollbar-color: var(--genonaut-line) transparent;
   }
-  dl { display: grid; grid-template-columns: 96px minmax(0, 1fr); gap: 7px 12px; margin: 0; user-select: text; }
+  dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 7px 12px; margin: 0; user-select: text; }
   dt { color: var(--genonaut-quiet); }
   dd { margin: 0; overflow-wrap: anywhere; }
   dt.long, dd.long { grid-column: 1 / -1; }
   dd.long { margin: -3px 0 8px; white-space: pre-wrap; line-height: 1.5; }
+  dd:has(.copy) { white-space: nowrap; }
   dd .copy { width: 28px; min-height: 28px; margin: -5px 0 -5px 4px; padding: 0; border: 0; background: none; vertical-align: middle; }
   dd .copy:hover { background: var(--genonaut-hover); }
   .tag { display: inline-block; margin: 0 4px 4px 0; padding: 0 8px; border-radius: 10px; background: var(--genonaut-raised); }

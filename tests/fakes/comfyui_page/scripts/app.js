@@ -1,0 +1,15 @@
+/** The part of ComfyUI's `app` that Genonaut uses. Opens the tab as soon as it is there. */
+const wanted = new URLSearchParams(location.search)
+
+export const app = {
+  registerExtension: (extension) => extension.setup(),
+  loadGraphData: async (graph) => void (window.loaded = { graph }),
+  loadApiJson: async (workflow, name) => void (window.loaded = { workflow, name }),
+  extensionManager: {
+    setting: { get: (id) => (id === 'Comfy.Locale' ? (wanted.get('locale') ?? 'en') : undefined) },
+    registerSidebarTab(tab) {
+      window.tab = tab
+      tab.render(document.getElementById('sidebar'))
+    },
+  },
+}

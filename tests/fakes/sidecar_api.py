@@ -1,0 +1,385 @@
+"""
+A scripted twin of the sidecar's HTTP API for people, and of the little of ComfyUI's page that the panel needs.
+
+It serves as many generations as the test says, made up from their number when asked for, so that 100 000 of them
+cost nothing. What a test changes (`put`, `remove`) it keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from PIL import Image
+
+from sidecar.gallery.thumbhash import make_thumbhash
+
+Json = dict[str, Any]
+
+CHECKOUT = Path(__file__).parents[2]
+STATIC = {
+    "/extensions/comfyui-genonaut/": CHECKOUT / "web_extension",
+    "/": Path(__file__).parent / "comfyui_page",
+}
+API = "/genonaut/api/v1"
+CONTENT_TYPES = {".js": "text/javascript", ".html": "text/html; charset=utf-8"}
+
+SHAPES = [(512, 512), (768, 512), (512, 768), (1024, 576), (640, 832)]
+SUBJECTS = [
+    "a red fox in fresh snow, golden hour",
+    "harbour at dawn, oil on canvas",
+    "portrait of an old clockmaker, dramatic light",
+    "isometric greenhouse full of ferns",
+    "paper boat on a stormy sea",
+    "cathedral made of glass, morning fog",
+    "a cat asleep on warm books",
+]
+LONGEST_SIDE_PX = {"small": 256, "medium": 512, "large": 1024}
+PICTURES = 60
+BEGINNING = datetime.now(timezone.utc)
+
+
+def generation(number: int, **facts: Any) -> Json:
+    """A completed generation with one kept image; `facts` say what is different."""
+    width, height = SHAPES[number % len(SHAPES)]
+    created = BEGINNING - timedelta(minutes=(1_000_000 - number) * 7)
+    whole: Json = {
+        "id": generation_id(number),
+        "number": number,
+        "state": "completed",
+        "cancel_requested": False,
+        "title": "",
+        "tags": [],
+        "prompt": f"{SUBJECTS[number % len(SUBJECTS)]} #{number}",
+        "negative_prompt": "blurry, watermark",
+        "checkpoint": "dreamshaper_8.safetensors",
+        "loras": [{"name": "film_grain.safetensors", "strength_model": 0.8, "strength_clip": 0.8}],
+        "width": width,
+        "height": height,
+        "batch_size": 1,
+        "sampler": {
+            "seed": 2**64 - number,
+            "steps": 20,
+            "cfg": 7.5,
+            "sampler_name": "euler",
+            "scheduler": "normal",
+            "denoise": 1.0,
+        },
+        "source": "page",
+        "place": None,
+        "progress": None,
+        "error": None,
+        "images": [image(number, 0)],
+        "gpu_seconds": 3.2,
+        "created_at": stamp(created),
+        "submitted_at": stamp(created),
+        "started_at": stamp(created + timedelta(seconds=1)),
+        "finished_at": stamp(created + timedelta(seconds=5)),
+        "updated_at": stamp(created + timedelta(seconds=5)),
+    }
+    return {**whole, **facts}
+
+
+def image(number: int, position: int, **facts: Any) -> Json:
+    width, height = SHAPES[number % len(SHAPES)]
+    whole: Json = {
+        "id": f"{number:08x}-0000-7000-9000-{position:012x}",
+        "generation_id": generation_id(number),
+        "position": position,
+        "state": "kept",
+        "width": width,
+        "height": height,
+        "bytes": 398_123,
+        "media_type": "image/png",
+        "thumbhash": thumbhash_of((number + position) % PICTURES, width, height),
+        "thumbnails": list(LONGEST_SIDE_PX),
+    }
+    return {**whole, **facts}
+
+
+def opened(number: int, **facts: Any) -> Json:
+    """A generation that has not ended."""
+    now = stamp(datetime.now(timezone.utc))
+    unknown = dict.fromkeys(("gpu_seconds", "submitted_at", "started_at", "finished_at"))
+    return generation(number, **{**unknown, "images": [], "updated_at": now, "state": "pending", **facts})
+
+
+def progress(fraction: float) -> Json:
+    return {"fraction": fraction, "node_id": "5", "node_type": "KSampler", "step": round(fraction * 20), "steps": 20}
+
+
+def failed(number: int, sentence: str) -> Json:
+    error = {"code": "node_failed", "message": sentence, "node_id": "3", "node_type": "KSampler"}
+    return generation(number, state="failed", images=[], error=error)
+
+
+def generation_id(number: int) -> str:
+    return f"{number:08x}-0000-7000-8000-000000000000"
+
+
+def number_of(identifier: str) -> int:
+    return int(identifier[:8], 16)
+
+
+def stamp(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def picture(number: int, width: int, height: int) -> Image.Image:
+    """Soft colours, different from picture to picture: sixteen points, drawn out."""
+    points = Image.frombytes("RGB", (4, 4), hashlib.sha384(str(number).encode()).digest())
+    return points.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@cache
+def thumbhash_of(number: int, width: int, height: int) -> str:
+    return make_thumbhash(picture(number, width // 8, height // 8))
+
+
+@cache
+def webp(number: int, width: int, height: int) -> bytes:
+    with io.BytesIO() as file:
+        picture(number, width, height).save(file, "WEBP", quality=80)
+        return file.getvalue()
+
+
+class ScriptedSidecar:
+    """Serves `total` generations, numbered from 1; the highest is the newest."""
+
+    def __init__(self, total: int = 0) -> None:
+        self.total = total
+        self.is_away = False
+        """Does it answer as ComfyUI's proxy does when there is no sidecar?"""
+        self.requests: list[str] = []
+        self._changed: dict[int, Json | None] = {}
+        self._streams: set[queue.Queue[str | None]] = set()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def open_streams(self) -> int:
+        return len(self._streams)
+
+    @contextmanager
+    def serving(self) -> Iterator[ScriptedSidecar]:
+        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._end_streams()
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+    def put(self, changed: Json) -> Json:
+        """Makes this the truth and tells who listens."""
+        number = changed["number"]
+        self.total = max(self.total, number)
+        self._changed[number] = changed
+        self.publish("generation", changed)
+        return changed
+
+    def add(self) -> Json:
+        """One more, newer than all others."""
+        return self.put(generation(self.total + 1))
+
+    def remove(self, number: int) -> None:
+        """Makes one disappear unseen."""
+        self._changed[number] = None
+
+    def end_unseen(self, number: int) -> None:
+        """Completes one without telling anybody."""
+        self._changed[number] = generation(number, updated_at="2999-01-01T00:00:00Z")
+
+    def thumbnails_fetched(self) -> list[str]:
+        return [request for request in self.requests if "/thumbnail/" in request]
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 5
+        while not holds():
+            assert time.monotonic() < deadline, "It did not come to pass within 5 s."
+            time.sleep(0.02)
+
+    def publish(self, name: str, data: Json) -> None:
+        for stream in list(self._streams):
+            stream.put(f"event: {name}\ndata: {json.dumps(data)}\n\n")
+
+    def go_away(self) -> None:
+        self.is_away = True
+        self._end_streams()
+
+    def come_back(self) -> None:
+        self.is_away = False
+
+    def show(self, number: int) -> Json | None:
+        if number in self._changed:
+            return self._changed[number]
+        return generation(number) if 1 <= number <= self.total else None
+
+    def page(self, cursor: str | None, limit: int) -> Json:
+        newest = int(cursor) - 1 if cursor else self.total
+        items: list[Json] = []
+        number = newest
+        while number > 0 and len(items) < limit:
+            shown = self.show(number)
+            if shown is not None:
+                items.append(shown)
+            number -= 1
+        return {"items": items, "next_cursor": str(number + 1) if number > 0 else None}
+
+    def cancel(self, number: int) -> Json:
+        shown = self.show(number)
+        assert shown is not None
+        return self.put({**shown, "cancel_requested": True, "updated_at": stamp(datetime.now(timezone.utc))})
+
+    @contextmanager
+    def stream(self) -> Iterator[queue.Queue[str | None]]:
+        mine: queue.Queue[str | None] = queue.Queue()
+        self._streams.add(mine)
+        try:
+            yield mine
+        finally:
+            self._streams.discard(mine)
+
+    def _end_streams(self) -> None:
+        for stream in list(self._streams):
+            stream.put(None)
+
+    def _handler(self) -> type[Handler]:
+        return type("BoundHandler", (Handler,), {"sidecar": self})
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request to the twin."""
+
+    sidecar: ScriptedSidecar
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """The test asks `requests` instead."""
+
+    def _answer(self) -> None:
+        # The browser may go away in the middle of any answer.
+        with suppress(ConnectionError):
+            path = urlsplit(self.path).path
+            if path.startswith(API):
+                self._answer_api(path.removeprefix(API))
+            elif path == "/api/i18n":
+                self._send_json(translations())
+            else:
+                self._send_file(path)
+
+    def _answer_api(self, path: str) -> None:
+        self.sidecar.requests.append(f"{self.command} {path}")
+        if self.sidecar.is_away:
+            self._send_problem(503, "sidecar_away", "Genonaut's sidecar does not answer.")
+        elif path == "/events":
+            self._send_events()
+        elif path == "/generations":
+            self._send_page()
+        elif found := re.fullmatch(r"/images/([^/]+)(?:/thumbnail/(\w+))?", path):
+            self._send_image(found[1], found[2])
+        elif found := re.fullmatch(r"/generations/([^/]+)(/cancel|/workflow)?", path):
+            self._answer_generation(number_of(found[1]), found[2])
+        else:
+            self._send_problem(404, "not_found", "There is no such thing here.")
+
+    def _answer_generation(self, number: int, what: str | None) -> None:
+        shown = self.sidecar.show(number)
+        if shown is None:
+            self._send_problem(404, "not_found", "There is no such thing here.")
+        elif what == "/workflow":
+            self._send_json({"workflow": {"1": {"class_type": "KSampler", "inputs": {}}}, "ui_workflow": None})
+        elif what is None:
+            self._send_json(shown)
+        elif shown["state"] in ("pending", "submitted", "running"):
+            self._send_json(self.sidecar.cancel(number), 202)
+        else:
+            self._send_problem(409, "not_cancellable", "This generation has ended already.")
+
+    def _send_page(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        self._send_json(self.sidecar.page(query.get("cursor", [None])[0], int(query["limit"][0])))
+
+    def _send_image(self, identifier: str, size: str | None) -> None:
+        number, position = number_of(identifier), int(identifier[-12:], 16)
+        width, height = SHAPES[number % len(SHAPES)]
+        shrink = min(1.0, LONGEST_SIDE_PX[size] / max(width, height)) if size else 1.0
+        content = webp((number + position) % PICTURES, round(width * shrink), round(height * shrink))
+        self._send(200, "image/webp", content, {"Cache-Control": "private, max-age=31536000, immutable"})
+
+    def _send_events(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        with self.sidecar.stream() as stream:
+            self.wfile.write(b"event: hello\ndata: {}\n\n")
+            while True:
+                try:
+                    text = stream.get(timeout=0.2)
+                except queue.Empty:
+                    text = ": still here\n\n"  # a browser that has gone away is noticed by writing
+                if text is None:
+                    return
+                self.wfile.write(text.encode())
+
+    def _send_file(self, path: str) -> None:
+        folder = next(prefix for prefix in STATIC if path.startswith(prefix))
+        file = STATIC[folder] / (unquote(path.removeprefix(folder)) or "index.html")
+        if file.is_file() and file.suffix in CONTENT_TYPES:
+            self._send(200, CONTENT_TYPES[file.suffix], file.read_bytes())
+        else:
+            self._send(404, "text/plain", b"")
+
+    def _send_json(self, content: Json, status: int = 200) -> None:
+        self._send(status, "application/json", json.dumps(content).encode())
+
+    def _send_problem(self, status: int, code: str, detail: str) -> None:
+        content = {"type": "about:blank", "title": code, "status": status, "detail": detail, "code": code}
+        if status == 503:
+            content["retry_after_s"] = 0.3
+        self._send(status, "application/problem+json", json.dumps(content).encode())
+
+    def _send(self, status: int, content_type: str, content: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def translations() -> Json:
+    """What ComfyUI's `/i18n` makes of `locales/`."""
+    return {
+        folder.name: json.loads((folder / "main.json").read_text(encoding="utf-8"))
+        for folder in sorted((CHECKOUT / "locales").iterdir())
+    }

@@ -1,0 +1,62 @@
+"""A bare page with the panel in it, in a real Chromium, against a scripted sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fakes.sidecar_api import ScriptedSidecar
+from playwright.sync_api import Browser, sync_playwright
+from real.browser import find_chromium
+from web.panel import OpenPanel, Panel
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--enable-precise-memory-info",
+]
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    return str(find_chromium())
+
+
+@pytest.fixture
+def sidecar() -> Iterator[ScriptedSidecar]:
+    with ScriptedSidecar().serving() as sidecar:
+        yield sidecar
+
+
+@pytest.fixture
+def open_panel(browser: Browser, sidecar: ScriptedSidecar) -> Iterator[OpenPanel]:
+    """Opens the page, and holds at the end that nothing went wrong in it unseen."""
+    contexts = []
+    panels = []
+
+    def open_it(*, width: int = 350, height: int = 800, query: str = "", **context_options: Any) -> Panel:
+        context = browser.new_context(viewport={"width": max(width, 320), "height": height}, **context_options)
+        contexts.append(context)
+        panel = Panel(context.new_page())
+        panels.append(panel)
+        panel.page.goto(f"{sidecar.url}/?width={width}px&{query}")
+        panel.page.wait_for_function("window.tab !== undefined")
+        return panel
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert [error for panel in panels for error in panel.errors] == []

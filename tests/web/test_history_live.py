@@ -1,0 +1,220 @@
+"""The history while things happen: progress, arrivals, cancelling, and a sidecar that goes away and comes back."""
+
+from __future__ import annotations
+
+from fakes.sidecar_api import ScriptedSidecar, failed, generation, generation_id, opened, progress
+from playwright.sync_api import expect
+from web.panel import OpenPanel
+
+
+def test_a_waiting_generation_says_how_many_are_ahead(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    The place in the queue is told in words, and told anew when it changes.
+    """
+    sidecar.put(opened(1, place=3))
+    panel = open_panel()
+    expect(panel.cards).to_contain_text("Waiting, 3 ahead")
+
+    sidecar.put(opened(1, place=0))
+
+    expect(panel.cards).to_contain_text("Next in line")
+
+
+def test_progress_moves_without_being_read_out(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    Each tick moves the bar and its words; screen readers are told only how it ended.
+    """
+    sidecar.put(opened(1, state="running", prompt="a slow river"))
+    panel = open_panel()
+    bar = panel.cards.get_by_role("progressbar")
+    expect(bar).to_be_visible()
+    assert bar.get_attribute("aria-valuenow") is None
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+
+    sidecar.publish("progress", {"id": generation_id(1), "progress": progress(0.45)})
+
+    expect(bar).to_have_attribute("aria-valuenow", "45")
+    expect(panel.cards).to_contain_text("KSampler, step 9 of 20")
+    expect(panel.announced).to_have_text("")
+
+    sidecar.put(generation(1, prompt="a slow river", updated_at="2999-01-01T00:00:00Z"))
+
+    expect(panel.announced).to_have_text("Completed: a slow river.")
+    expect(bar).to_have_count(0)
+
+
+def test_a_failure_says_what_comfyui_said(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    The sentence stands where the picture would be, and the state is told by a word and a sign, not by colour alone.
+    """
+    sidecar.put(failed(1, "KSampler ran out of memory. Use a smaller size."))
+
+    panel = open_panel()
+
+    expect(panel.cards).to_contain_text("KSampler ran out of memory. Use a smaller size.")
+    expect(panel.cards.locator(".state")).to_contain_text("Failed")
+
+
+def test_a_new_generation_appears_at_the_top(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    Who looks at the top sees new ones at once.
+    """
+    sidecar.total = 30
+    panel = open_panel()
+    expect(panel.cards.first).to_contain_text("#30")
+
+    sidecar.add()
+
+    expect(panel.cards.first).to_contain_text("#31")
+
+
+def test_new_generations_wait_while_somebody_reads_further_down(
+    open_panel: OpenPanel, sidecar: ScriptedSidecar
+) -> None:
+    """
+    Nothing moves under the reader's eyes: a pill tells how many are new, and a click leads to them.
+    """
+    sidecar.total = 100
+    panel = open_panel()
+    expect(panel.cards.first).to_be_visible()
+    panel.scroll_to(600)
+    panel.settle()
+    seen = panel.cards.all_inner_texts()
+
+    for _ in range(3):
+        sidecar.add()
+
+    expect(panel.pill).to_have_text("3 new")
+    assert seen == panel.cards.all_inner_texts()
+
+    panel.pill.click()
+
+    expect(panel.cards.first).to_contain_text("#103")
+    expect(panel.pill).to_be_hidden()
+    assert panel.scroll_top() == 0
+
+
+def test_cancel_asks_the_sidecar_and_says_so_at_once(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    What is open can be cancelled where it stands; the answer is not waited for to show it.
+    """
+    sidecar.put(opened(1, place=5))
+    panel = open_panel()
+
+    panel.cards.get_by_role("button", name="Cancel", exact=True).click()
+
+    expect(panel.cards).to_contain_text("Cancelling")
+    expect(panel.cards.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
+    assert f"POST /generations/{generation_id(1)}/cancel" in sidecar.requests
+
+
+def test_cancelling_what_has_ended_shows_how_it_ended(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    Where it ended in the same moment, its outcome is shown, not an error.
+    """
+    sidecar.put(opened(1))
+    panel = open_panel()
+    cancel = panel.cards.get_by_role("button", name="Cancel", exact=True)
+    expect(cancel).to_be_visible()
+    sidecar.end_unseen(1)
+
+    cancel.click()
+
+    expect(panel.cards).to_contain_text("3.2 sec")
+    expect(panel.notice).to_be_hidden()
+
+
+def test_a_sidecar_that_goes_away_is_told_and_what_is_known_stays(
+    open_panel: OpenPanel, sidecar: ScriptedSidecar
+) -> None:
+    """
+    The list stays as it was; a sentence says that nothing is lost; what happened meanwhile is there afterwards.
+    """
+    sidecar.total = 12
+    panel = open_panel()
+    expect(panel.cards).to_have_count(12)
+
+    sidecar.go_away()
+
+    expect(panel.notice).to_contain_text("Nothing is lost")
+    expect(panel.cards).to_have_count(12)
+
+    sidecar.add()
+    sidecar.come_back()
+
+    expect(panel.notice).to_be_hidden(timeout=10_000)
+    expect(panel.cards.first).to_contain_text("#13")
+
+
+def test_it_opens_while_the_sidecar_is_away(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    No skeletons for ever: the sentence, and then by itself the list.
+    """
+    sidecar.total = 3
+    sidecar.go_away()
+    panel = open_panel()
+
+    expect(panel.notice).to_contain_text("does not answer")
+    expect(panel.skeletons).to_have_count(0)
+
+    sidecar.come_back()
+
+    expect(panel.cards).to_have_count(3, timeout=10_000)
+    expect(panel.notice).to_be_hidden()
+
+
+def test_what_ended_while_nobody_listened_is_found_out(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    After each break the open ones are read anew, also those that are no longer on the first page.
+    """
+    sidecar.put(opened(1, prompt="an old oak"))
+    panel = open_panel()
+    expect(panel.cards).to_contain_text("Waiting")
+
+    sidecar.go_away()
+    sidecar.end_unseen(1)
+    sidecar.come_back()
+
+    expect(panel.cards).to_contain_text("3.2 sec", timeout=10_000)
+
+
+def test_a_long_absence_starts_the_list_over(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    With more new ones than a page holds, nothing between is left out.
+    """
+    sidecar.total = 20
+    panel = open_panel()
+    expect(panel.cards.first).to_contain_text("#20")
+
+    sidecar.go_away()
+    sidecar.total = 200
+    sidecar.come_back()
+    expect(panel.cards.first).to_contain_text("#200", timeout=10_000)
+    panel.scroll_to_the_end()
+
+    expect(panel.cards.last).to_contain_text("#1")
+    assert int(panel.cards.last.get_attribute("aria-posinset") or 0) == 200
+
+
+def test_nothing_is_left_behind(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    Rendering twice is one panel and one stream; closing the tab ends the stream and leaves no listener on the page.
+    """
+    sidecar.total = 5
+    panel = open_panel()
+    expect(panel.cards).to_have_count(5)
+
+    panel.page.evaluate("window.tab.render(document.getElementById('sidebar'))")
+
+    expect(panel.host).to_have_count(1)
+    assert sidecar.open_streams == 1
+
+    panel.page.evaluate("window.tab.destroy()")
+
+    expect(panel.host).to_have_count(0)
+    sidecar.wait_until(lambda: sidecar.open_streams == 0)
+
+    panel.page.evaluate("window.tab.render(document.getElementById('sidebar'))")
+
+    expect(panel.cards).to_have_count(5)
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
