@@ -199,6 +199,7 @@ def openapi_config() -> OpenAPIConfig:
         render_plugins=[
             SwaggerRenderPlugin(
                 path="/",
+                favicon="",  # the default one comes from the internet
                 js_url=f"..{DOCS_FILES}/swagger-ui-bundle.js",
                 css_url=f"..{DOCS_FILES}/swagger-ui.css",
                 standalone_preset_js_url=f"..{DOCS_FILES}/swagger-ui-standalone-preset.js",

@@ -37,5 +37,5 @@ def set_up_logs(log_format: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    for name in ("httpx", "httpcore", "websockets", "alembic"):
+    for name in ("httpx", "httpcore", "websockets", "alembic", "saq"):
         logging.getLogger(name).setLevel(logging.WARNING)
