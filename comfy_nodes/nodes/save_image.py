@@ -45,7 +45,9 @@ class SaveImage(io.ComfyNode):  # type: ignore[misc] # known only inside ComfyUI
                 io.String.Input(
                     "filename_prefix",
                     default="genonaut/image",
-                    tooltip="How file names begin; a / makes a folder. %year%, %month%, %day% and %width% are replaced.",
+                    tooltip=(
+                        "How file names begin; a / makes a folder. %year%, %month%, %day% and %width% are replaced."
+                    ),
                 ),
             ],
             outputs=[],

@@ -14,12 +14,12 @@ from real.processes import RunningComfyUI, free_port, start_comfyui
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sidecar_port() -> int:
     return free_port()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def comfyui(tmp_path_factory: pytest.TempPathFactory, sidecar_port: int) -> Iterator[RunningComfyUI]:
     environment = {
         "GENONAUT_SIDECAR_START": "no",
@@ -35,6 +35,9 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, sidecar_port: int) -> Iter
 async def sidecar(comfyui: RunningComfyUI, sidecar_port: int) -> AsyncIterator[PatientSidecar]:
     async with PatientSidecar(sidecar_port, comfyui.url) as patient:
         yield patient
+        # What this test left held must not be seen by the next one.
+        async with patient.session.post(f"{comfyui.url}/queue", json={"clear": True}):
+            pass
 
 
 @pytest.fixture
