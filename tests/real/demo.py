@@ -38,7 +38,7 @@ ENDED_OTHERWISE = ("failed", "cancelled", "lost")
 def main(arguments: Sequence[str]) -> int:
     chosen = read_arguments(arguments)
     # Whoever ends the demo in another way than Ctrl-C must not leave a ComfyUI behind either.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     require_free(chosen.port, "ComfyUI", "--port")
     require_free(chosen.sidecar_port, "the sidecar", "--sidecar-port")
     program = installed_comfyui(chosen.comfyui, chosen.python) if chosen.comfyui else fetch_comfyui()
@@ -60,9 +60,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="install.py demo", description=__doc__)
-    parser.add_argument(
-        "--once", action="store_true", help="stop after the first generation, which is kept only where --base says"
-    )
+    parser.add_argument("--once", action="store_true", help="stop after the first generation")
     parser.add_argument("--comfyui", type=Path, metavar="FOLDER", help="a ComfyUI you have, instead of fetching one")
     parser.add_argument("--python", type=Path, help="the Python that runs it, where it is not found beside it")
     parser.add_argument("--port", type=int, default=COMFYUI_PORT, help="ComfyUI's port (%(default)s)")

@@ -1,0 +1,131 @@
+"""`install.py` as ComfyUI-Manager runs it: a process of its own, with a cache folder of its own."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from comfy_nodes import locations
+from install import make_venv
+
+PACK = Path(__file__).resolve().parents[3]
+QUICK_S = 2.0  # "well under a second" on a quiet machine
+SECONDS_FOR_PIP = 300
+
+NO_VENV_MODULE = """
+import runpy, sys
+sys.modules["venv"] = None
+sys.argv = ["install.py"]
+runpy.run_path("install.py", run_name="__main__")
+"""
+
+BUILD_FOR_EVER = """
+import sys, time
+from pathlib import Path
+from comfy_nodes import locations
+
+def build(folder):
+    (folder / "half").touch()
+    print("building", flush=True)
+    time.sleep(600)
+
+locations.make_once(Path(sys.argv[1]), build)
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GENONAUT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def run_install(python: str = sys.executable, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, *(arguments or ["install.py"])], cwd=PACK, capture_output=True, text=True, check=False
+    )
+
+
+def run_sidecar(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = locations.sidecar_command(PACK, *arguments)
+    assert command is not None
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(SECONDS_FOR_PIP)
+def test_install_makes_an_environment_that_works_and_is_quick_when_nothing_changed() -> None:
+    """
+    The first run says one line, the second nothing and at once.
+    """
+    first = run_install()
+    started = time.monotonic()
+    second = run_install()
+    seconds = time.monotonic() - started
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.startswith("Genonaut's sidecar has its environment")
+    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+    assert seconds < QUICK_S
+    assert run_sidecar("check").returncode == 0
+
+
+@pytest.mark.timeout(SECONDS_FOR_PIP)
+def test_two_installs_at_once_make_one_environment() -> None:
+    """
+    ComfyUI-Manager at start and a person in a terminal: both end well, and what they made works.
+    """
+    both = [subprocess.Popen([sys.executable, "install.py"], cwd=PACK) for _ in range(2)]
+
+    assert [process.wait() for process in both] == [0, 0]
+    assert run_sidecar("check").returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the broken uv is a shell script")
+@pytest.mark.timeout(SECONDS_FOR_PIP)
+def test_a_python_without_venv_gets_a_folder_of_packages(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The Python of the Windows portable ComfyUI, where uv fails as well: the sidecar runs, and sees none of ComfyUI's
+    packages.
+    """
+    python = str(make_venv(tmp_path / "comfyui's environment"))
+    broken_uv = tmp_path / "bin" / "uv"
+    broken_uv.parent.mkdir()
+    broken_uv.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    broken_uv.chmod(broken_uv.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(broken_uv.parent), os.environ["PATH"]]))
+
+    installed = run_install(python, "-c", NO_VENV_MODULE)
+
+    assert (installed.returncode, installed.stderr) == (0, "")
+    path_of_sidecar = run_sidecar("timeit", "-n", "1", "-r", "1", "import sys; print(sys.path)").stdout
+    assert "site-packages" not in path_of_sidecar
+    assert str(cache) in path_of_sidecar
+    assert run_sidecar("check").returncode == 0
+
+
+def test_an_install_that_was_killed_is_not_taken_for_whole(cache: Path) -> None:
+    """
+    `kill -9` in the middle: the next run neither waits for the dead one nor uses what it left.
+    """
+    folder = cache / "environments" / "thing"
+    building = subprocess.Popen(
+        [sys.executable, "-c", BUILD_FOR_EVER, str(folder)], cwd=PACK, stdout=subprocess.PIPE, text=True
+    )
+    with building:
+        assert building.stdout is not None
+        building.stdout.readline()
+        building.kill()
+
+    left_behind = (folder / "half").exists()
+    facts = locations.make_once(folder, lambda _: {"made_by": "the next run"})
+
+    assert left_behind
+    assert facts == {"made_by": "the next run"}
+    assert not (folder / "half").exists()
