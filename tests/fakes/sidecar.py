@@ -26,11 +26,9 @@ class PatientSidecar:
         self.url = f"http://127.0.0.1:{port}"
         self.submissions: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
-        self.heard: list[dict[str, Any]] = []
         self.comfyui_url = comfyui_url
         self._port = port
         self._headers = {PAIRING_HEADER: pairing_secret}
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def __aenter__(self) -> PatientSidecar:
         app = web.Application(client_max_size=64 * 1024**2)
@@ -89,9 +87,8 @@ class PatientSidecar:
         async with self.session.post(f"{self.comfyui_url}/prompt", json=body) as answer:
             return answer.status, await answer.json()
 
-    async def observe(self) -> aiohttp.ClientWebSocketResponse:
-        self._socket = await self.session.ws_connect(f"{self.comfyui_url}/genonaut/observer")
-        return self._socket
+    async def observe(self) -> aiohttp.ClientWebSocketResponse[bool]:
+        return await self.session.ws_connect(f"{self.comfyui_url}/genonaut/observer")
 
     async def outcomes(self, after: int = 0) -> dict[str, Any]:
         async with self.session.get(f"{self.comfyui_url}/genonaut/outcomes", params={"after": after}) as answer:

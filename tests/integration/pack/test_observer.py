@@ -15,7 +15,7 @@ from integration.pack.workflows import small_picture
 from real.processes import RunningComfyUI
 
 
-async def hear(socket: aiohttp.ClientWebSocketResponse, last: str) -> list[dict[str, Any]]:
+async def hear(socket: aiohttp.ClientWebSocketResponse[bool], last: str) -> list[dict[str, Any]]:
     """Listen until a message of this type."""
     heard: list[dict[str, Any]] = []
     while not heard or heard[-1]["type"] != last:

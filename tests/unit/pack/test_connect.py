@@ -1,0 +1,63 @@
+"""All hooks or none."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from comfy_nodes.connect import connect
+from comfy_nodes.executor_guard import guard_execute
+
+
+async def answer_well(request: web.Request) -> web.Response:
+    return web.Response(text="well")
+
+
+async def test_where_a_hook_cannot_be_installed_nothing_is_accepted_and_the_reason_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """People may look; what would change something gets 503 in ComfyUI's shape. (Here ComfyUI itself is not there.)"""
+    app = web.Application()
+    app.router.add_get("/", answer_well)
+    app.router.add_post("/prompt", answer_well)
+    connect(SimpleNamespace(app=app))
+    async with TestClient(TestServer(app)) as browser:
+        looked = await browser.get("/")
+        posted = await browser.post("/prompt", json={})
+        told = await posted.json()
+
+    assert looked.status == 200
+    assert posted.status == 503
+    assert told["error"]["type"] == "genonaut_not_installed"
+    assert "execution" in told["error"]["details"]
+    assert "could not be installed" in caplog.text
+
+
+def test_an_executor_that_raises_ends_the_prompt_as_failed() -> None:
+    """What ComfyUI's worker reads from the executor afterwards is all there."""
+    messages: list[Any] = []
+
+    class Executor:
+        status_messages: list[Any] = messages
+        success = True
+
+        def reset(self) -> None:
+            self.status_messages = []
+
+        def add_message(self, event: str, data: Any, *, broadcast: bool) -> None:
+            self.status_messages.append((event, data))
+
+        def execute(self, prompt: Any, prompt_id: str) -> None:
+            messages.append(("execution_start", {}))
+            raise RecursionError
+
+    executor: Any = Executor()
+    guard_execute(Executor.execute)(executor, {}, "id")
+
+    assert executor.success is False
+    assert executor.history_result == {"outputs": {}, "meta": {}}
+    assert [event for event, _ in executor.status_messages] == ["execution_start", "execution_error"]

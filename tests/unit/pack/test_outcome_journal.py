@@ -1,0 +1,221 @@
+"""The journal, in fair weather and foul."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfy_nodes import outcome_journal
+from comfy_nodes.outcome_journal import OutcomeJournal
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "outcomes.jsonl"
+
+
+def entries(journal: OutcomeJournal, after: int = 0) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in journal.entries_after(after)]
+
+
+def reopen(journal: OutcomeJournal) -> OutcomeJournal:
+    journal.close()
+    return OutcomeJournal(journal.file)
+
+
+def test_entries_are_told_in_order_until_they_are_confirmed(file: Path) -> None:
+    """Each with its sequence; after a confirmation only later ones."""
+    journal = OutcomeJournal(file)
+    for name in ("a", "b", "c"):
+        journal.append("finished", name, {"status": "completed"})
+    journal.confirm(2)
+
+    assert entries(journal) == [{"sequence": 3, "kind": "finished", "prompt_id": "c", "status": "completed"}]
+    assert [journal.is_finished(name) for name in ("a", "c")] == [False, True]
+    journal.close()
+
+
+def test_a_restart_forgets_nothing_and_sequences_go_on(file: Path) -> None:
+    """Journal id, confirmations and entries are as before."""
+    journal = OutcomeJournal(file)
+    for name in ("a", "b", "c"):
+        journal.append("finished", name, {})
+    journal.confirm(1)
+    again = reopen(journal)
+
+    assert again.id == journal.id
+    assert [entry["prompt_id"] for entry in entries(again)] == ["b", "c"]
+    assert again.append("finished", "d", {}) == 4
+    again.close()
+
+
+def test_sequences_go_on_when_everything_was_confirmed_and_compacted(file: Path) -> None:
+    """An empty journal still knows how far it had come."""
+    journal = OutcomeJournal(file)
+    for _ in range(30):
+        journal.append("finished", "x", {"padding": "x" * 20_000})
+    journal.confirm(30)
+    size = file.stat().st_size
+    again = reopen(journal)
+
+    assert size < 1000
+    assert again.id == journal.id
+    assert entries(again) == []
+    assert again.append("finished", "y", {}) == 31
+    again.close()
+
+
+def test_compacting_keeps_what_is_not_confirmed(file: Path) -> None:
+    """The file shrinks, and the entries that are left can be read at once and after a restart."""
+    journal = OutcomeJournal(file)
+    for number in range(30):
+        journal.append("finished", str(number), {"padding": "x" * 20_000})
+    journal.confirm(27)
+    size = file.stat().st_size
+    journal.append("finished", "30", {})
+    kept = [entry["prompt_id"] for entry in entries(journal)]
+    again = reopen(journal)
+
+    assert size < 100_000
+    assert kept == ["27", "28", "29", "30"]
+    assert [entry["prompt_id"] for entry in entries(again)] == kept
+    again.close()
+
+
+@pytest.mark.parametrize("torn", [b'{"sequence": 3, "kind": "fini', b"\x00\x00\x00", b'{"sequence": 3}'])
+def test_a_torn_last_line_is_cut_off(file: Path, torn: bytes) -> None:
+    """A process that died while it wrote leaves half a line; what comes after it is whole again."""
+    journal = OutcomeJournal(file)
+    journal.append("finished", "a", {})
+    journal.close()
+    with file.open("ab") as handle:
+        handle.write(torn)
+    again = OutcomeJournal(file)
+    again.append("finished", "b", {})
+    last = reopen(again)
+
+    assert [(entry["sequence"], entry["prompt_id"]) for entry in entries(last)] == [(1, "a"), (2, "b")]
+    last.close()
+
+
+def test_a_broken_line_in_the_middle_costs_only_itself(file: Path) -> None:
+    """A disk may lose a block; the entries around it are still told."""
+    journal = OutcomeJournal(file)
+    for name in ("a", "b", "c"):
+        journal.append("finished", name, {})
+    journal.close()
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:2], b"#" * 20 + b"\n", lines[3]]))
+    again = OutcomeJournal(file)
+
+    assert [entry["prompt_id"] for entry in entries(again)] == ["a", "c"]
+    again.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a journal\n", b"[1]\n"])
+def test_a_file_that_is_no_journal_is_kept_aside(file: Path, content: bytes) -> None:
+    """ComfyUI starts all the same; the journal has a new id, so that the sidecar knows."""
+    file.write_bytes(content)
+    journal = OutcomeJournal(file)
+    journal.append("finished", "a", {})
+
+    assert [entry["prompt_id"] for entry in entries(journal)] == ["a"]
+    assert file.with_suffix(".unreadable").read_bytes() == content
+    journal.close()
+
+
+def test_a_full_disk_leaves_the_journal_as_it_was(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that does not fit is taken back whole; the next one that fits is readable."""
+    journal = OutcomeJournal(file)
+    journal.append("finished", "a", {})
+    whole = journal._handle
+
+    class FullDisk:
+        """Takes ten bytes, then none."""
+
+        taken = False
+
+        def write(self, data: bytes) -> int:
+            if self.taken:
+                raise OSError(28, "No space left on device")
+            self.taken = True
+            return whole.write(bytes(data[:10]))
+
+        def truncate(self, size: int) -> int:
+            return whole.truncate(size)
+
+    monkeypatch.setattr(journal, "_handle", FullDisk())
+    with pytest.raises(OSError, match="No space left"):
+        journal.append("finished", "b", {})
+    monkeypatch.setattr(journal, "_handle", whole)
+    journal.append("finished", "c", {})
+
+    assert [(entry["sequence"], entry["prompt_id"]) for entry in entries(journal)] == [(1, "a"), (2, "c")]
+    journal.close()
+
+
+WRITER = """
+import sys
+import time
+from pathlib import Path
+from comfy_nodes.outcome_journal import OutcomeJournal
+journal = OutcomeJournal(Path(sys.argv[1]))
+while True:
+    number = journal.append("finished", "x" * 5000, {})
+    print(number, flush=True)
+    if number % 7 == 0:
+        journal.confirm(number - 3)
+"""
+
+
+def test_a_killed_writer_loses_nothing_that_it_said_it_wrote(file: Path) -> None:
+    """kill -9 at any moment, compacting included, several times in a row."""
+    for _ in range(4):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(file)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            said = [int(writer.stdout.readline()) for _ in range(random.randrange(100, 200))]
+            writer.kill()
+            said += [int(line) for line in writer.stdout if line.endswith("\n")]
+        journal = OutcomeJournal(file)
+        found = [entry["sequence"] for entry in entries(journal)]
+        journal.close()
+
+        assert found == list(range(found[0], found[-1] + 1))
+        assert found[-1] >= said[-1]
+
+
+def test_writing_one_outcome_is_quick(file: Path) -> None:
+    """ComfyUI's worker waits for it: the middle of a hundred stays far below the 3 ms that it may take."""
+    journal = OutcomeJournal(file)
+    images = [{"filename": f"image_{number:05}_.png", "subfolder": "genonaut", "type": "output"} for number in range(8)]
+    times_s = []
+    for number in range(100):
+        began = time.perf_counter()
+        journal.append("finished", str(number), {"outputs": {"9": {"images": images, "genonaut": images}}})
+        times_s.append(time.perf_counter() - began)
+    journal.close()
+
+    assert sorted(times_s)[50] < 0.003
+
+
+def test_compacting_is_worth_it_only_for_much(file: Path) -> None:
+    """Each confirmation is a short line, not a new file."""
+    journal = OutcomeJournal(file)
+    journal.append("finished", "a", {})
+    inode = file.stat().st_ino
+    journal.confirm(1)
+
+    assert file.stat().st_size < outcome_journal.DEAD_BYTES_WORTH_COMPACTING
+    assert file.stat().st_ino == inode
+    journal.close()

@@ -1,0 +1,54 @@
+"""What the pack reads from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from comfy_nodes.settings import SettingsUnusable, read_settings
+
+
+def test_nothing_said_means_a_sidecar_of_our_own_on_loopback(tmp_path: Path) -> None:
+    """Data in ComfyUI's user folder, port 8190, and a secret that is made once and stays."""
+    first, second = read_settings(tmp_path / "user", {}), read_settings(tmp_path / "user", {})
+
+    assert first == second
+    assert (first.data_folder, first.sidecar_url, first.start_sidecar) == (
+        (tmp_path / "user").resolve(),
+        "http://127.0.0.1:8190",
+        True,
+    )
+    assert len(first.pairing_secret) == 43
+
+
+def test_what_is_said_counts(tmp_path: Path) -> None:
+    """Each variable has its value."""
+    said = {
+        "GENONAUT_DATA": str(tmp_path / "data"),
+        "GENONAUT_PORT": "8200",
+        "GENONAUT_SIDECAR_URL": "https://sidecar.example/",
+        "GENONAUT_SIDECAR_START": "No",
+        "GENONAUT_PAIRING_SECRET": "secret",
+    }
+    settings = read_settings(tmp_path, said)
+
+    assert settings.data_folder == (tmp_path / "data").resolve()
+    assert settings.sidecar_url == "https://sidecar.example"
+    assert (settings.sidecar_port, settings.start_sidecar, settings.pairing_secret) == (8200, False, "secret")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("GENONAUT_PORT", "http"), ("GENONAUT_PORT", "0"), ("GENONAUT_SIDECAR_START", "perhaps")]
+)
+def test_what_cannot_be_used_is_said_by_name(tmp_path: Path, name: str, value: str) -> None:
+    """One sentence, with the variable and its value."""
+    with pytest.raises(SettingsUnusable, match=f"{name}.*{value}"):
+        read_settings(tmp_path, {name: value})
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    """With what to do now."""
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsUnusable, match="Set GENONAUT_DATA to a folder that can be written"):
+        read_settings(tmp_path, {"GENONAUT_DATA": str(tmp_path / "file" / "data")})

@@ -1,0 +1,85 @@
+"""Calls to a sidecar that is away, silent, or somebody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from fakes.sidecar import PatientSidecar, SilentSidecar, StrictSidecar
+from real.processes import free_port
+
+from comfy_nodes.sidecar_client import SidecarAway, SidecarClient, SidecarRefused
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+async def client(port: int) -> AsyncIterator[SidecarClient]:
+    client = SidecarClient(f"http://127.0.0.1:{port}", "paired", timeout_s=0.3)
+    yield client
+    await client.close()
+
+
+async def test_a_silent_sidecar_is_waited_for_once(client: SidecarClient, port: int) -> None:
+    """The first call waits for the whole time; the next ones learn at once that it is silent."""
+    times_s = []
+    async with SilentSidecar(port):
+        for _ in range(5):
+            began = time.monotonic()
+            with pytest.raises(SidecarAway):
+                await client.submit({"id": "x"})
+            times_s.append(time.monotonic() - began)
+
+    assert times_s[0] >= 0.3
+    assert max(times_s[1:]) < 0.1
+
+
+async def test_a_sidecar_that_comes_back_is_heard_at_once(
+    client: SidecarClient, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refused connection costs nothing, so every call tries; the log says once that it is away."""
+    for _ in range(3):
+        with pytest.raises(SidecarAway):
+            await client.submit({"id": "x"})
+    async with PatientSidecar(port):
+        accepted = await client.submit({"id": "x"})
+
+    assert accepted["number"] == 1
+    assert len([record for record in caplog.records if "is away" in record.message]) == 1
+
+
+async def test_a_refusal_keeps_its_status_and_sentence(client: SidecarClient, port: int) -> None:
+    """What the sidecar says is for people."""
+    async with StrictSidecar(port):
+        with pytest.raises(SidecarRefused, match=r"You have used today's quota\.") as refused:
+            await client.submit({"id": "x"})
+
+    assert (refused.value.status, refused.value.code, refused.value.retry_after_s) == (429, "quota_exhausted", 60)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"text": "<html>"}, {"text": "{", "content_type": "application/json"}, {"text": "[]"}, {"status": 404}]
+)
+async def test_somebody_else_at_the_address_is_not_the_sidecar(
+    client: SidecarClient, port: int, answer: dict[str, object]
+) -> None:
+    """A program that happens to listen there must not make prompts fail."""
+    app = web.Application()
+
+    async def other_program(request: web.Request) -> web.Response:
+        return web.Response(**answer)  # type: ignore[arg-type] # whatever another program answers
+
+    app.router.add_post("/{path:.*}", other_program)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        with pytest.raises(SidecarAway):
+            await client.submit({"id": "x"})
+    finally:
+        await runner.cleanup()
