@@ -12,6 +12,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -26,7 +27,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.database import Database
-from sidecar.errors import Away, OutputGone
+from sidecar.errors import Away, OutputGone, StorageUnavailable
 from sidecar.gallery.models import NODE_ID_LENGTH, REASON_LENGTH, Image, ImageState
 from sidecar.gallery.references import FileReference, FoundImage, check_reference, find_images, suffix_of
 from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
@@ -214,13 +215,15 @@ class Intake:
             await self._store_image(key, content)
         except FileNotFoundError as exc:  # gone since it was found a moment ago
             raise OutputGone from exc
+        except OSError as exc:
+            raise StorageUnavailable(f"The file {reference.filename} cannot be read at the moment: {exc}.") from exc
         for name, thumbnail in pictures.thumbnails.items():
             await self._store.put(thumbnail_key(image.id, name), thumbnail.content)
         return KeptFacts(pictures, key, size, etag)
 
     async def _obtain(self, reference: FileReference, key: str) -> Content:
         path = await asyncio.to_thread(self._source.local_path, reference)
-        if path is not None:
+        if path is not None and await asyncio.to_thread(os.access, path, os.R_OK):
             return path
         try:
             return await self._source.fetch(reference)

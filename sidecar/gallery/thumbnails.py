@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ MEDIA_TYPES = {
     "TIFF": "image/tiff",
     "AVIF": "image/avif",
 }
+
+# What the system says of a file, whatever is in it. Not every number: damaged offsets make for EINVAL.
+NOT_THE_PICTURES_FAULT = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
 
 Image.MAX_IMAGE_PIXELS = PIXELS_AT_MOST
 Image.init()  # now, rather than by the first thread that meets a rarer format
@@ -69,7 +75,7 @@ def make_thumbnails(content: bytes | Path) -> Pictures:
 
     Raises:
         UnreadableImage: No image, a damaged one, or one that is too large.
-        FileNotFoundError: The file is gone.
+        OSError: The file is gone, or the system cannot read it.
     """
     with opened(content) as image:
         facts = facts_of(image)
@@ -87,7 +93,7 @@ def inspect(content: bytes | Path) -> ImageFacts:
 
     Raises:
         UnreadableImage: As `make_thumbnails`.
-        FileNotFoundError: As `make_thumbnails`.
+        OSError: As `make_thumbnails`.
     """
     with opened(content) as image:
         facts = facts_of(image)
@@ -122,20 +128,20 @@ def thumbhash_of(thumbnail: Thumbnail) -> str:
 
 @contextmanager
 def opened(content: bytes | Path) -> Iterator[Image.Image]:
-    """An open image, its pixels not read yet; whatever goes wrong with it inside the block is `UnreadableImage`."""
+    """An open image, its pixels not read yet; what is wrong with it inside the block is `UnreadableImage`."""
     try:
         with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=OPENED) as image:
             if image.width * image.height > PIXELS_AT_MOST:
                 raise UnreadableImage(f"{image.width} x {image.height} pixels are too many")
             yield image
-    except FileNotFoundError:
-        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise UnreadableImage("it has too many pixels") from exc
     except UnidentifiedImageError as exc:
         raise UnreadableImage("it is not an image") from exc
     # Pillow's readers raise all of these on damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError) as exc:
+        if isinstance(exc, OSError) and exc.errno in NOT_THE_PICTURES_FAULT:
+            raise
         raise UnreadableImage(f"it is damaged ({exc})") from exc
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -333,6 +335,48 @@ async def test_a_full_disk_is_nobodys_fault_and_is_tried_again(
 
     (image,) = await images(generation_id)
     assert (image.state, image.tries) == ("expected", 0)
+
+
+async def test_a_file_that_the_system_cannot_read_now_is_not_called_corrupt(
+    expect, images, intake, folder, monkeypatch
+) -> None:
+    """
+    A network drive that hiccups says nothing about the picture; it is tried again.
+    """
+
+    def stumble(*_args: Any, **_options: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    generation_id = await expect(outputs_of(folder.write("a.png", png())))
+    with monkeypatch.context() as patch:
+        patch.setattr(Pictures, "open", stumble)
+        with pytest.raises(StorageUnavailable, match=r"a\.png"):
+            await intake.keep_images({}, generation_id=str(generation_id))
+    between = [(image.state, image.tries) for image in await images(generation_id)]
+    await intake.keep_images({}, generation_id=str(generation_id))
+
+    assert between == [("expected", 0)]
+    assert [image.state for image in await images(generation_id)] == ["kept"]
+
+
+async def test_a_file_of_another_user_of_this_machine_is_fetched(
+    database, expect, images, store, folder, announcements, monkeypatch
+) -> None:
+    """
+    ComfyUI may run as somebody whose files cannot be read from here; its HTTP door gives the bytes all the same.
+    """
+
+    class ClosedFolder(RemoteFolder):
+        local_path = Folder.local_path
+
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    intake = Intake(database, store, ClosedFolder(folder.root), announcements)
+    generation_id = await expect(outputs_of(folder.write("a.png", png())))
+    await intake.keep_images({}, generation_id=str(generation_id))
+
+    (image,) = await images(generation_id)
+    assert image.state == ImageState.KEPT.value
+    assert not (store.folder / image.storage_key).samefile(folder.root / "output" / "a.png")
 
 
 def report(folder: Folder, content: bytes, **changes: Any) -> dict[str, Any]:
