@@ -54,7 +54,7 @@ MAX_BODY_BYTES = (
 STOP_GRACE_S = 3.0
 API = "/api/v1"
 DOCS = "/schema"
-DOCS_FILES = "/schema-files"
+DOCS_FILES = "/schema-files"  # told to the page relatively: ComfyUI serves both below /genonaut
 
 log = structlog.get_logger(__name__)
 
@@ -139,6 +139,7 @@ def create_app(settings: Settings) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=openapi_config(),
+        logging_config=None,  # `logs` has set it up
     )
 
 
@@ -200,9 +201,9 @@ def openapi_config() -> OpenAPIConfig:
             SwaggerRenderPlugin(
                 path="/",
                 favicon="",  # the default one comes from the internet
-                js_url=f"..{DOCS_FILES}/swagger-ui-bundle.js",
-                css_url=f"..{DOCS_FILES}/swagger-ui.css",
-                standalone_preset_js_url=f"..{DOCS_FILES}/swagger-ui-standalone-preset.js",
+                js_url=f"{DOCS_FILES[1:]}/swagger-ui-bundle.js",
+                css_url=f"{DOCS_FILES[1:]}/swagger-ui.css",
+                standalone_preset_js_url=f"{DOCS_FILES[1:]}/swagger-ui-standalone-preset.js",
             )
         ],
     )

@@ -1,0 +1,57 @@
+"""What a browser hears while it listens."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from fakes.comfyui import ScriptedComfyUI
+
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.app import Parts
+from sidecar.generations.routes import event_stream
+
+from .conftest import StartSidecar, submit, until, until_state
+
+
+async def heard_states(parts: Parts, *, until_state: str) -> list[str]:
+    """The states that a listener hears of, up to one of them."""
+    states: list[str] = []
+    async for message in event_stream(parts.live_events, LOCAL_OWNER_ID):
+        if message.event == "generation":
+            states.append(msgspec.json.decode(str(message.data))["state"])
+            if states[-1] == until_state:
+                break
+        else:
+            states.append(str(message.event))
+    return states
+
+
+async def test_a_listener_hears_hello_and_then_every_state(start_sidecar: StartSidecar):
+    """`hello` first: what happened before it must be read from the list."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        listening = asyncio.create_task(heard_states(parts, until_state="completed"))
+        await asyncio.sleep(0)
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.pending)
+        await comfyui.start(str(generation_id))
+        await until_state(parts, generation_id, "running")
+        await comfyui.finish(str(generation_id))
+        states = await asyncio.wait_for(listening, 5)
+
+        assert states[0] == "hello"
+        assert list(dict.fromkeys(states[1:])) == ["pending", "submitted", "running", "completed"]
+
+
+async def test_a_listener_that_falls_behind_is_told_to_read_anew(start_sidecar: StartSidecar):
+    """A browser that sleeps costs a bounded queue, and no event is passed over in silence."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        stream = event_stream(parts.live_events, LOCAL_OWNER_ID)
+        first = await stream.__anext__()
+        generation_id = await submit(parts)
+        for _ in range(600):
+            await parts.history.announce(generation_id)
+        following = await stream.__anext__()
+        await stream.aclose()  # type: ignore[attr-defined]
+
+        assert (first.event, following.event) == ("hello", "hello")

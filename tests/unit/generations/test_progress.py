@@ -1,0 +1,66 @@
+"""How far what runs is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.comfyui.events import ObserverEvent
+from sidecar.generations.progress import ProgressBoard
+from sidecar.identity import uuid7
+from sidecar.live_events import LiveEvents
+
+WORKFLOW = {node_id: {"class_type": kind} for node_id, kind in {"1": "Loader", "2": "KSampler", "3": "Save"}.items()}
+
+
+def node(node_id: str, state: str, value: float, most: float) -> dict[str, Any]:
+    return {"node_id": node_id, "display_node_id": node_id, "state": state, "value": value, "max": most}
+
+
+def progress_state(generation_id: object, *nodes: dict[str, Any]) -> ObserverEvent:
+    data = {"prompt_id": str(generation_id), "nodes": {entry["node_id"]: entry for entry in nodes}}
+    return ObserverEvent("progress_state", data=data)
+
+
+def test_progress_counts_nodes_and_the_steps_of_the_one_that_runs():
+    """One of three nodes done and the second half way is half of it all."""
+    board, generation_id = ProgressBoard(LiveEvents()), uuid7()
+    board.begin(generation_id, LOCAL_OWNER_ID, WORKFLOW)
+    board.heard(progress_state(generation_id, node("1", "finished", 1, 1), node("2", "running", 10, 20)))
+    progress = board.progress_of(generation_id)
+
+    assert progress is not None
+    assert (progress.fraction, progress.node_type, progress.step, progress.steps) == (0.5, "KSampler", 10, 20)
+
+
+def test_nodes_that_come_from_the_cache_are_done():
+    """They count once, also when ComfyUI names them again among the finished ones."""
+    board, generation_id = ProgressBoard(LiveEvents()), uuid7()
+    board.begin(generation_id, LOCAL_OWNER_ID, WORKFLOW)
+    cached = ObserverEvent("execution_cached", data={"prompt_id": str(generation_id), "nodes": ["1", "2"]})
+    board.heard(cached)
+    board.heard(progress_state(generation_id, node("1", "finished", 1, 1), node("2", "finished", 1, 1)))
+    progress = board.progress_of(generation_id)
+
+    assert progress is not None
+    assert progress.fraction == 0.6667
+
+
+def test_events_of_prompts_that_are_none_of_ours_are_left_alone():
+    """Another pack may run what it likes."""
+    board = ProgressBoard(LiveEvents())
+    board.heard(progress_state("something else", node("1", "running", 1, 2)))
+
+    assert board.progress_of(uuid7()) is None
+
+
+def test_a_browser_hears_of_progress_at_most_twice_a_second():
+    """A sampler with a thousand quick steps must not flood anybody."""
+    live_events, generation_id = LiveEvents(), uuid7()
+    board = ProgressBoard(live_events)
+    board.begin(generation_id, LOCAL_OWNER_ID, WORKFLOW)
+    with live_events.listening(LOCAL_OWNER_ID) as listener:
+        for step in range(100):
+            board.heard(progress_state(generation_id, node("2", "running", step, 100)))
+
+        assert listener.queue.qsize() == 1
