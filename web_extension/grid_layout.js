@@ -3,7 +3,12 @@
 const GAP_PX = 10
 const ROW_GAP_PX = 14
 const EDGE_PX = 12
-const WIDE_PX = 560
+/** From which width of the panel on, how wide a card is at least: two beside each other even in the narrowest. */
+const LEAST_CARD_PX = [
+  { from: 560, card: 176 },
+  { from: 300, card: 132 },
+  { from: 0, card: 104 },
+]
 
 /** Where the cards of the history lie: rows of equal height, so that any place is found by division. */
 export class GridLayout {
@@ -13,7 +18,7 @@ export class GridLayout {
    */
   constructor(widthPx, textHeightPx) {
     const inner = Math.max(120, widthPx - 2 * EDGE_PX)
-    const least = widthPx < WIDE_PX ? 132 : 176
+    const least = LEAST_CARD_PX.find(({ from }) => widthPx >= from)?.card ?? inner
     this.columns = Math.max(1, Math.floor((inner + GAP_PX) / (least + GAP_PX)))
     this.cardWidth = Math.floor((inner - GAP_PX * (this.columns - 1)) / this.columns)
     this.cardHeight = this.cardWidth + textHeightPx

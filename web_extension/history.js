@@ -334,7 +334,7 @@ export class History extends EventTarget {
    */
   #replace(before, after) {
     // An answer and an event may overtake each other on their way here.
-    if (before.updated_at > after.updated_at) return
+    if (isLater(before.updated_at, after.updated_at)) return
     const stillRuns = before.state === 'running' && after.state === 'running'
     const progress = after.progress ?? (stillRuns ? before.progress : null)
     this.#known.set(after.id, { ...after, progress })
@@ -375,5 +375,16 @@ export function isOpen({ state }) {
  * @param {Generation} other
  */
 function isNewer(one, other) {
-  return one.created_at === other.created_at ? one.id > other.id : one.created_at > other.created_at
+  return one.created_at === other.created_at ? one.id > other.id : isLater(one.created_at, other.created_at)
+}
+
+/**
+ * Of two RFC 3339 times in UTC. As text, since a Date knows no microseconds; without the Z, since fractions that are
+ * zero may be left out, and "Z" sorts after ".".
+ *
+ * @param {string} one
+ * @param {string} other
+ */
+function isLater(one, other) {
+  return one.slice(0, -1) > other.slice(0, -1)
 }

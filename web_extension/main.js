@@ -51,6 +51,7 @@ function historyTab(surroundings, liveEvents) {
       panel.liveEvents = liveEvents
       panel.lang = surroundings.strings.locale
       panel.loadWorkflow = (generation) => loadWorkflow(generation, surroundings)
+      container.style.height = '100%' // ComfyUI's own is as high as its content, and ours has a scroller of its own
       container.replaceChildren(panel)
     },
     destroy() {

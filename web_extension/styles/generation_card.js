@@ -1,7 +1,7 @@
 import { sheet } from '../dom.js'
 
 export const cardStyles = sheet(`
-  :host { display: block; contain: layout style; animation: appear 220ms ease-out; }
+  :host { display: block; contain: layout style; container-type: inline-size; animation: appear 220ms ease-out; }
   @keyframes appear { from { opacity: 0; } }
   .open {
     display: flex; flex-direction: column; align-items: stretch; justify-content: flex-start; gap: 0;
@@ -31,6 +31,11 @@ export const cardStyles = sheet(`
   .count {
     position: absolute; inset-block-end: 6px; inset-inline-end: 6px; display: flex; align-items: center; gap: 3px;
     padding: 1px 6px; border-radius: 6px; background: rgb(0 0 0 / .62); color: #fff; font-size: 11px;
+  }
+  @container (width < 128px) {
+    .instead { gap: 4px; padding: 8px 6px 12px; font-size: 11px; }
+    .instead .icon { font-size: 18px; }
+    .instead span { -webkit-line-clamp: 3; }
   }
   .name, .state { display: block; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; padding-inline: 2px; }
   .name { margin-top: 6px; font-size: 12.5px; line-height: 18px; }
