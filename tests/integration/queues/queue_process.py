@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -53,4 +54,5 @@ async def open_file(file: str, moment: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"produce": produce, "work": work, "open": open_file}[sys.argv[1]](*sys.argv[2:]))
+    deeds: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"produce": produce, "work": work, "open": open_file}
+    asyncio.run(deeds[sys.argv[1]](*sys.argv[2:]))

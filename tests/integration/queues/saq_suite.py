@@ -12,9 +12,13 @@ from __future__ import annotations
 import sys
 import tempfile
 import unittest
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from saq import Job, Worker
 
 from sidecar.queues.sqlite import SqliteQueue
 
@@ -57,38 +61,34 @@ def prepare(source: Path) -> None:
     put_in_place("tests.helpers", cleanup_queue=cleanup_queue, **helpers)
 
 
-def on_sqlite(rules: type) -> type[unittest.TestCase]:
+def on_sqlite(rules: type, set_up_more: Callable[[Any], None] = lambda _case: None) -> type[unittest.TestCase]:
     """SAQ's rules of one kind, on our queue."""
 
     async def set_up(self: Any) -> None:
         self.create_queue = create_queue
         self.queue = await create_queue()
-        await self.prepare()
+        set_up_more(self)
 
-    async def prepare(self: Any) -> None:
-        if hasattr(rules, "test_noop"):
-            from saq.worker import Worker  # noqa: PLC0415 - SAQ is imported after its drivers are in place
-            from tests.test_worker import FUNCTIONS  # noqa: PLC0415 - same
-
-            self.worker = Worker(self.queue, functions=FUNCTIONS)
-        if hasattr(rules, "test_duration"):
-            from saq.job import Job  # noqa: PLC0415 - same
-
-            self.job = Job("func", queue=self.queue)
-
-    return type(f"{rules.__name__}OnSqlite", (rules,), {"asyncSetUp": set_up, "prepare": prepare, **NOT_OURS})
+    return type(f"{rules.__name__}OnSqlite", (rules,), {"asyncSetUp": set_up, **NOT_OURS})
 
 
 def main() -> None:
-    source = Path(sys.argv[1])
-    prepare(source)
-    from tests.test_job import TestJob  # noqa: PLC0415 - same
-    from tests.test_queue import TestQueue  # noqa: PLC0415 - same
-    from tests.test_worker import TestWorker  # noqa: PLC0415 - same
+    prepare(Path(sys.argv[1]))
+    jobs, queues, workers = (import_module(f"tests.test_{name}") for name in ("job", "queue", "worker"))
+
+    def set_up_job(case: Any) -> None:
+        case.job = Job("func", queue=case.queue)
+
+    def set_up_worker(case: Any) -> None:
+        case.worker = Worker(case.queue, functions=workers.FUNCTIONS)
 
     suite = unittest.TestSuite()
-    for rules in (TestJob, TestQueue, TestWorker):
-        suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(on_sqlite(rules)))
+    for rules in (
+        on_sqlite(jobs.TestJob, set_up_job),
+        on_sqlite(queues.TestQueue),
+        on_sqlite(workers.TestWorker, set_up_worker),
+    ):
+        suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(rules))
     result = unittest.TextTestRunner(verbosity=1).run(suite)
     sys.exit(not result.wasSuccessful() or bool(result.skipped))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from saq import Worker
 from saq.job import Status
+from saq.types import TimersDict
 
 JOBS = 1500
 
@@ -58,7 +59,7 @@ async def test_the_job_of_a_killed_worker_runs_again(queue, file, tmp_path, star
     async def never_end(_ctx: object) -> str:
         return "ran again"
 
-    timers = {"schedule": 1, "worker_info": 1, "sweep": 1, "abort": 1}
+    timers: TimersDict = {"schedule": 1, "worker_info": 1, "sweep": 1, "abort": 1}
     worker = Worker(queue, functions=[("never_end", never_end)], timers=timers)
     running = asyncio.create_task(worker.start())
     job = await queue.job("a")

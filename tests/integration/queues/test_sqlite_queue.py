@@ -363,8 +363,7 @@ async def test_a_full_disk_is_said_and_nothing_is_half_written(queue):
     await queue.enqueue("f", key="before")
     (most,) = await queue._file.read(lambda connection: connection.execute("PRAGMA max_page_count=12").fetchone())
     with pytest.raises(QueueUnavailable, match="is full"):
-        for number in range(100):
-            await queue.enqueue("f", key=str(number), text="x" * 2000)
+        await asyncio.gather(*(queue.enqueue("f", key=str(number), text="x" * 2000) for number in range(100)))
     before = await queue.count("queued")
 
     await queue._file.read(lambda connection: connection.execute("PRAGMA max_page_count=100000").fetchone())
