@@ -27,6 +27,7 @@ HELD_INTERVAL_S = 0.5
 BACKOFF_FIRST_S = 0.25
 BACKOFF_MOST_S = 5.0
 PING_INTERVAL_S = 20.0
+CLOSE_WITHIN_S = 1.0  # a ComfyUI that is ending waits for us and no longer answers our goodbye
 MAX_MESSAGE_BYTES = 64 * 1024**2
 
 log = structlog.get_logger(__name__)
@@ -121,6 +122,7 @@ class Observer:
             max_size=MAX_MESSAGE_BYTES,
             ping_interval=PING_INTERVAL_S,
             ping_timeout=PING_INTERVAL_S,
+            close_timeout=CLOSE_WITHIN_S,
         ) as connection:
             self._greeted(await receive(connection))
             try:

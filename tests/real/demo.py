@@ -14,7 +14,7 @@ import signal
 import tempfile
 import time
 import urllib.error
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     with start(program, base, chosen) as comfyui:
         show(first_generation(comfyui.url))
         if not chosen.once:
-            print(f"\nComfyUI with Genonaut: {comfyui.url}\nIts files: {base}\nCtrl-C stops everything.", flush=True)
-            wait_for_interrupt(comfyui.is_running)
+            stay_up(comfyui)
     if chosen.once and not chosen.base:
         # Only now: where something went wrong, the logs in it are still needed.
         shutil.rmtree(base, ignore_errors=True)
@@ -207,12 +206,15 @@ def show(generation: dict[str, Any]) -> None:
         print(f"{generation['state']:<11}{generation['seconds']:>8.1f}  {picture:<24}{thumbnails}")
 
 
-def wait_for_interrupt(is_running: Callable[[], bool]) -> None:
+def stay_up(comfyui: RunningComfyUI) -> None:
     """Until Ctrl-C, which is how this is meant to end; or until ComfyUI ends, which is not."""
     try:
-        while is_running():
+        print(
+            f"\nComfyUI with Genonaut: {comfyui.url}\nIts files: {comfyui.base}\nCtrl-C stops everything.", flush=True
+        )
+        while comfyui.is_running():
             time.sleep(LOOK_EVERY_S)
     except KeyboardInterrupt:
         print("\nStopping ...", flush=True)
         return
-    raise SetupFailed("ComfyUI has ended by itself; its log says why.")
+    raise SetupFailed(f"ComfyUI has ended by itself; {comfyui.log} says why.")
