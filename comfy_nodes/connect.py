@@ -86,7 +86,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     add_gate(server.app, gate.answer)
     routes.add_to(server.routes)
     server.routes.route("*", "/genonaut/{path:.*}")(proxy.pass_on)
-    server.app.on_startup.append(starter(settings))
+    server.app.on_startup.append(starter(settings, tap))
     server.app.on_cleanup.append(closer(sidecar, proxy))
 
 
@@ -108,14 +108,21 @@ def add_gate(app: web.Application, answer: Handler) -> None:
         app.router.add_post(path, answer)
 
 
-def starter(settings: PackSettings) -> Callable[[web.Application], Awaitable[None]]:
+def starter(settings: PackSettings, tap: EventTap) -> Callable[[web.Application], Awaitable[None]]:
     """Make what starts the sidecar once ComfyUI's server is set up."""
 
     async def start_sidecar(app: web.Application) -> None:
         if not settings.start_sidecar:
             return
         command = sidecar_command(PACK_FOLDER, "sidecar.cli", "serve")
-        SidecarProcess(settings, command=command, pack_folder=PACK_FOLDER, comfyui_url=own_url()).watch()
+        SidecarProcess(
+            settings,
+            command=command,
+            pack_folder=PACK_FOLDER,
+            comfyui_url=own_url(),
+            # Otherwise the sidecar would wait for ComfyUI to answer its goodbye, and ComfyUI for the sidecar to end.
+            before_stop=tap.hang_up,
+        ).watch()
 
     return start_sidecar
 

@@ -9,7 +9,9 @@ own, so that a frozen one holds up nobody else, least of all the sockets of Comf
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import threading
 import time
 from collections import deque
@@ -43,8 +45,15 @@ SEND_TIMEOUT_S = 20.0
 class Observer:
     """One observing socket and what waits for it. Lives as long as the connection."""
 
-    def __init__(self, socket: web.WebSocketResponse, *, most_waiting: int = MOST_WAITING) -> None:
-        self._socket = socket
+    def __init__(
+        self,
+        websocket: web.WebSocketResponse,
+        transport: asyncio.BaseTransport | None = None,
+        *,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self._socket = websocket
+        self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._something_waits = asyncio.Event()
         self._most_waiting = most_waiting
@@ -71,6 +80,13 @@ class Observer:
             for message in self._take_all():
                 await asyncio.wait_for(self._socket.send_str(message), SEND_TIMEOUT_S)
 
+    def hang_up(self) -> None:
+        """Cut the line, also when the event loop has ended and nobody would answer a closing message any more."""
+        connection = self._transport and self._transport.get_extra_info("socket")
+        if connection:
+            with contextlib.suppress(OSError):  # the other side was quicker
+                connection.shutdown(socket.SHUT_RDWR)
+
     def _take_all(self) -> Iterator[str]:
         # One at a time: what has been taken and not been sent would not count against the bound.
         while True:
@@ -91,6 +107,11 @@ class EventTap:
         self.observers: list[Observer] = []
         self.on_execution_start: Callable[[str], None] = lambda prompt_id: None
         """Called with the prompt's id in ComfyUI's worker thread, after ComfyUI has reset its interrupt flag."""
+
+    def hang_up(self) -> None:
+        """ComfyUI ends: let the sidecar notice at once."""
+        for observer in tuple(self.observers):
+            observer.hang_up()
 
     def wrap(self, send_sync: Callable[..., None]) -> Callable[..., None]:
         """Make a ``send_sync`` that does what the given one does, after the tap has seen it."""

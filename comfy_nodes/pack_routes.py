@@ -74,7 +74,7 @@ class PackRoutes:
     async def observe(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST_MESSAGE)
         await socket.prepare(request)
-        observer = Observer(socket)
+        observer = Observer(socket, request.transport)
         # Observed from before the first word on: whatever happens after it is not missed.
         self._tap.observers.append(observer)
         writer = None

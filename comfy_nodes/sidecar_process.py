@@ -17,6 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from .settings import PackSettings
@@ -35,10 +36,17 @@ class SidecarProcess:
     """Watches over one sidecar. One a process; without a command it only says, once, what is missing."""
 
     def __init__(
-        self, settings: PackSettings, *, command: list[str] | None, pack_folder: Path, comfyui_url: str
+        self,
+        settings: PackSettings,
+        *,
+        command: list[str] | None,
+        pack_folder: Path,
+        comfyui_url: str,
+        before_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._pack_folder = pack_folder
+        self._before_stop = before_stop
         self._command = command
         self._environment = sidecar_environment(settings, comfyui_url)
         self._log_file = settings.data_folder / "sidecar.log"
@@ -58,6 +66,7 @@ class SidecarProcess:
             child = self._child
         if child is None or child.poll() is not None:
             return
+        self._before_stop()
         child.terminate()
         try:
             child.wait(STOP_GRACE_S)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from comfy_nodes.image_tensors import make_thumbnails, to_image, whole_file, write_png
 from comfy_nodes.thumbhash import thumbhash
+from sidecar.gallery.thumbhash import encode
 
 
 class Tensor:
@@ -111,3 +112,13 @@ def test_what_is_transparent_is_told_in_the_thumbhash() -> None:
     assert (hashed[2] >> 7, opaque[2] >> 7) == (1, 0)
     assert hashed[5] & 15 == 8
     assert average_of(hashed) == pytest.approx((200 / 255, 100 / 255, 50 / 255), abs=0.05)
+
+
+@pytest.mark.parametrize("size", [(60, 100, 3), (100, 40, 4), (1, 1, 3), (33, 33, 4), (7, 99, 3)])
+def test_the_pack_and_the_sidecar_hash_alike(size: tuple[int, int, int]) -> None:
+    """They share no code, and each was written from the format's description: the same pixels give the same bytes."""
+    height, width, channels = size
+    coarse = np.random.default_rng(1).integers(0, 256, (height // 8 + 1, width // 8 + 1, channels), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+    assert thumbhash(image) == encode(width, height, image.convert("RGBA").tobytes())
