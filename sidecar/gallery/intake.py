@@ -96,7 +96,6 @@ async def expect_images(
             continue
         images.append(to_image(found, owner_id=owner_id, generation_id=generation_id, position=len(images), now=now))
         session.add(images[-1])
-    await session.flush()
     return images
 
 

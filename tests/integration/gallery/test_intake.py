@@ -19,6 +19,7 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.errors import ComfyUIUnreachable, StorageUnavailable
 from sidecar.gallery.intake import TRIES_AT_MOST, Intake, expect_images, unfinished
 from sidecar.gallery.models import Image, ImageState
+from sidecar.gallery.references import FileReference
 from sidecar.gallery.thumbnails import make_thumbnails
 from sidecar.identity import now, uuid7
 
@@ -241,6 +242,26 @@ async def test_keeping_twice_changes_nothing(expect, images, intake, folder, ann
     (after,) = await images(generation_id)
     assert (after.kept_at, after.etag, after.thumbnails) == (before.kept_at, before.etag, before.thumbnails)
     assert announcements.made == [generation_id, generation_id]
+
+
+async def test_the_slower_of_two_runs_changes_nothing(database, expect, images, store, folder, announcements) -> None:
+    """
+    The queue may believe a job dead that only is slow: what the other one kept stays kept.
+    """
+    quick = Intake(database, store, folder, announcements)
+
+    class OvertakenFolder(RemoteFolder):
+        async def fetch(self, file: FileReference) -> bytes:
+            await quick.keep_images({}, generation_id=str(generation_id))
+            (folder.root / "output" / file.filename).unlink()
+            await store.delete((await images(generation_id))[0].storage_key)
+            return await super().fetch(file)
+
+    generation_id = await expect(outputs_of(folder.write("a.png", png())))
+    slow = Intake(database, store, OvertakenFolder(folder.root), announcements)
+    await slow.keep_images({}, generation_id=str(generation_id))
+
+    assert [image.state for image in await images(generation_id)] == ["kept"]
 
 
 async def test_a_process_killed_before_the_announcement_announces_at_the_next_run(

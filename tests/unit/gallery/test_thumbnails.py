@@ -150,19 +150,26 @@ def test_print_colours_are_shown_as_colours() -> None:
     assert not thumbnail.info.get("icc_profile")
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_cameras_orientation_is_honoured(orientation: int) -> None:
+@pytest.mark.parametrize(
+    ("orientation", "corner"),
+    list(enumerate([(0, 0), (1, 0), (1, 1), (0, 1)] * 2, start=1)),
+)
+def test_the_cameras_orientation_is_honoured(orientation: int, corner: tuple[int, int]) -> None:
     """
     Width and height are those that people see, and so is the thumbnail.
     """
     exif = Image.Exif()
     exif[0x0112] = orientation
-    pictures = make_thumbnails(encode(Image.new("RGB", (400, 200), "teal"), "JPEG", exif=exif))
+    picture = Image.new("RGB", (400, 200), "black")
+    picture.paste("white", (0, 0, 200, 100))
+    pictures = make_thumbnails(encode(picture, "JPEG", exif=exif))
 
     meant = (400, 200) if orientation < 5 else (200, 400)
     assert (pictures.facts.width, pictures.facts.height) == meant
     small = pictures.thumbnails["small"]
     assert (small.width > small.height) == (meant[0] > meant[1])
+    place = tuple(side // 4 + side // 2 * far for side, far in zip((small.width, small.height), corner, strict=True))
+    assert near(decode(small).getpixel((place[0], place[1])), (255, 255, 255))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
@@ -221,6 +228,7 @@ def test_what_cannot_be_read_is_told_apart(content: bytes) -> None:
         make_thumbnails(content)
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # outside of tests it stops nothing
 def test_a_bomb_is_refused_before_it_takes_memory() -> None:
     """
     A few kilobytes may claim any number of pixels; the claim is enough.
