@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ PAIRING_HEADER = "X-Genonaut-Pairing"
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=3.0)  # ComfyUI validates in its event loop, behind whatever else it does
 FETCH_TIMEOUT = httpx.Timeout(120.0, connect=3.0)
+NODES_NAMED_AT_MOST = 5
+REASON_CHARACTERS = 500  # "not in list" names the whole list, and there are people with thousands of LoRAs
 
 
 class OutputFile(Protocol):
@@ -163,10 +166,19 @@ def as_rejection(response: httpx.Response) -> PromptRejected:
     try:
         answer = response.json()
         error = answer["error"]
+        node_errors = answer.get("node_errors") or {}
         message = error if isinstance(error, str) else " ".join(filter(None, (error["message"], error.get("details"))))
-        return PromptRejected(message, node_errors=answer.get("node_errors") or {})
-    except (ValueError, KeyError, TypeError):
+        return PromptRejected(". ".join([message, *reasons_of(node_errors)]), node_errors=node_errors)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return PromptRejected(f"ComfyUI refused the workflow with status {response.status_code}.")
+
+
+def reasons_of(node_errors: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the nodes, node by node: ComfyUI's own sentence says only that something is."""
+    for node_id, found in itertools.islice(node_errors.items(), NODES_NAMED_AT_MOST):
+        for reason in found["errors"]:
+            said = ": ".join(filter(None, (reason.get("message"), reason.get("details"))))
+            yield f"{found['class_type']} (node {node_id}): {said}"[:REASON_CHARACTERS]
 
 
 def is_loopback(url: str) -> bool:
