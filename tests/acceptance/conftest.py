@@ -1,0 +1,28 @@
+"""The two ways of having Genonaut run. Each is started once and shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from acceptance.installation import Installation
+
+
+@pytest.fixture(scope="session")
+def genonaut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """As a person has it: ComfyUI starts the sidecar. Tests leave it with nothing waiting and nothing running."""
+    with Installation(tmp_path_factory.mktemp("genonaut"), pack_starts_sidecar=True) as installation:
+        installation.start_comfyui()
+        installation.wait_for_sidecar()
+        installation.wait_until_connected()
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The sidecar is started on its own, so that it can be killed alone and stays away."""
+    with Installation(tmp_path_factory.mktemp("fragile"), pack_starts_sidecar=False) as installation:
+        installation.start_comfyui()
+        installation.start_sidecar()
+        installation.wait_until_connected()
+        yield installation
