@@ -1,6 +1,9 @@
 """
 SAQ's queues, and one of our own.
 
-    choose -> sqlite -> sqlite_file        the queue that a URL names; the embedded default; its one thread and file
-    embedded                               a SAQ worker inside our own process, and the defaults every job gets
+    choose        the queue that a URL names
+    sqlite        the embedded default: waiting and waking
+    sqlite_jobs   what may happen to a job, and when
+    sqlite_file   one file, one connection, one thread
+    embedded      a SAQ worker inside our own process, and the defaults every job gets
 """

@@ -48,7 +48,7 @@ async def test_the_job_of_a_killed_worker_runs_again(queue, file, tmp_path, star
     """
     kill -9 while a job runs: another worker notices and runs it, with neither timeout nor heartbeat set.
     """
-    monkeypatch.setattr("sidecar.queues.sqlite.DEAD_AFTER_S", 0.5)
+    monkeypatch.setattr("sidecar.queues.sqlite_jobs.DEAD_AFTER_S", 0.5)
     await queue.enqueue("never_end", key="a", timeout=0, heartbeat=0, retries=2)
     record = tmp_path / "record"
     process = start_process("work", file, record)

@@ -283,7 +283,7 @@ async def test_the_jobs_of_a_dead_worker_are_taken_back(queue, monkeypatch):
     """
     Even without timeout and heartbeat: its worker has not reported itself for too long.
     """
-    monkeypatch.setattr("sidecar.queues.sqlite.DEAD_AFTER_S", 0.1)
+    monkeypatch.setattr("sidecar.queues.sqlite_jobs.DEAD_AFTER_S", 0.1)
     await queue.enqueue("f", key="a", timeout=0, heartbeat=0, retries=2)
     await (await taken(queue)).update(worker_id="dead")
     assert await queue.sweep() == []
@@ -298,7 +298,7 @@ async def test_the_jobs_of_a_worker_that_lives_stay_with_it(queue, new_queue, mo
     """
     However long a job says nothing: if it has no heartbeat and its worker reports itself, nobody takes it away.
     """
-    monkeypatch.setattr("sidecar.queues.sqlite.DEAD_AFTER_S", 0.1)
+    monkeypatch.setattr("sidecar.queues.sqlite_jobs.DEAD_AFTER_S", 0.1)
     await queue.enqueue("f", key="a", timeout=0, heartbeat=0)
     await (await taken(queue)).update(worker_id="alive")
     await queue.worker_info("alive", queue.name, ttl=60)
