@@ -96,13 +96,21 @@ function waves({ nx, ny, mean, amplitudes }, width, height) {
  * @param {number} height
  */
 function addWave(values, amplitude, x, y, width, height) {
-  for (let row = 0; row < height; row++) {
-    const down = amplitude * Math.cos((Math.PI / height) * (row + 0.5) * y)
+  const across = halfWaves(x, width)
+  const down = halfWaves(y, height)
+  for (let row = 0; row < height; row++)
     for (let column = 0; column < width; column++) {
       const i = row * width + column
-      values[i] = at(values, i) + down * Math.cos((Math.PI / width) * (column + 0.5) * x)
+      values[i] = at(values, i) + amplitude * at(down, row) * at(across, column)
     }
-  }
+}
+
+/**
+ * @param {number} count how many half waves
+ * @param {number} length over how many pixels
+ */
+function halfWaves(count, length) {
+  return Float32Array.from({ length }, (_, pixel) => Math.cos((Math.PI / length) * (pixel + 0.5) * count))
 }
 
 /**

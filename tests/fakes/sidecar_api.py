@@ -274,6 +274,11 @@ class Handler(BaseHTTPRequestHandler):
     sidecar: ScriptedSidecar
     protocol_version = "HTTP/1.1"
 
+    def handle(self) -> None:
+        # The browser may go away in the middle of anything.
+        with suppress(ConnectionError):
+            super().handle()
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -284,15 +289,13 @@ class Handler(BaseHTTPRequestHandler):
         """The test asks `requests` instead."""
 
     def _answer(self) -> None:
-        # The browser may go away in the middle of any answer.
-        with suppress(ConnectionError):
-            path = urlsplit(self.path).path
-            if path.startswith(API):
-                self._answer_api(path.removeprefix(API))
-            elif path == "/api/i18n":
-                self._send_json(translations())
-            else:
-                self._send_file(path)
+        path = urlsplit(self.path).path
+        if path.startswith(API):
+            self._answer_api(path.removeprefix(API))
+        elif path == "/api/i18n":
+            self._send_json(translations())
+        else:
+            self._send_file(path)
 
     def _answer_api(self, path: str) -> None:
         self.sidecar.requests.append(f"{self.command} {path}")

@@ -7,32 +7,15 @@ from typing import Any
 
 import pytest
 from fakes.sidecar_api import ScriptedSidecar
-from playwright.sync_api import Browser, sync_playwright
-from real.browser import find_chromium
+from playwright.sync_api import Browser
+from web.chromium import chromium
 from web.panel import OpenPanel, Panel
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--enable-precise-memory-info",
-]
 
-
-@pytest.fixture(scope="session")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_ARGUMENTS)
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
         yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
-def chromium_path() -> str:
-    return str(find_chromium())
 
 
 @pytest.fixture
