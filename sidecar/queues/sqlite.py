@@ -216,9 +216,8 @@ class SqliteQueue(Queue):
 
     async def schedule(self, _lock: int = 1) -> list[str]:
         """Make ready what is due. No lock is needed: what is ready already is not made ready twice."""
-        if not await self._file.read(self._table.anything_to_take):
-            return []
-        return [self.job_id(key) for key in await self._file.write(self._table.make_ready)]
+        keys = await self._file.write_if(self._table.anything_to_take, self._table.make_ready)
+        return [self.job_id(key) for key in keys or ()]
 
     # Taking out
 
@@ -272,9 +271,7 @@ class SqliteQueue(Queue):
 
     async def _try_to_take(self) -> TakenJob | None:
         try:
-            # Looking first: the writer lock is not taken for nothing.
-            found = await self._file.read(self._table.anything_to_take)
-            job = await self._file.write(self._table.take) if found else None
+            job = await self._file.write_if(self._table.anything_to_take, self._table.take)
         except QueueUnavailable:
             # SAQ would ask again at once and say nothing.
             if self._available:

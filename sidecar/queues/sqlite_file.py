@@ -53,19 +53,14 @@ class SqliteFile:
         Raises:
             QueueUnavailable: Disk full, file locked for too long, not writable, not a database.
         """
+        return await self._in_thread(in_transaction(work))
 
-        def transaction(connection: sqlite3.Connection) -> T:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = work(connection)
-                connection.execute("COMMIT")
-            finally:
-                # SQLite ends a transaction itself when the disk is full.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            return result
-
-        return await self._in_thread(transaction)
+    async def write_if(
+        self, look: Callable[[sqlite3.Connection], bool], work: Callable[[sqlite3.Connection], T]
+    ) -> T | None:
+        """As `write`, after a look that may make it needless: the writer lock is not taken for nothing."""
+        transaction = in_transaction(work)
+        return await self._in_thread(lambda connection: transaction(connection) if look(connection) else None)
 
     async def close(self) -> None:
         """Finish what was asked for, then let the file go. It may be used again afterwards."""
@@ -138,3 +133,18 @@ class SqliteFile:
                 "what waits is queued anew."
             )
         return f"The queue {self.path} cannot be used: {reason}. Its folder must exist and be writable."
+
+
+def in_transaction(work: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
+    def transaction(connection: sqlite3.Connection) -> T:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+        finally:
+            # SQLite ends a transaction itself when the disk is full.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        return result
+
+    return transaction
