@@ -18,7 +18,7 @@ from aiohttp import web
 from .event_tap import EventTap
 from .executor_guard import guard_execute
 from .held_prompts import HeldPrompt, HeldPrompts
-from .locations import pack_version, sidecar_command
+from .locations import pack_version, sidecar_command, try_to_lock
 from .outcome_journal import OutcomeJournal
 from .owned_queue import QueueHooks, owned_queue_class
 from .pack_routes import Interrupts, PackRoutes
@@ -58,7 +58,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     execution, folder_paths, nodes = (importlib.import_module(name) for name in ("execution", "folder_paths", "nodes"))
     settings = read_settings(Path(folder_paths.get_system_user_directory("genonaut")))
     sidecar = SidecarClient(settings.sidecar_url, settings.pairing_secret)
-    journal, held, tap = OutcomeJournal(settings.data_folder / "outcomes.jsonl"), HeldPrompts(), EventTap()
+    journal, held, tap = open_journal(settings.data_folder), HeldPrompts(), EventTap()
     gate = PromptGate(server, execution, sidecar, journal, pairing_secret=settings.pairing_secret)
     queue = server.prompt_queue
     interrupts = Interrupts(queue, nodes.interrupt_processing)
@@ -88,6 +88,22 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     server.routes.route("*", "/genonaut/{path:.*}")(proxy.pass_on)
     server.app.on_startup.append(starter(settings, tap))
     server.app.on_cleanup.append(closer(sidecar, proxy))
+
+
+def open_journal(folder: Path, number: int = 1) -> OutcomeJournal:
+    """
+    Open a journal that no other ComfyUI writes to; two that are started from one folder have one each.
+
+    The lock lives as long as the process, however that ends.
+    """
+    file = folder / ("outcomes.jsonl" if number == 1 else f"outcomes-{number}.jsonl")
+    lock = file.with_suffix(".lock").open("a+b")
+    if not try_to_lock(lock.fileno()):
+        lock.close()
+        return open_journal(folder, number + 1)
+    journal = OutcomeJournal(file)
+    journal.lock = lock
+    return journal
 
 
 def set_and_undo(owner: Any, name: str, value: Any, undo: list[Callable[[], None]]) -> None:

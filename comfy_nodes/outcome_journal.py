@@ -53,6 +53,8 @@ class OutcomeJournal:
         self.id = ""
         self.on_growth: Callable[[int, str], None] = lambda sequence, prompt_id: None
         """Called with sequence and prompt after each entry, in the thread that appended it."""
+        self.lock: BinaryIO | None = None
+        """The open file by whose lock other processes know that this journal is taken."""
         self._lock = threading.Lock()
         self._places: OrderedDict[int, Place] = OrderedDict()
         self._sequence = 0
@@ -103,6 +105,8 @@ class OutcomeJournal:
 
     def close(self) -> None:
         self._handle.close()
+        if self.lock is not None:
+            self.lock.close()
 
     def _open(self) -> None:
         if not self.file.exists():

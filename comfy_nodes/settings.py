@@ -15,7 +15,7 @@ from pathlib import Path
 PAIRING_SECRET_FILE = "pairing-secret"  # noqa: S105 - a file's name
 PAIRING_SECRET_BYTES = 32
 DEFAULT_SIDECAR_PORT = 8190
-YES = frozenset({"", "1", "yes", "true", "on"})
+YES = frozenset({"1", "yes", "true", "on"})
 NO = frozenset({"0", "no", "false", "off"})
 
 
@@ -37,7 +37,7 @@ class PackSettings:
     """The port that a sidecar started by the pack listens on (`GENONAUT_PORT`)."""
 
     start_sidecar: bool
-    """Start a sidecar when none answers (`GENONAUT_SIDECAR_START`, by default yes)."""
+    """Start a sidecar when none answers (`GENONAUT_SIDECAR_START`; by default yes, unless its address was given)."""
 
     pairing_secret: str
     """What the pack and the sidecar show each other (`GENONAUT_PAIRING_SECRET`, else a file in the data folder)."""
@@ -66,9 +66,9 @@ def read_settings(user_folder: Path, environment: Mapping[str, str] | None = Non
     port = read_port(values)
     return PackSettings(
         data_folder=data_folder,
-        sidecar_url=(values.get("GENONAUT_SIDECAR_URL") or f"http://127.0.0.1:{port}").rstrip("/"),
+        sidecar_url=read_url(values) or f"http://127.0.0.1:{port}",
         sidecar_port=port,
-        start_sidecar=read_yes_or_no(values, "GENONAUT_SIDECAR_START"),
+        start_sidecar=read_yes_or_no(values, "GENONAUT_SIDECAR_START", default=not read_url(values)),
         pairing_secret=secret,
     )
 
@@ -91,8 +91,17 @@ def read_port(values: Mapping[str, str]) -> int:
     return int(text)
 
 
-def read_yes_or_no(values: Mapping[str, str], name: str) -> bool:
+def read_url(values: Mapping[str, str]) -> str:
+    text = values.get("GENONAUT_SIDECAR_URL", "").rstrip("/")
+    if text and not text.startswith(("http://", "https://")):
+        raise SettingsUnusable(f"GENONAUT_SIDECAR_URL must begin with http:// or https://, not be {text!r}.")
+    return text
+
+
+def read_yes_or_no(values: Mapping[str, str], name: str, *, default: bool) -> bool:
     text = values.get(name, "").strip().lower()
+    if not text:
+        return default
     if text not in YES | NO:
         raise SettingsUnusable(f"{name} must be yes or no, not {text!r}.")
     return text in YES

@@ -8,6 +8,7 @@ id, so that it ends even when ComfyUI is killed; a ComfyUI that ends properly st
 from __future__ import annotations
 
 import atexit
+import http.client
 import logging
 import os
 import shutil
@@ -156,8 +157,8 @@ def is_answering(url: str) -> bool:
     try:
         with opener.open(f"{url}/health/live", timeout=LOOK_INTERVAL_S):
             return True
-    except urllib.error.HTTPError:
-        return True
+    except (urllib.error.HTTPError, http.client.HTTPException):
+        return True  # an error is an answer too, and what speaks no HTTP still has the port
     except OSError:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from comfy_nodes.connect import connect
+from comfy_nodes.connect import connect, open_journal
 from comfy_nodes.executor_guard import guard_execute
 
 
@@ -61,3 +62,21 @@ def test_an_executor_that_raises_ends_the_prompt_as_failed() -> None:
     assert executor.success is False
     assert executor.history_result == {"outputs": {}, "meta": {}}
     assert [event for event, _ in executor.status_messages] == ["execution_start", "execution_error"]
+
+
+def test_two_comfyuis_in_one_folder_have_a_journal_each(tmp_path: Path) -> None:
+    """Both would otherwise write over each other; who comes after them finds the first one again."""
+    first, second = open_journal(tmp_path), open_journal(tmp_path)
+    first.append("finished", "a", {})
+    second.append("finished", "b", {})
+    first.close()
+    third = open_journal(tmp_path)
+
+    assert (first.file.name, second.file.name, third.file.name) == (
+        "outcomes.jsonl",
+        "outcomes-2.jsonl",
+        "outcomes.jsonl",
+    )
+    assert third.is_finished("a")
+    second.close()
+    third.close()

@@ -28,18 +28,24 @@ def test_what_is_said_counts(tmp_path: Path) -> None:
         "GENONAUT_DATA": str(tmp_path / "data"),
         "GENONAUT_PORT": "8200",
         "GENONAUT_SIDECAR_URL": "https://sidecar.example/",
-        "GENONAUT_SIDECAR_START": "No",
+        "GENONAUT_SIDECAR_START": "Yes",
         "GENONAUT_PAIRING_SECRET": "secret",
     }
     settings = read_settings(tmp_path, said)
 
     assert settings.data_folder == (tmp_path / "data").resolve()
     assert settings.sidecar_url == "https://sidecar.example"
-    assert (settings.sidecar_port, settings.start_sidecar, settings.pairing_secret) == (8200, False, "secret")
+    assert (settings.sidecar_port, settings.start_sidecar, settings.pairing_secret) == (8200, True, "secret")
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("GENONAUT_PORT", "http"), ("GENONAUT_PORT", "0"), ("GENONAUT_SIDECAR_START", "perhaps")]
+    ("name", "value"),
+    [
+        ("GENONAUT_PORT", "http"),
+        ("GENONAUT_PORT", "0"),
+        ("GENONAUT_SIDECAR_START", "perhaps"),
+        ("GENONAUT_SIDECAR_URL", "ftp://x"),
+    ],
 )
 def test_what_cannot_be_used_is_said_by_name(tmp_path: Path, name: str, value: str) -> None:
     """One sentence, with the variable and its value."""
@@ -52,3 +58,9 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsUnusable, match="Set GENONAUT_DATA to a folder that can be written"):
         read_settings(tmp_path, {"GENONAUT_DATA": str(tmp_path / "file" / "data")})
+
+
+@pytest.mark.parametrize("said", [{"GENONAUT_SIDECAR_URL": "http://elsewhere:8190"}, {"GENONAUT_SIDECAR_START": "No"}])
+def test_a_sidecar_that_runs_elsewhere_is_not_started_here(tmp_path: Path, said: dict[str, str]) -> None:
+    """One that was given by its address belongs to somebody else, unless it is said otherwise."""
+    assert read_settings(tmp_path, said).start_sidecar is False
