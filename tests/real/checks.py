@@ -42,11 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     make_models(program)
     fetch_newer_frontend(program)
 
-    *others, tests = list_checks(python, compiler, chromium, arguments)
-    failed = [check.headline for check in others if run(check) != 0]
-    if failed:
-        print(f"\nFailed before pytest: {', '.join(failed)}", flush=True)
-    return run(tests) or (1 if failed else 0)
+    return run_all(list_checks(python, compiler, chromium, arguments))
 
 
 def make_tests_environment() -> Path:
@@ -77,12 +73,24 @@ def suites_unless_in(arguments: Sequence[str]) -> list[str]:
     return [str(TESTS / suite) for suite in SUITES]
 
 
+def run_all(checks: Sequence[Check]) -> int:
+    """Run every check, whatever the others say. The last one's output ends the run: what failed is said before."""
+    *others, tests = checks
+    failed = [check.headline for check in others if not passes(check)]
+    if failed:
+        print(f"\nFailed before the tests: {', '.join(failed)}", flush=True)
+    return run(tests) or (1 if failed else 0)
+
+
+def passes(check: Check) -> bool:
+    started = time.monotonic()
+    status = run(check)
+    print(f"{'ok' if status == 0 else 'FAILED'}, {time.monotonic() - started:.0f} s", flush=True)
+    return status == 0
+
+
 def run(check: Check) -> int:
     print(f"\n== {check.headline}", flush=True)
-    started = time.monotonic()
-    status = subprocess.run(
+    return subprocess.run(
         check.command, cwd=PACK_FOLDER, env={**os.environ, **check.environment}, stdin=subprocess.DEVNULL, check=False
     ).returncode
-    if check.headline != "Tests":
-        print(f"{'ok' if status == 0 else 'FAILED'}, {time.monotonic() - started:.0f} s", flush=True)
-    return status

@@ -38,6 +38,19 @@ def build(folder):
 locations.make_once(Path(sys.argv[1]), build)
 """
 
+BUILD_SLOWLY = """
+import sys, time
+from pathlib import Path
+from comfy_nodes import locations
+
+def build(folder):
+    print("built", flush=True)
+    time.sleep(1)
+    return {}
+
+locations.make_once(Path(sys.argv[1]), build)
+"""
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -108,6 +121,19 @@ def test_a_python_without_venv_gets_a_folder_of_packages(
     assert "site-packages" not in path_of_sidecar
     assert str(cache) in path_of_sidecar
     assert run_sidecar("check").returncode == 0
+
+
+def test_of_several_builders_one_builds(cache: Path) -> None:
+    """
+    The others wait until it is done, and take what it made.
+    """
+    command = [sys.executable, "-c", BUILD_SLOWLY, str(cache / "environments" / "thing")]
+    builders = [subprocess.Popen(command, cwd=PACK, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+
+    said = [builder.communicate()[0] for builder in builders]
+
+    assert [builder.returncode for builder in builders] == [0, 0, 0]
+    assert sorted(said) == ["", "", "built\n"]
 
 
 def test_an_install_that_was_killed_is_not_taken_for_whole(cache: Path) -> None:
