@@ -3,7 +3,7 @@
 import { parseExactly } from './exact_json.js'
 
 const FIRST_WAIT_MS = 1_000
-const LONGEST_WAIT_MS = 30_000
+const LONGEST_WAIT_MS = 15_000
 
 /**
  * The sidecar's event stream: one connection however many listen, open only while somebody does.

@@ -16,7 +16,7 @@ import { GenerationCardElement } from './generation_card.js'
 import { ImageDialogElement } from './image_dialog.js'
 
 const TRY_AGAIN_AFTER_S = 4
-const TRY_AGAIN_AT_LATEST_S = 30
+const TRY_AGAIN_AT_LATEST_S = 10
 const FIRST_SKELETONS = 8
 /** Older ones are read when fewer than this are left below the reader. */
 const READ_AHEAD = 30
@@ -224,11 +224,14 @@ class Panel {
     }
     this.#isRefreshing = true
     clearTimeout(this.#retry)
-    await this.#attempt(async () => {
-      await this.#history.refresh()
-      this.#recovered()
-    })
-    this.#isRefreshing = false
+    try {
+      await this.#attempt(async () => {
+        await this.#history.refresh()
+        this.#recovered()
+      })
+    } finally {
+      this.#isRefreshing = false
+    }
     if (this.#refreshAgain) {
       this.#refreshAgain = false
       await this.#refresh()
