@@ -18,7 +18,7 @@ def genonaut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
         yield installation
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The sidecar is started on its own, so that it can be killed alone and stays away."""
     with Installation(tmp_path_factory.mktemp("fragile"), pack_starts_sidecar=False) as installation:

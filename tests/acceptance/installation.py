@@ -112,10 +112,12 @@ class Installation:
 
     def wait_until_connected(self) -> None:
         """The sidecar has found its ComfyUI."""
-        until(
-            lambda: self.http.get(f"{self.sidecar_url}/health/ready").json()["comfyui"]["state"] == "connected",
-            what="The sidecar is connected to ComfyUI",
-        )
+        until(lambda: self.comfyui_is("connected"), what="The sidecar is connected to ComfyUI")
+
+    def comfyui_is(self, state: str) -> bool:
+        """As the sidecar knows it."""
+        health = self.http.get(f"{self.sidecar_url}/health/ready").json()
+        return bool(health["comfyui"]["state"] == state)
 
     def sidecar_pids(self) -> list[int]:
         """The process ids of the sidecar that ComfyUI started."""
@@ -143,10 +145,19 @@ class Installation:
         assert answer.status_code == 200, answer.text
         return str(answer.json()["prompt_id"])
 
-    def generation(self, generation_id: str) -> Json:
+    def find(self, generation_id: str) -> Json | None:
+        """A generation; None for one that the sidecar has not heard of yet."""
         answer = self.http.get(f"{self.sidecar_url}/api/v1/generations/{generation_id}")
-        assert answer.status_code == 200, answer.text
-        return as_object(answer)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        assert answer.status_code == httpx.codes.OK, answer.text
+        found: Json = answer.json()
+        return found
+
+    def generation(self, generation_id: str) -> Json:
+        found = self.find(generation_id)
+        assert found is not None, f"The sidecar does not know {generation_id}."
+        return found
 
     def history(self) -> list[Json]:
         """Every generation, newest first."""
@@ -170,7 +181,9 @@ class Installation:
         """It has completed and its images are in the store."""
 
         def kept() -> Json | None:
-            generation = self.generation(generation_id)
+            generation = self.find(generation_id)
+            if generation is None:
+                return None
             assert generation["state"] in OPEN_STATES | {"completed"}, generation
             images = generation["images"]
             done = generation["state"] == "completed" and all(image["state"] != "expected" for image in images)
@@ -191,6 +204,10 @@ class Installation:
         """ComfyUI's own view: ids of what runs and of what is pending."""
         lists = self.http.get(f"{self.url}/queue").json()
         return [item[1] for item in lists["queue_running"]], [item[1] for item in lists["queue_pending"]]
+
+    def output_file(self, named: Json) -> Path:
+        """A file as ComfyUI names it, in its output folder."""
+        return self.base / "output" / str(named["subfolder"]) / str(named["filename"])
 
     def ask_pack(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask the pack what only the sidecar may ask."""
@@ -227,11 +244,6 @@ def until(found: Callable[[], Found | None], *, within_s: float = USUAL_WAIT_S, 
 
 def wanted(generation: Json, states: Iterable[str]) -> Json | None:
     return generation if generation["state"] in states else None
-
-
-def as_object(answer: httpx.Response) -> Json:
-    content: Json = answer.json()
-    return content
 
 
 def is_running(pid: int) -> bool:

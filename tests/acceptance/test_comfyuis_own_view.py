@@ -9,6 +9,7 @@ import httpx
 import pytest
 from acceptance.installation import Installation, Json, found_comfyui, until
 from acceptance.workflows import Workflow, checkpoint_picture, quick_picture, slow_picture
+from real import models
 from real.processes import start_comfyui
 
 FED_AHEAD = 1
@@ -122,7 +123,9 @@ def test_what_has_ended_cannot_be_cancelled(genonaut: Installation) -> None:
 def comfyui_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The same ComfyUI without Genonaut."""
     base: Path = tmp_path_factory.mktemp("alone")
-    with start_comfyui(found_comfyui(), base=base, environment={"OMP_NUM_THREADS": "1"}) as comfyui:
+    program = found_comfyui()
+    models.link_models(models.make_models(program), base)
+    with start_comfyui(program, base=base, environment={"OMP_NUM_THREADS": "1"}) as comfyui:
         yield comfyui.url
 
 

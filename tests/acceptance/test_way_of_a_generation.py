@@ -30,8 +30,7 @@ def file_in_output_folder(genonaut: Installation, prompt_id: str) -> bytes:
     """The one file that ComfyUI's own history names."""
     entry: Json = genonaut.http.get(f"{genonaut.url}/history/{prompt_id}").json()[prompt_id]
     (named,) = (image for outputs in entry["outputs"].values() for image in outputs["images"])
-    file = genonaut.base / "output" / named["subfolder"] / named["filename"]
-    return file.read_bytes()
+    return genonaut.output_file(named).read_bytes()
 
 
 def metadata_of(content: bytes) -> dict[str, Any]:
