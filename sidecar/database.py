@@ -2,20 +2,24 @@
 One database, two ways in: `reading` and `writing`.
 
 A write takes SQLite's writer lock at its beginning (`BEGIN IMMEDIATE`), so that what it read stays true until it
-commits; on other databases it is an ordinary transaction.
+commits; on other databases it is an ordinary transaction. Who waits for that lock asks again after ever longer pauses,
+and may see many others go first; so the writers of one process form a line before they ask.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from advanced_alchemy.base import orm_registry
 from advanced_alchemy.types import GUID, DateTimeUTC
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+
+from sidecar.sqlite_connection import connector
 
 WRITING = "genonaut_writing"
 BUSY_TIMEOUT_MS = 10_000
@@ -37,6 +41,9 @@ class Database:
         self.url = url
         self.engine = make_engine(url)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._line_of_writers: AbstractAsyncContextManager[None] = (
+            asyncio.Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
+        )
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -46,8 +53,8 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A transaction: committed when the block ends, rolled back when it raises."""
-        async with self._sessions() as session:
+        """A transaction: committed when the block ends, rolled back when it raises. Never one inside another."""
+        async with self._sessions() as session, self._line_of_writers:
             await session.connection(execution_options={WRITING: True})
             yield session
             await session.commit()
@@ -57,10 +64,12 @@ class Database:
 
 
 def make_engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", set_pragmas)
-        event.listen(engine.sync_engine, "begin", begin)
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_async_engine(parsed)
+    engine = create_async_engine(parsed, async_creator=connector(parsed.database or ":memory:"))
+    event.listen(engine.sync_engine, "connect", set_pragmas)
+    event.listen(engine.sync_engine, "begin", begin)
     return engine
 
 
