@@ -1,8 +1,8 @@
 """
 Makes a checkpoint and a LoRA out of random weights: `python checkpoint.py CHECKPOINT LORA`, with ComfyUI's Python.
 
-ComfyUI takes the file for Stable Diffusion 1.5 and runs every node on it for real, with a sixtieth of the work. The
-pictures are noise; what matters is that they are made in the same way as others.
+ComfyUI takes the file for Stable Diffusion 1.5 and runs every node on it for real, with a sixtieth of the work. What
+the sampler finds is noise; the decoder makes soft clouds of colour of it, others for each prompt and seed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,20 @@ Weights = dict[str, torch.Tensor]
 SEED = 15
 CHANNELS = 320  # of the one resolution that is left of Stable Diffusion's four
 CONTEXT = 768  # length of a token's vector in its text encoder
+BLUR = torch.outer(torch.tensor((0.25, 0.5, 0.25)), torch.tensor((0.25, 0.5, 0.25)))
+CLOUDS = 6.0  # how much a block adds of its blurred input to its input: large clouds grow, speckles stay behind
+CONTRAST = 0.5
+SKY = (0.36, 0.40, 0.52)  # red, green and blue where the latent is zero
+# What a latent channel adds to red, green and blue where it is positive, and where it is negative.
+COLOURS = (
+    ((0.36, 0.16, -0.10), (-0.26, -0.14, 0.08)),
+    ((-0.14, 0.16, 0.18), (0.22, -0.12, 0.04)),
+    ((0.20, 0.20, 0.16), (-0.22, -0.20, -0.14)),
+    ((-0.10, 0.12, -0.10), (0.12, -0.02, 0.18)),
+)
 LORA_RANK = 4
 LORA_TARGET = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
-VAE_GAIN = 1.3  # keeps the picture from fading to grey on its way through the decoder
+VAE_GAIN = 1.3  # keeps the encoder's output from fading on its way
 TEXT_DEVIATION = 0.02  # as CLIP's own weights are drawn before training
 
 
@@ -39,7 +50,8 @@ def main() -> None:
     weights = {
         **drawn("model.diffusion_model.", make_unet(), scaled_by_inputs(1.0)),
         **drawn("cond_stage_model.", make_text_encoder(), lambda shape: torch.randn(shape) * TEXT_DEVIATION),
-        **drawn("first_stage_model.", comfy.taesd.taesd.TAESD(latent_channels=4), scaled_by_inputs(VAE_GAIN)),
+        **drawn("first_stage_model.", make_vae(), scaled_by_inputs(VAE_GAIN)),
+        **painting_decoder("first_stage_model.taesd_decoder.", make_vae().taesd_decoder),
     }
     save(weights, checkpoint_file)
     save(make_lora(), lora_file)
@@ -69,6 +81,38 @@ def make_text_encoder() -> torch.nn.Module:
     model = comfy.sd1_clip.SD1ClipModel().clip_l
     del model.logit_scale, model.transformer.text_projection
     return model
+
+
+def make_vae() -> torch.nn.Module:
+    return comfy.taesd.taesd.TAESD(latent_channels=4)
+
+
+def painting_decoder(prefix: str, decoder: torch.nn.Module) -> Weights:
+    """Weights with which the decoder blurs the latent, enlarges it and gives each of its channels a colour."""
+    layers = list(decoder.named_children())
+    convolutions = [name for name, layer in layers if isinstance(layer, torch.nn.Conv2d)]
+    first_doubling = next(place for place, (_, layer) in enumerate(layers) if isinstance(layer, torch.nn.Upsample))
+    blocks = [name for name, layer in layers[:first_doubling] if isinstance(layer, comfy.taesd.taesd.Block)]
+    weights = {name: torch.zeros_like(tensor) for name, tensor in decoder.state_dict().items()}
+    for channel, signs in enumerate(COLOURS):
+        for sign, colour in enumerate(signs):
+            place = 2 * channel + sign
+            # What follows lets only positive values through, hence a place for each sign.
+            weights[f"{convolutions[0]}.weight"][place, channel, 1, 1] = -1 if sign else 1
+            weights[f"{convolutions[-1]}.weight"][:, place, 1, 1] = torch.tensor(colour)
+    for name in blocks:
+        for convolution, gain in (("conv.0", 1.0), ("conv.2", 1.0), ("conv.4", CLOUDS)):
+            blur_each_channel(weights[f"{name}.{convolution}.weight"], gain)
+    grown = (1 + CLOUDS) ** len(blocks)
+    for number, name in enumerate(convolutions[1:-1]):
+        blur_each_channel(weights[f"{name}.weight"], 1.0 if number else CONTRAST / grown)
+    weights[f"{convolutions[-1]}.bias"] = torch.tensor(SKY)
+    return {prefix + name: tensor for name, tensor in weights.items()}
+
+
+def blur_each_channel(kernel: torch.Tensor, gain: float) -> None:
+    for place in range(2 * len(COLOURS)):
+        kernel[place, place] = BLUR * gain
 
 
 def drawn(prefix: str, model: torch.nn.Module, draw: Callable[[torch.Size], torch.Tensor]) -> Weights:
