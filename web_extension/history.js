@@ -30,6 +30,12 @@ export class History extends EventTarget {
   #nextCursor = null
   /** @type {Promise<void> | null} */
   #reading = null
+  /**
+   * One for each page that is being read: what the event stream tells meanwhile, which the page may not know yet.
+   *
+   * @type {Set<Map<string, Generation>>}
+   */
+  #hearing = new Set()
   #uses = 0
   #stopped = new AbortController()
 
@@ -113,6 +119,7 @@ export class History extends EventTarget {
     if (overlaps) this.#merge(page.items)
     else this.#startOver(page)
     this.isKnown = true
+    for (const generation of page.heard.values()) this.#take(generation)
     this.#changed()
     await this.#refreshOpen(new Set(page.items.map((item) => item.id)))
   }
@@ -150,10 +157,9 @@ export class History extends EventTarget {
    * @param {Generation} generation
    */
   put(generation) {
+    for (const heard of this.#hearing) heard.set(generation.id, generation)
     if (!this.isKnown) return // the first page will tell
-    const before = this.#known.get(generation.id)
-    if (before) this.#replace(before, generation)
-    else if (!this.#pageOf.has(generation.id)) this.#arrive(generation)
+    this.#take(generation)
     this.#changed()
   }
 
@@ -182,15 +188,29 @@ export class History extends EventTarget {
     this.#stopped.abort()
   }
 
-  /** @param {string | null} cursor */
-  #read(cursor) {
-    return this.#source.generations({ cursor, limit: this.#pageSize, signal: this.#stopped.signal })
+  /**
+   * One page, and what was heard while it was read. A generation that began meanwhile is not on the page and would
+   * be taken for deleted; one that ended would be shown as it was.
+   *
+   * @param {string | null} cursor
+   */
+  async #read(cursor) {
+    /** @type {Map<string, Generation>} */
+    const heard = new Map()
+    this.#hearing.add(heard)
+    try {
+      const request = { cursor, limit: this.#pageSize, signal: this.#stopped.signal }
+      const { items, next_cursor: nextCursor } = await this.#source.generations(request)
+      return { items: items.map((item) => later(item, heard.get(item.id))), nextCursor, heard }
+    } finally {
+      this.#hearing.delete(heard)
+    }
   }
 
   async #readOlder() {
     const cursor = this.#nextCursor
     if (cursor === null) return
-    const { items, next_cursor: nextCursor } = await this.#read(cursor)
+    const { items, nextCursor } = await this.#read(cursor)
     if (cursor !== this.#nextCursor) return // started over meanwhile
     const last = this.#pages.at(-1)
     const page = new OlderPage(cursor, last ? last.start + last.ids.length : 0)
@@ -268,8 +288,8 @@ export class History extends EventTarget {
     return this.#pages[low] ?? null
   }
 
-  /** @param {{ items: Generation[], next_cursor: string | null }} page */
-  #startOver({ items, next_cursor: nextCursor }) {
+  /** @param {{ items: Generation[], nextCursor: string | null }} page */
+  #startOver({ items, nextCursor }) {
     this.#known = new Map(items.map((item) => [item.id, item]))
     this.#recent = items.map((item) => item.id)
     this.#pages = []
@@ -282,10 +302,12 @@ export class History extends EventTarget {
   #merge(newest) {
     const present = new Set(newest.map((item) => item.id))
     const oldest = newest.at(-1)
-    this.#recent = this.#recent.filter((id) => {
+    const isDeleted = (/** @type {string} */ id) => {
       const generation = this.#known.get(id)
-      return present.has(id) || !generation || !oldest || isNewer(oldest, generation)
-    })
+      return !present.has(id) && generation && oldest && isNewer(generation, oldest)
+    }
+    for (const id of this.#recent.filter(isDeleted)) this.#known.delete(id)
+    this.#recent = this.#recent.filter((id) => this.#known.has(id))
     for (const item of newest) {
       const before = this.#known.get(item.id)
       if (before) this.#replace(before, item)
@@ -304,6 +326,13 @@ export class History extends EventTarget {
     for (const generation of open)
       if (generation && !seen.has(generation.id))
         this.put(await this.#source.generation(generation.id, this.#stopped.signal))
+  }
+
+  /** @param {Generation} generation */
+  #take(generation) {
+    const before = this.#known.get(generation.id)
+    if (before) this.#replace(before, generation)
+    else if (!this.#pageOf.has(generation.id)) this.#arrive(generation)
   }
 
   /** @param {Generation} generation one that is not known */
@@ -333,8 +362,7 @@ export class History extends EventTarget {
    * @param {Generation} after
    */
   #replace(before, after) {
-    // An answer and an event may overtake each other on their way here.
-    if (isLater(before.updated_at, after.updated_at)) return
+    if (later(before, after) === before) return
     const stillRuns = before.state === 'running' && after.state === 'running'
     const progress = after.progress ?? (stillRuns ? before.progress : null)
     this.#known.set(after.id, { ...after, progress })
@@ -376,6 +404,16 @@ export function isOpen({ state }) {
  */
 function isNewer(one, other) {
   return one.created_at === other.created_at ? one.id > other.id : isLater(one.created_at, other.created_at)
+}
+
+/**
+ * How a generation stands after two tellings of it that may have overtaken each other.
+ *
+ * @param {Generation} one
+ * @param {Generation | undefined} other
+ */
+function later(one, other) {
+  return other && !isLater(one.updated_at, other.updated_at) ? other : one
 }
 
 /**

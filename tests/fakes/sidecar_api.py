@@ -49,6 +49,7 @@ SUBJECTS = [
 ]
 LONGEST_SIDE_PX = {"small": 256, "medium": 512, "large": 1024}
 PICTURES = 60
+HELD_AT_MOST_S = 10.0
 BEGINNING = datetime.now(timezone.utc)
 
 
@@ -164,6 +165,9 @@ class ScriptedSidecar:
         self.is_away = False
         """Does it answer as ComfyUI's proxy does when there is no sidecar?"""
         self.requests: list[str] = []
+        self._pages_may_go = threading.Event()
+        self._pages_may_go.set()
+        self._pages_held = 0
         self._changed: dict[int, Json | None] = {}
         self._streams: set[queue.Queue[str | None]] = set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -229,6 +233,24 @@ class ScriptedSidecar:
 
     def come_back(self) -> None:
         self.is_away = False
+
+    @contextmanager
+    def holding_pages(self) -> Iterator[None]:
+        """Pages of the history are looked up at once and sent only afterwards, as a busy machine does it."""
+        self._pages_may_go.clear()
+        try:
+            yield
+        finally:
+            self._pages_may_go.set()
+
+    def wait_until_a_page_is_held(self) -> None:
+        self.wait_until(lambda: self._pages_held > 0)
+
+    def wait_for_turn(self) -> None:
+        """Of a page that has been looked up."""
+        self._pages_held += 1
+        self._pages_may_go.wait(HELD_AT_MOST_S)
+        self._pages_held -= 1
 
     def show(self, number: int) -> Json | None:
         if number in self._changed:
@@ -327,7 +349,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send_page(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
-        self._send_json(self.sidecar.page(query.get("cursor", [None])[0], int(query["limit"][0])))
+        page = self.sidecar.page(query.get("cursor", [None])[0], int(query["limit"][0]))
+        self.sidecar.wait_for_turn()
+        self._send_json(page)
 
     def _send_image(self, identifier: str, size: str | None) -> None:
         number, position = number_of(identifier), int(identifier[-12:], 16)

@@ -68,6 +68,48 @@ def test_a_new_generation_appears_at_the_top(open_panel: OpenPanel, sidecar: Scr
     expect(panel.cards.first).to_contain_text("#31")
 
 
+def test_what_begins_while_the_list_is_read_is_not_lost(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    Heard of before the answer came that does not know it yet, a generation is there to stay, and goes on to its end.
+    """
+    sidecar.total = 3
+    panel = open_panel()
+    expect(panel.cards).to_have_count(3)
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+
+    with sidecar.holding_pages():
+        sidecar.publish("hello", {})
+        sidecar.wait_until_a_page_is_held()
+        sidecar.put(opened(4))
+        expect(panel.cards).to_have_count(4)
+    panel.settle()
+
+    expect(panel.cards).to_have_count(4)
+    expect(panel.cards.first).to_contain_text("Waiting")
+
+    sidecar.put(generation(4, updated_at="2999-01-01T00:00:00Z"))
+
+    expect(panel.cards.first).to_contain_text("3.2 sec")
+
+
+def test_what_ends_while_the_first_page_is_read_is_shown_as_ended(
+    open_panel: OpenPanel, sidecar: ScriptedSidecar
+) -> None:
+    """
+    The answer still calls it waiting; what was heard meanwhile is later, and counts.
+    """
+    sidecar.put(opened(1))
+
+    with sidecar.holding_pages():
+        panel = open_panel()
+        sidecar.wait_until_a_page_is_held()
+        sidecar.wait_until(lambda: sidecar.open_streams == 1)
+        sidecar.publish("generation", generation(1, updated_at="2999-01-01T00:00:00Z"))
+        panel.settle()
+
+    expect(panel.cards).to_contain_text("3.2 sec")
+
+
 def test_new_generations_wait_while_somebody_reads_further_down(
     open_panel: OpenPanel, sidecar: ScriptedSidecar
 ) -> None:
