@@ -16,6 +16,8 @@ Every error that leaves a subject, in one tree.
               ComfyUITimeout
               ComfyUIBroken          5xx, or an answer that is not ComfyUI's
           StorageUnavailable
+          QueueUnavailable
+      x AttemptReplaced              a job that lost its lease; only SAQ's worker sees it
       x PromptRejected               ComfyUI says no, and will say so again
       x PromptFinishedAlready
       x OutputGone
@@ -141,6 +143,18 @@ class StorageUnavailable(Away):
     """The store of the images cannot be used at the moment. Nothing is lost: images are fetched when it is back."""
 
     code = "storage_unavailable"
+
+
+class QueueUnavailable(Away):
+    """The queue's file cannot be used at the moment. What you submitted is kept and runs when it can be used again."""
+
+    code = "queue_unavailable"
+
+
+class AttemptReplaced(GenonautError):
+    """This attempt at a job has been given up and the job belongs to another one. It must stop."""
+
+    code = "attempt_replaced"
 
 
 class PromptRejected(GenonautError):

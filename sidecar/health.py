@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sidecar import __version__
 from sidecar.comfyui.events import Presence
 from sidecar.database import Database
-from sidecar.queues.sqlite import QueueUnavailable
+from sidecar.errors import QueueUnavailable
 
 
 class PartHealth(msgspec.Struct):

@@ -13,8 +13,8 @@ from uuid import UUID
 import structlog
 from saq import Queue
 
+from sidecar.errors import QueueUnavailable
 from sidecar.queues.embedded import job_defaults
-from sidecar.queues.sqlite import QueueUnavailable
 
 DISPATCH = "dispatch_generation"
 KEEP_IMAGES = "keep_images"

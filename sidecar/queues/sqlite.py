@@ -24,8 +24,8 @@ from saq.job import Job, Status
 from saq.queue import Queue
 from saq.utils import now
 
-from sidecar.errors import GenonautError, SettingsUnusable
-from sidecar.queues.sqlite_file import QueueUnavailable, SqliteFile
+from sidecar.errors import AttemptReplaced, QueueUnavailable, SettingsUnusable
+from sidecar.queues.sqlite_file import SqliteFile
 from sidecar.queues.sqlite_jobs import COUNTS, SCHEMA, SCHEMA_VERSION, JobTable, TakenJob, lease_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from saq.types import CountKind, DumpType, ListenCallback, LoadType, QueueInfo, WorkerInfo
 
-__all__ = ["AttemptReplaced", "QueueUnavailable", "SqliteQueue"]
 
 URL_START = "sqlite:///"
 
@@ -41,12 +40,6 @@ POLL_S = 0.5  #: how late at most a job is seen that another process put in, or 
 PAUSE_WHEN_UNAVAILABLE_S = 1.0
 
 logger = logging.getLogger("saq")
-
-
-class AttemptReplaced(GenonautError):
-    """This attempt at a job has been given up and the job belongs to another one. It must stop."""
-
-    code = "attempt_replaced"
 
 
 class SqliteQueue(Queue):

@@ -16,18 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sidecar.errors import Away
+from sidecar.errors import QueueUnavailable
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 10.0
 JOURNAL_SIZE_LIMIT_BYTES = 16 * 1024**2
-
-
-class QueueUnavailable(Away):
-    """The queue's file cannot be used at the moment. What you submitted is kept and runs when it can be used again."""
-
-    code = "queue_unavailable"
 
 
 class SqliteFile:

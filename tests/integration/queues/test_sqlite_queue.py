@@ -9,7 +9,8 @@ import pytest
 from saq.job import Job, Status
 from saq.utils import now
 
-from sidecar.queues.sqlite import AttemptReplaced, QueueUnavailable, SqliteQueue
+from sidecar.errors import AttemptReplaced, QueueUnavailable
+from sidecar.queues.sqlite import SqliteQueue
 
 
 async def taken(queue: SqliteQueue) -> Job:

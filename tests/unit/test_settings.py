@@ -1,0 +1,73 @@
+"""What can be set, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from sidecar.errors import SettingsUnusable
+from sidecar.settings import Settings, read_settings
+
+
+def test_everything_has_a_default_but_lies_in_the_data_folder(tmp_path: Path):
+    """Nothing has to be set, nothing has to be installed beside it."""
+    settings = read_settings({"GENONAUT_DATA": str(tmp_path / "new")})
+
+    assert (tmp_path / "new").is_dir()
+    assert settings.database_url.endswith("/new/genonaut.sqlite3")
+    assert settings.queue_url.endswith("/new/queue.sqlite3")
+    assert (settings.host, settings.port) == ("127.0.0.1", 8190)
+
+
+def test_the_pairing_secret_is_made_once_and_then_read(tmp_path: Path):
+    """Pack and sidecar find the same one, whoever starts first."""
+    first, second = (read_settings({"GENONAUT_DATA": str(tmp_path)}).pairing_secret for _ in range(2))
+
+    assert first == second
+    assert len(first) >= 43
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file modes")
+def test_nobody_else_can_read_the_pairing_secret(tmp_path: Path):
+    """Another account on the same machine must not be able to submit in somebody's name."""
+    read_settings({"GENONAUT_DATA": str(tmp_path)})
+
+    assert stat.S_IMODE((tmp_path / "pairing-secret").stat().st_mode) == 0o600
+
+
+def test_a_secret_that_is_set_is_not_written_down(tmp_path: Path):
+    """Who sets it has a place of their own for secrets."""
+    settings = read_settings({"GENONAUT_DATA": str(tmp_path), "GENONAUT_PAIRING_SECRET": "given"})
+
+    assert settings.pairing_secret == "given"
+    assert not (tmp_path / "pairing-secret").exists()
+
+
+@pytest.mark.parametrize("name", ["GENONAUT_PORT", "GENONAUT_PARENT_PID"])
+def test_a_number_that_is_none_is_refused_by_name(tmp_path: Path, name: str):
+    """The sentence names the variable and shows what stood in it."""
+    with pytest.raises(SettingsUnusable, match=f"{name} must be a whole number, not 'many'"):
+        read_settings({"GENONAUT_DATA": str(tmp_path), name: "many"})
+
+
+def test_a_data_folder_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path):
+    """A file stands where the folder should be."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(SettingsUnusable, match="Set GENONAUT_DATA to a folder that can be written"):
+        read_settings({"GENONAUT_DATA": str(tmp_path / "file" / "data")})
+
+
+def test_every_setting_is_explained_where_it_stands_and_in_the_readme():
+    """A setting that nobody can find is not there."""
+    source = Path(sys.modules["sidecar.settings"].__file__ or "").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "sidecar" / "README.md").read_text(encoding="utf-8")
+    variables = {
+        "GENONAUT_DATA" if name == "data_folder" else f"GENONAUT_{name.removesuffix('_format').upper()}"
+        for name in Settings.__dataclass_fields__
+    }
+
+    assert {variable for variable in variables if f"`{variable}`" not in source} == set()
+    assert {variable for variable in variables if f"`{variable}`" not in readme} == set()
