@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"genonaut: {exc.message}", file=sys.stderr)  # noqa: T201 - the terminal is whom this is for
         return EXIT_UNUSABLE
     set_up_logs(settings.log_format)
-    asyncio.run(serve(settings, listening))
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn repeats a Ctrl-C after it has stopped in good order
+        asyncio.run(serve(settings, listening))
     return 0
 
 
