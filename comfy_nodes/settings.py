@@ -74,14 +74,20 @@ def read_settings(user_folder: Path, environment: Mapping[str, str] | None = Non
 
 
 def read_or_make_secret(file: Path) -> str:
-    """Read the pairing secret, or make it: whoever comes first creates the file, the other one reads it."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as handle:
-        handle.write(secret := secrets.token_urlsafe(PAIRING_SECRET_BYTES))
-    return secret
+    """Read the pairing secret, or make it: whoever comes first creates the file, whole, and everybody else reads it."""
+    if not file.exists():
+        part = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as handle:
+                handle.write(secrets.token_urlsafe(PAIRING_SECRET_BYTES))
+            # Neither replaces a file that is there: Windows' rename refuses to, and so does a link elsewhere.
+            (os.rename if os.name == "nt" else os.link)(part, file)
+        except FileExistsError:
+            pass  # somebody else was first
+        finally:
+            part.unlink(missing_ok=True)
+    return file.read_text(encoding="ascii").strip()
 
 
 def read_port(values: Mapping[str, str]) -> int:

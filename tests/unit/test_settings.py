@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sidecar.errors import SettingsUnusable
-from sidecar.settings import Settings, read_settings
+from sidecar.settings import Settings, read_or_make_secret, read_settings
 
 
 def test_everything_has_a_default_but_lies_in_the_data_folder(tmp_path: Path):
@@ -28,6 +29,16 @@ def test_the_pairing_secret_is_made_once_and_then_read(tmp_path: Path):
 
     assert first == second
     assert len(first) >= 43
+
+
+def test_all_who_need_the_secret_at_once_get_the_same_one(tmp_path: Path):
+    """Pack and sidecar may start in the same moment; nobody ever reads a file that is only half there."""
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(read_or_make_secret, [tmp_path / "pairing-secret"] * 64))
+
+    assert len(found) == 1
+    assert "" not in found
+    assert [file.name for file in tmp_path.iterdir()] == ["pairing-secret"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file modes")
