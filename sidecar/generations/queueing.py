@@ -7,6 +7,7 @@ sweeper; one that comes twice finds nothing to do.
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from uuid import UUID
 
@@ -27,6 +28,9 @@ class Queueing:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
+        # Part of every key. A token that a killed process had in its hands stays there until the queue is sure of its
+        # death; meanwhile it must not swallow those of the process that took its place.
+        self._process = secrets.token_hex(4)
 
     async def dispatch(self, generation_id: UUID, *, reason: str, not_before: datetime | None = None) -> None:
         """
@@ -35,17 +39,17 @@ class Queueing:
         `reason` is part of the token's key: a token that is just being worked off must not swallow a later one.
         """
         scheduled = int(not_before.timestamp()) + 1 if not_before else 0
-        await self._enqueue(DISPATCH, generation_id, key=f"{DISPATCH}:{generation_id}:{reason}", scheduled=scheduled)
+        await self._enqueue(DISPATCH, generation_id, reason, scheduled=scheduled)
 
     async def keep_images(self, generation_id: UUID) -> None:
         """A generation has outputs that are not in our store yet."""
-        await self._enqueue(KEEP_IMAGES, generation_id, key=f"{KEEP_IMAGES}:{generation_id}")
+        await self._enqueue(KEEP_IMAGES, generation_id, "recorded")
 
-    async def _enqueue(self, function: str, generation_id: UUID, *, key: str, scheduled: int = 0) -> None:
+    async def _enqueue(self, function: str, generation_id: UUID, reason: str, *, scheduled: int = 0) -> None:
         try:
             await self._queue.enqueue(
                 function,
-                key=key,
+                key=f"{function}:{generation_id}:{reason}:{self._process}",
                 generation_id=str(generation_id),
                 scheduled=scheduled,
                 **job_defaults(),
