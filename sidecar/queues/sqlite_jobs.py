@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from saq.types import WorkerInfo
 
 DEAD_AFTER_S = 10.0  #: a worker that has missed its own report by this much is thought dead
-UNCLAIMED_S = 60.0  #: a job that was taken and never begun goes back after this
+UNCLAIMED_S = 15.0  #: a job that was taken and not begun goes back after this; to begin it takes one write
 
 SCHEMA_VERSION = 1
 SCHEMA = """
