@@ -61,3 +61,17 @@ def test_comfyui_starts_no_sidecar_where_the_setting_says_so(fragile: Installati
     fragile.wait_until_connected()
 
     assert pids == []
+
+
+def test_a_sidecar_that_is_interrupted_stops_in_good_order(fragile: Installation) -> None:
+    """Ctrl-C in its terminal: what it began is brought to an end, and nobody is frightened by a traceback."""
+    assert fragile.sidecar is not None
+    log = fragile.data / "sidecar.log"
+    before = log.stat().st_size
+    fragile.sidecar.stop()
+    written = log.read_bytes()[before:].decode()
+    fragile.start_sidecar()
+    fragile.wait_until_connected()
+
+    assert "Application shutdown complete." in written
+    assert "Traceback" not in written
