@@ -1,0 +1,12 @@
+"""
+What Genonaut costs, and what it can do: `python3 install.py bench` prints one table.
+
+    both_ways   the same prompts through a ComfyUI alone and through one with Genonaut, turn by turn
+    deep        a sidecar with a million generations recorded: submissions, pages, one generation, thumbnails
+    followed    a ComfyUI's events, as fast as they can be taken in
+    journalled  what is added inside ComfyUI's worker
+    queue       SAQ's queue on SQLite
+    rest        a sidecar with nothing to do
+
+`figures` says what a row is. A benchmark prints; it never fails by the clock, since every machine has its own.
+"""

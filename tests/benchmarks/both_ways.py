@@ -1,0 +1,181 @@
+"""
+The same prompts through a ComfyUI alone and through one with Genonaut.
+
+Both run at the same time and take turns, so that whatever else this machine does hits both alike. What is submitted is
+never the same twice: ComfyUI would answer from its cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from real import models
+from real.comfyui import fetch_comfyui
+from real.http import answers
+from real.processes import RunningComfyUI, free_port, start_comfyui
+
+from benchmarks.figures import Budget, Row, spread, timed
+from benchmarks.watched_comfyui import WatchedComfyUI, watched
+from install import PACK_FOLDER
+
+SIDECAR_READY_WITHIN_S = 60.0
+WARM_UP_PROMPTS = 5
+SINGLE_PROMPTS = 60
+BREATH_S = 0.05  # between single prompts: nothing of one reaches into the next
+TRIVIAL_ROUNDS, TRIVIAL_PROMPTS = 3, 60
+LONG_ROUNDS, LONG_PROMPTS = 2, 4
+CLIENTS = 8
+LONG_STEPS = 12
+
+Both = tuple[WatchedComfyUI, WatchedComfyUI]
+Workflow = dict[str, Any]
+
+number = itertools.count()
+
+
+def rows(folder: Path) -> list[Row]:
+    with ExitStack() as on_exit:
+        alone, through = start_both(folder, on_exit)
+        return asyncio.run(measure(alone.url, through.url))
+
+
+def start_both(folder: Path, on_exit: ExitStack) -> tuple[RunningComfyUI, RunningComfyUI]:
+    program = fetch_comfyui()
+    made = models.make_models(program)
+    for name in ("alone", "through"):
+        models.link_models(made, folder / name)
+    alone = on_exit.enter_context(start_comfyui(program, base=folder / "alone"))
+    through = on_exit.enter_context(
+        start_comfyui(
+            program,
+            base=folder / "through",
+            pack=PACK_FOLDER,
+            environment={"GENONAUT_PORT": str(free_port()), "GENONAUT_SIDECAR_START": "yes"},
+        )
+    )
+    through.wait_until(
+        lambda: answers(f"{through.url}/genonaut/health/ready"),
+        within_s=SIDECAR_READY_WITHIN_S,
+        name="The sidecar",
+        log=folder / "through" / "user" / "__genonaut" / "sidecar.log",
+    )
+    return alone, through
+
+
+async def measure(alone_url: str, through_url: str) -> list[Row]:
+    async with listening_to_both(alone_url, through_url) as both:
+        for comfyui in both:
+            await rate(comfyui, trivial_workflow, WARM_UP_PROMPTS)
+            await rate(comfyui, long_workflow, 1)
+        return [
+            *await single_prompts(both),
+            await rates(
+                both, "prompts through, trivial graph", trivial_workflow, TRIVIAL_ROUNDS, TRIVIAL_PROMPTS, at_least=0.8
+            ),
+            await rates(
+                both, "prompts through, graph of a second", long_workflow, LONG_ROUNDS, LONG_PROMPTS, at_least=0.99
+            ),
+        ]
+
+
+@asynccontextmanager
+async def listening_to_both(alone_url: str, through_url: str) -> AsyncIterator[Both]:
+    async with watched(alone_url, with_genonaut=False) as alone, watched(through_url, with_genonaut=True) as through:
+        yield alone, through
+
+
+async def single_prompts(both: Both) -> list[Row]:
+    """One prompt at a time on an idle system."""
+    answered: tuple[list[float], list[float]] = ([], [])
+    ended: tuple[list[float], list[float]] = ([], [])
+    done: tuple[list[float], list[float]] = ([], [])
+    for _ in range(SINGLE_PROMPTS):
+        for side, comfyui in enumerate(both):
+            submitted = await comfyui.submit(trivial_workflow())
+            ended[side].append(await comfyui.until_ended(submitted))
+            done[side].append(await comfyui.until_done(submitted))
+            answered[side].append(submitted.answered_s)
+            await asyncio.sleep(BREATH_S)
+    return [
+        *spread("POST /prompt answered", answered[1], alone=answered[0]),
+        *spread("submitted until ended in ComfyUI", ended[1], alone=ended[0]),
+        *added("added until ended in ComfyUI", *ended),
+        *spread("submitted until in the history", done[1], alone=done[0]),
+        *added("added until in the history", *done),
+    ]
+
+
+def added(name: str, alone: list[float], through: list[float]) -> list[Row]:
+    """How much longer it takes; a difference of percentiles, since single prompts differ more among themselves."""
+    without, with_it = spread(name, alone), spread(name, through)
+    return [
+        Row(row.name, row.value - base.value, "ms", budget=Budget(limit))
+        for base, row, limit in zip(without, with_it, (15, 40), strict=True)
+    ]
+
+
+async def rates(
+    both: Both, name: str, make_workflow: Callable[[], Workflow], rounds: int, prompts: int, *, at_least: float
+) -> Row:
+    seconds = [0.0, 0.0]
+    for _ in range(rounds):
+        for side, comfyui in enumerate(both):
+            seconds[side] += await rate(comfyui, make_workflow, prompts)
+    alone, through = (rounds * prompts / spent for spent in seconds)
+    return Row(name, through, "a second", alone=alone, budget=Budget(at_least, at_least=True), of_ratio=True)
+
+
+async def rate(comfyui: WatchedComfyUI, make_workflow: Callable[[], Workflow], prompts: int) -> float:
+    """Submit so many prompts at once; seconds until the last one is done."""
+    one_client = asyncio.Semaphore(CLIENTS)
+
+    async def one() -> None:
+        async with one_client:
+            submitted = await comfyui.submit(make_workflow())
+        await comfyui.until_done(submitted)
+
+    with timed() as watch:
+        await asyncio.gather(*(one() for _ in range(prompts)))
+    return watch.seconds
+
+
+def trivial_workflow() -> Workflow:
+    """Milliseconds of work."""
+    return {
+        "1": {
+            "class_type": "EmptyImage",
+            "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": next(number) % 2**24},
+        },
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "benchmark"}},
+    }
+
+
+def long_workflow() -> Workflow:
+    """About a second of sampling on two cores."""
+    return {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": models.CHECKPOINT}},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": "a lighthouse at dawn"}},
+        "3": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "4": {
+            "class_type": "KSampler",
+            "inputs": {
+                "model": ["1", 0],
+                "positive": ["2", 0],
+                "negative": ["2", 0],
+                "latent_image": ["3", 0],
+                "seed": next(number),
+                "steps": LONG_STEPS,
+                "cfg": 7.0,
+                "sampler_name": "euler",
+                "scheduler": "normal",
+                "denoise": 1.0,
+            },
+        },
+        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
+        "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "benchmark"}},
+    }

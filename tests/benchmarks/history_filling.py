@@ -1,0 +1,206 @@
+"""
+Fills a sidecar's database with a long history.
+
+The first row of each table is written through the models; all others are copies of it with other ids, numbers, times
+and states, made by SQLite itself, which takes a million in seconds rather than in minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import sqlite
+
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.database import Base, Database
+from sidecar.gallery.models import Image, ImageState
+from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
+from sidecar.gallery.thumbnails import SIZES_PX
+from sidecar.generations.models import Generation
+from sidecar.generations.states import GenerationState
+from sidecar.generations.workflows import pack_workflow, store_workflow
+from sidecar.migrations import upgrade
+
+GO_ON_FOR_S = 45.0
+AT_ONCE = 20_000
+WITH_THUMBNAILS = 100
+ONE_IN_FAILED = 1000
+BETWEEN_TWO = timedelta(seconds=20)  # so a million of them are the last eight months
+
+WORKFLOW: dict[str, Any] = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "benchmark"}},
+}
+PROMPT = "a lighthouse on a cliff at dawn, long exposure, soft light, fishing boats far below, gulls"
+SAMPLER = {"seed": 1, "steps": 20, "cfg": 7.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}
+
+
+async def fill_history(url: str, file: Path, wanted: int) -> int:
+    """
+    Record so many generations with an image each, ending now; fewer where the disk is slow. The sidecar must not run.
+
+    Returns:
+        How many there are.
+    """
+    database = Database(url)
+    await upgrade(database.engine)
+    first = datetime.now(timezone.utc) - wanted * BETWEEN_TWO
+    generation, image = await write_first(database, first)
+    await database.close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        # Nothing here has to survive anything.
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("PRAGMA journal_mode=OFF")
+        written = copy_pair(connection, generation, image, first, wanted)
+        connection.execute("ANALYZE")
+        connection.execute("PRAGMA journal_mode=WAL")
+    return written
+
+
+async def write_first(database: Database, at: datetime) -> tuple[UUID, UUID]:
+    generation_id, image_id = id_at(at), id_at(at)
+    packed = pack_workflow(WORKFLOW, None)
+    async with database.writing() as session:
+        await store_workflow(session, packed)
+        session.add(
+            Generation(
+                id=generation_id,
+                number=1,
+                owner_id=LOCAL_OWNER_ID,
+                state=GenerationState.COMPLETED.value,
+                source="page",
+                prompt=PROMPT,
+                negative_prompt="blurry",
+                checkpoint="sd15.safetensors",
+                sampler=SAMPLER,
+                width=512,
+                height=512,
+                batch_size=1,
+                workflow_hash=packed.hash,
+                submission={"extra_data": {}, "partial_execution_targets": None},
+                created_at=at,
+                submitted_at=at,
+                started_at=at,
+                finished_at=at,
+                updated_at=at,
+            )
+        )
+        await session.flush()
+        session.add(
+            Image(
+                id=image_id,
+                generation_id=generation_id,
+                owner_id=LOCAL_OWNER_ID,
+                node_id="2",
+                position=0,
+                file={"filename": "benchmark_00001_.png", "subfolder": "", "type": "output"},
+                state=ImageState.KEPT.value,
+                storage_key=image_key(image_id, ".png"),
+                media_type="image/png",
+                width=512,
+                height=512,
+                bytes=400_000,
+                etag="0" * 64,
+                thumbhash="3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+                thumbnails={
+                    size: {"key": thumbnail_key(image_id, size), "width": 512, "height": 512, "bytes": 20_000}
+                    for size in SIZES_PX
+                },
+                created_at=at,
+                kept_at=at,
+            )
+        )
+    return generation_id, image_id
+
+
+def copy_pair(connection: sqlite3.Connection, generation: UUID, image: UUID, first: datetime, wanted: int) -> int:
+    """Copy a generation and its image until there are so many of them, or the time is up."""
+    deadline = monotonic() + GO_ON_FOR_S
+    copy_generations = copier(connection, Generation, generation, "id", "number", "state", "created_at")
+    copy_images = copier(connection, Image, image, "id", "generation_id")
+    numbers = iter(range(2, wanted + 1))
+    written = 1
+    while (chunk := list(islice(numbers, AT_ONCE))) and monotonic() < deadline:
+        rows = [generation_row(number, first + number * BETWEEN_TWO) for number in chunk]
+        connection.execute("BEGIN")
+        copy_generations(rows)
+        copy_images((id_at(created_at), generation_id) for generation_id, _, _, created_at in rows)
+        connection.execute("COMMIT")
+        written += len(chunk)
+    return written
+
+
+def generation_row(number: int, at: datetime) -> tuple[UUID, int, str, datetime]:
+    state = GenerationState.COMPLETED if number % ONE_IN_FAILED else GenerationState.FAILED
+    return id_at(at), number, state.value, at
+
+
+def add_waiting(file: Path, count: int) -> list[UUID]:
+    """Let so many more generations wait, beside a sidecar that runs. Returns their ids in the order of their turns."""
+    with closing(sqlite3.connect(file, timeout=30)) as connection, connection:
+        (last, newest) = connection.execute("SELECT max(number), max(id) FROM generations").fetchone()
+        at = datetime.now(timezone.utc)
+        rows = [(id_at(at), last + place, GenerationState.PENDING.value, at) for place in range(1, count + 1)]
+        copier(connection, Generation, UUID(bytes=newest), "id", "number", "state", "created_at")(rows)
+    return [row[0] for row in rows]
+
+
+def copier(
+    connection: sqlite3.Connection, model: type[Base], original: UUID, *differing: str
+) -> Callable[[Iterable[tuple[Any, ...]]], None]:
+    """Make what writes copies of one row, given what differs from it, in this order."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    names = [*differing, *(column.name for column in table.columns if column.name not in differing)]
+    values = ["?" if name in differing else name for name in names]
+    statement = (
+        f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(values)} FROM {table.name} WHERE id = ?"
+    )
+    dialect = sqlite.dialect()
+    stored = [table.columns[name].type.dialect_impl(dialect).bind_processor(dialect) for name in differing]
+
+    def bound(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        for row in rows:
+            yield (
+                *(value if how is None else how(value) for how, value in zip(stored, row, strict=True)),
+                original.bytes,
+            )
+
+    def copy(rows: Iterable[tuple[Any, ...]]) -> None:
+        connection.executemany(statement, bound(rows))
+
+    return copy
+
+
+def id_at(at: datetime) -> UUID:
+    """A UUIDv7 as it would have been made then."""
+    milliseconds = int(at.timestamp() * 1000)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0b10 << 62 | random.getrandbits(62))
+
+
+async def give_thumbnails(file: Path, images_folder: Path, content: bytes) -> list[UUID]:
+    """Put bytes into the store for the newest images, which have only been said to be there. Returns their ids."""
+    store = ImageStore(images_folder)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        newest = connection.execute("SELECT id FROM images ORDER BY id DESC LIMIT ?", [WITH_THUMBNAILS])
+        found = [UUID(bytes=image_id) for (image_id,) in newest]
+        for image_id in found:
+            keys = {size: thumbnail_key(image_id, size) for size in SIZES_PX}
+            kept = {
+                size: {"key": key, "width": 256, "height": 256, "bytes": len(content)} for size, key in keys.items()
+            }
+            connection.execute("UPDATE images SET thumbnails = ? WHERE id = ?", [json.dumps(kept), image_id.bytes])
+            for key in keys.values():
+                await store.put(key, content)
+    return found
