@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,7 +14,6 @@ from pathlib import Path
 from benchmarks import both_ways, deep, followed, journalled, queue, rest
 from benchmarks.figures import Row, table
 from comfy_nodes.locations import SetupFailed
-from install import step
 
 GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "A sidecar at rest": rest.rows,
@@ -29,10 +29,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="install.py bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     chosen = parser.parse_args(arguments)
+    logging.disable(logging.WARNING)  # of the servers that run in this process
     found: list[Row] = []
     try:
         for headline, measure in GROUPS.items():
-            with tempfile.TemporaryDirectory(prefix="genonaut-bench-") as folder, step(headline):
+            print(f"{headline} ...", flush=True)
+            with tempfile.TemporaryDirectory(prefix="genonaut-bench-") as folder:
                 found += measure(Path(folder))
     except SetupFailed as failure:
         print(failure, file=sys.stderr)

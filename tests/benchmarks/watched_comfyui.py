@@ -66,6 +66,15 @@ class WatchedComfyUI:
         """Seconds until whoever keeps the history has it: Genonaut where it is there, else ComfyUI."""
         return await self._moment(self.recorded if self.with_genonaut else self.ended, submitted) - submitted.began
 
+    def deaf(self, listening: asyncio.Task[None]) -> None:
+        """Nothing more is heard: whoever waits must not wait in vain."""
+        if listening.cancelled():
+            return
+        reason = listening.exception() or EOFError(f"{self.url} has closed the stream of its events.")
+        for moment in (*self.ended.values(), *self.recorded.values()):
+            if not moment.done():
+                moment.set_exception(reason)
+
     async def _moment(self, moments: Moments, submitted: Submitted) -> float:
         try:
             return await asyncio.wait_for(moments[submitted.prompt_id], WITHIN_S)
@@ -108,6 +117,8 @@ async def watched(url: str, *, with_genonaut: bool) -> AsyncIterator[WatchedComf
             if with_genonaut:
                 stream = await http.get(f"{url}/genonaut/api/v1/events", read_bufsize=2**20)
                 listening.append(asyncio.create_task(comfyui.hear_genonaut(stream)))
+            for task in listening:
+                task.add_done_callback(comfyui.deaf)
             try:
                 yield comfyui
             finally:
