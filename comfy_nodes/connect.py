@@ -73,9 +73,11 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     )
     proxy = SidecarProxy(settings.sidecar_url)
 
-    def journal_has_grown(sequence: int, prompt_id: str) -> None:
-        gate.secrets.forget(prompt_id)
-        tap.tell("outcome", {"sequence": sequence, "prompt_id": prompt_id})
+    def journal_has_grown(kind: str, sequence: int, prompt_id: str) -> None:
+        if kind == "finished":
+            gate.secrets.forget(prompt_id)
+        if kind != "started":  # ComfyUI's own event tells that at once
+            tap.tell("outcome", {"sequence": sequence, "prompt_id": prompt_id})
 
     journal.on_growth = journal_has_grown
     tap.on_execution_start = interrupts.started

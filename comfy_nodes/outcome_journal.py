@@ -51,8 +51,8 @@ class OutcomeJournal:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.id = ""
-        self.on_growth: Callable[[int, str], None] = lambda sequence, prompt_id: None
-        """Called with sequence and prompt after each entry, in the thread that appended it."""
+        self.on_growth: Callable[[str, int, str], None] = lambda kind, sequence, prompt_id: None
+        """Called with kind, sequence and prompt after each entry, in the thread that appended it."""
         self.lock: BinaryIO | None = None
         """The open file by whose lock other processes know that this journal is taken."""
         self._lock = threading.Lock()
@@ -78,7 +78,7 @@ class OutcomeJournal:
             self._write(line)
             self._sequence = sequence
             self._places[sequence] = Place(offset, len(line), prompt_id if kind == "finished" else None)
-        self.on_growth(sequence, prompt_id)
+        self.on_growth(kind, sequence, prompt_id)
         return sequence
 
     def entries_after(self, sequence: int) -> list[bytes]:

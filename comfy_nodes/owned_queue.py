@@ -61,6 +61,12 @@ class QueueHooks:
         }
         self.append("accepted", str(item[PROMPT_ID]), facts)
 
+    def started(self, item: tuple[Any, ...]) -> None:
+        """Journal that a prompt begins to run: should ComfyUI die, this tells it from those that only waited."""
+        prompt_id = str(item[PROMPT_ID])
+        self.started_at[prompt_id] = time.time()
+        self.append("started", prompt_id, {"started_at": self.started_at[prompt_id]})
+
     def finished(self, item: tuple[Any, ...], history_result: dict[str, Any], status: Any) -> None:
         """Journal how a prompt ended."""
         prompt_id = str(item[PROMPT_ID])
@@ -150,7 +156,7 @@ class OwnedQueue(QueueOfComfyUI):
     def get(self, *args: Any, **kwargs: Any) -> Any:
         taken = super().get(*args, **kwargs)
         if taken is not None:
-            self.genonaut.started_at[str(taken[0][PROMPT_ID])] = time.time()
+            self.genonaut.started(taken[0])
         return taken
 
     def task_done(self, item_id: int, history_result: Any, status: Any = None, *args: Any, **kwargs: Any) -> None:

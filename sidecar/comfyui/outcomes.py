@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct, field
 
 
@@ -29,6 +30,14 @@ class Accepted(Struct, tag_field="kind", tag="accepted"):
     client_id: str | None = None
 
 
+class Started(Struct, tag_field="kind", tag="started"):
+    """A prompt that ComfyUI began to run. If nothing follows it, ComfyUI died with it."""
+
+    sequence: int
+    prompt_id: str
+    started_at: float
+
+
 class Finished(Struct, tag_field="kind", tag="finished"):
     """How a prompt ended. Times are unix seconds; `started_at` is None for one that never ran."""
 
@@ -46,6 +55,30 @@ class Look(Struct):
     """One consistent look at a ComfyUI: no prompt is missing from all three lists."""
 
     journal: str
-    entries: list[Accepted | Finished]
+    entries: list[msgspec.Raw]
+    """Each to be read by `read_entry`: one that cannot be read must not hide the others."""
     running: list[str]
     pending: list[str]
+
+
+Entry = Accepted | Started | Finished
+
+
+class Unreadable(Struct):
+    """An entry of which only its place in the journal is known."""
+
+    sequence: int
+
+
+def read_entry(raw: msgspec.Raw) -> Entry | Unreadable:
+    """
+    Read one entry of the journal.
+
+    Raises:
+        msgspec.ValidationError: Not even its sequence can be read.
+    """
+    try:
+        entry: Entry = msgspec.json.decode(raw, type=Entry)
+    except msgspec.ValidationError:
+        return msgspec.json.decode(raw, type=Unreadable)
+    return entry

@@ -12,11 +12,11 @@ from uuid import UUID
 import msgspec
 import structlog
 from msgspec import UnsetType, structs
-from sidecar.comfyui.workflow_builder import MAX_SEED, Parameters, build_workflow, check_parameters
-from sidecar.comfyui.workflow_reader import read_workflow
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sidecar.comfyui.workflow_builder import MAX_SEED, Parameters, build_workflow, check_parameters
+from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.database import Database
 from sidecar.errors import InvalidParameters, InvalidRequest
 from sidecar.generations.models import Generation, note_transition

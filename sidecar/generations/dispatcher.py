@@ -22,10 +22,11 @@ from sidecar.errors import (
     PromptRejected,
 )
 from sidecar.generations.history import owned
+from sidecar.generations.in_flight import TRIES_AT_MOST, count_in_flight
 from sidecar.generations.models import Generation, Workflow, move
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.recorder import TRIES_AT_MOST, Recorder
+from sidecar.generations.recorder import Recorder
 from sidecar.generations.states import FINAL, GenerationState
 from sidecar.generations.turns import next_turn
 from sidecar.generations.workflows import unpack_workflow
@@ -70,6 +71,9 @@ class Dispatcher:
         self._reachable = False
 
     async def silence(self) -> None:
+        async with self._database.reading() as session:
+            if not await count_in_flight(session):
+                return
         await self._recorder.reconcile(self._postings)
         await self.fill()
 

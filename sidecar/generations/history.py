@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from sidecar.database import Database
 from sidecar.errors import InvalidRequest, NotFound
@@ -50,6 +51,7 @@ class History:
         """One page, newest first; `cursor` is the `next_cursor` of the page before."""
         query = (
             select(Generation)
+            .options(defer(Generation.submission))  # other packs put into it what they like, and no list shows it
             .where(Generation.owner_id == owner_id)
             .order_by(Generation.created_at.desc(), Generation.id.desc())
             .limit(limit + 1)

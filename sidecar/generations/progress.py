@@ -51,7 +51,7 @@ class ProgressBoard:
         self._running: dict[UUID, Running] = {}
 
     def begin(self, generation_id: UUID, owner_id: UUID, workflow: Mapping[str, Any]) -> None:
-        node_types = {node_id: str(node.get("class_type", "")) for node_id, node in workflow.items()}
+        node_types = {node_id: class_of(node) for node_id, node in workflow.items()}
         self._running.setdefault(generation_id, Running(owner_id, node_types))
 
     def end(self, generation_id: UUID) -> None:
@@ -79,6 +79,11 @@ class ProgressBoard:
         running.told_at = time.monotonic()
         event = ProgressEvent(generation_id, running.progress())
         self._live_events.publish(running.owner_id, LiveEvent("progress", generation_id, event))
+
+
+def class_of(node: Any) -> str:
+    """A prompt of another pack is recorded whatever it looks like."""
+    return str(node.get("class_type", "")) if isinstance(node, Mapping) else ""
 
 
 def share_done(state: Mapping[str, Any]) -> float:

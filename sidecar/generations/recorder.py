@@ -15,18 +15,18 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.comfyui.client import ComfyUIClient
-from sidecar.comfyui.outcomes import Accepted, Finished, Look, OutcomeError
+from sidecar.comfyui.outcomes import Accepted, Entry, Finished, Look, OutcomeError, Started, Unreadable, read_entry
 from sidecar.database import Database
 from sidecar.gallery.intake import expect_images
 from sidecar.generations.admission import Request, split_extra_data, write_generation
+from sidecar.generations.in_flight import believed_in_flight, bring_into_line
 from sidecar.generations.models import Generation, JournalPosition, move
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
+from sidecar.generations.states import FINAL, GenerationState
 from sidecar.identity import generation_id_of, now
 
 TRIES_AT_MOST = 3
@@ -79,13 +79,7 @@ class Recorder:
         async with self._one_at_a_time:
             # What we believe first, then the look: whoever was in flight before and is not in it has ended or is lost.
             async with self._database.reading() as session:
-                believed = [
-                    generation.id
-                    for generation in await session.scalars(
-                        select(Generation).where(Generation.state.in_([state.value for state in IN_FLIGHT]))
-                    )
-                    if generation.id not in postings
-                ]
+                believed = [found for found in await believed_in_flight(session) if found not in postings]
             look = await self._collect()
             await self._bring_into_line(believed, look)
 
@@ -94,10 +88,12 @@ class Recorder:
         if look.journal != self._journal:
             self._journal = look.journal
             look = await self._comfyui.look(after=await self._position(self._journal))
-        for entry in look.entries:
-            await self._record(entry)
-        if look.entries:
-            await self._comfyui.confirm_outcomes(through=look.entries[-1].sequence)
+        last = None
+        for raw in look.entries:
+            last = read_entry(raw)
+            await self._record(last)
+        if last is not None:
+            await self._comfyui.confirm_outcomes(through=last.sequence)
         return look
 
     async def _position(self, journal: str) -> int:
@@ -105,15 +101,24 @@ class Recorder:
             position = await session.get(JournalPosition, journal)
             return position.sequence if position else 0
 
-    async def _record(self, entry: Accepted | Finished) -> None:
-        generation_id = generation_id_of(entry.prompt_id)
+    async def _record(self, entry: Entry | Unreadable) -> None:
+        has_images = False
         async with self._database.writing() as session:
-            if isinstance(entry, Accepted):
+            if isinstance(entry, Unreadable):
+                log.error("outcome_unreadable", journal=self._journal, sequence=entry.sequence)
+            elif isinstance(entry, Accepted):
                 await record_accepted(session, entry)
-                has_images = False
+            elif isinstance(entry, Started):
+                await record_started(session, entry)
             else:
                 has_images = await record_finished(session, entry)
             await session.merge(JournalPosition(journal=self._journal, sequence=entry.sequence))
+        if not isinstance(entry, Unreadable):
+            await self._tell(entry, has_images=has_images)
+
+    async def _tell(self, entry: Entry, *, has_images: bool) -> None:
+        """What others have to know of an entry, once it is committed."""
+        generation_id = generation_id_of(entry.prompt_id)
         if isinstance(entry, Finished):
             self._ended(generation_id)
             await self._queueing.dispatch(generation_id, reason="ended")  # a place in ComfyUI's queue is free
@@ -144,6 +149,7 @@ async def record_accepted(session: AsyncSession, entry: Accepted) -> None:
         # The gate asked us, did not hear our answer in time, and let the prompt through under the same id.
         if known.state == GenerationState.PENDING.value:
             move(session, known, GenerationState.SUBMITTED, at=now(), reason="let through by the gate")
+            known.tries = 1
         return
     ui_workflow, extra_data = split_extra_data(entry.extra_data)
     request = Request(
@@ -160,6 +166,13 @@ async def record_accepted(session: AsyncSession, entry: Accepted) -> None:
     generation.submitted_at = accepted_at
     generation.tries = 1
     log.info("generation_imported", generation_id=str(generation_id), source=entry.source)
+
+
+async def record_started(session: AsyncSession, entry: Started) -> None:
+    """Write down that a prompt began to run; mostly its event has told so already."""
+    generation = await session.get(Generation, generation_id_of(entry.prompt_id))
+    if generation is not None and generation.state == GenerationState.SUBMITTED.value:
+        move(session, generation, GenerationState.RUNNING, at=from_unix(entry.started_at))
 
 
 async def record_finished(session: AsyncSession, entry: Finished) -> bool:
@@ -190,42 +203,6 @@ async def record_finished(session: AsyncSession, entry: Finished) -> bool:
     )
     log.info("generation_recorded", generation_id=str(generation_id), state=generation.state, images=len(images))
     return bool(images)
-
-
-def bring_into_line(session: AsyncSession, generation: Generation, *, running: set[UUID], queued: set[UUID]) -> bool:
-    """Move one generation to where ComfyUI has it; tells whether anything changed."""
-    state = GenerationState(generation.state)
-    if state not in IN_FLIGHT or generation.id in queued:
-        return False
-    if generation.id in running:
-        if state is GenerationState.RUNNING:
-            return False
-        move(session, generation, GenerationState.RUNNING, at=now())
-        return True
-    if generation.cancel_requested:
-        move(
-            session,
-            generation,
-            GenerationState.CANCELLED,
-            at=now(),
-            reason="cancelled while ComfyUI was away",
-        )
-    elif generation.tries < TRIES_AT_MOST:
-        move(session, generation, GenerationState.PENDING, at=now(), reason="ComfyUI does not have it any more")
-    else:
-        move(session, generation, GenerationState.LOST, at=now(), reason="ComfyUI lost it again and again")
-        generation.error_code = "lost"
-        generation.error = {
-            "message": f"ComfyUI stopped {generation.tries} times while it worked on this. "
-            "It may need more memory than there is; try a smaller size."
-        }
-    log.warning(
-        "generation_missing_in_comfyui",
-        generation_id=str(generation.id),
-        state=generation.state,
-        tries=generation.tries,
-    )
-    return True
 
 
 def explain(error: OutcomeError) -> tuple[str, dict[str, Any]]:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
-from sidecar.comfyui.workflow_builder import Parameters
 
+from sidecar.comfyui.workflow_builder import Parameters
 from sidecar.gallery.schemas import ImageView
 
 Source = Literal["page", "panel", "api", "outside"]

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sidecar.generations.in_flight import count_in_flight
 from sidecar.generations.models import Generation
-from sidecar.generations.states import IN_FLIGHT, GenerationState
+from sidecar.generations.states import GenerationState
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
 HELD_TOLD_AT_MOST = 1000
@@ -17,10 +18,7 @@ HELD_TOLD_AT_MOST = 1000
 
 async def next_turn(session: AsyncSession, *, at: datetime) -> Generation | None:
     """The generation that may go to ComfyUI now; None when every place is taken or nothing waits."""
-    in_flight = await session.scalar(
-        select(func.count()).where(Generation.state.in_([state.value for state in IN_FLIGHT]))
-    )
-    if (in_flight or 0) >= IN_FLIGHT_AT_MOST:
+    if await count_in_flight(session) >= IN_FLIGHT_AT_MOST:
         return None
     result: Generation | None = await session.scalar(
         select(Generation)

@@ -60,6 +60,7 @@ class ScriptedComfyUI:
     async def start(self, prompt_id: str) -> None:
         self.pending.remove(prompt_id)
         self.running.append(prompt_id)
+        self.append({"kind": "started", "prompt_id": prompt_id, "started_at": time.time()})
         await self.tell("execution_start", {"prompt_id": prompt_id})
 
     async def finish(
@@ -79,11 +80,9 @@ class ScriptedComfyUI:
 
     def accept(self, prompt_id: str, workflow: dict[str, Any], source: str = "page") -> None:
         """A prompt that came by another door than the dispatcher's."""
-        self.sequence += 1
         self.pending.append(prompt_id)
-        self.entries.append(
+        self.append(
             {
-                "sequence": self.sequence,
                 "kind": "accepted",
                 "prompt_id": prompt_id,
                 "accepted_at": time.time(),
@@ -91,6 +90,11 @@ class ScriptedComfyUI:
                 "workflow": workflow,
             }
         )
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """One more entry in the journal, whatever it says."""
+        self.sequence += 1
+        self.entries.append({"sequence": self.sequence, **entry})
 
     def forget_everything(self) -> None:
         """What a `kill -9` does: the journal stays, the queue does not."""
@@ -132,10 +136,8 @@ class ScriptedComfyUI:
         return [entry for entry in self.entries if entry["sequence"] > sequence]
 
     def _write(self, prompt_id: str, *, status: str, outputs: dict[str, Any], error: dict[str, Any] | None) -> None:
-        self.sequence += 1
-        self.entries.append(
+        self.append(
             {
-                "sequence": self.sequence,
                 "kind": "finished",
                 "prompt_id": prompt_id,
                 "status": status,

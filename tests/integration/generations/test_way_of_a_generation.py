@@ -164,7 +164,7 @@ async def test_an_outcome_that_is_told_twice_is_recorded_once(start_sidecar: Sta
         await until(lambda: comfyui.pending)
         await comfyui.finish(str(generation_id), outputs=outputs)
         await until_state(parts, generation_id, "completed")
-        await parts.dispatcher.silence()
+        await parts.dispatcher.connected()
         view = await show(parts, generation_id)
 
         assert len(view.images) == 1
@@ -193,17 +193,44 @@ async def test_a_restarted_comfyui_gets_its_prompts_again(start_sidecar: StartSi
 
 async def test_what_takes_comfyui_down_each_time_is_lost_after_three_tries(start_sidecar: StartSidecar):
     """It says so, with a hint; it does not take ComfyUI down for ever."""
-    async with SilentComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
         generation_id = await submit(parts)
         for _ in range(3):
             await until(lambda: comfyui.pending)
+            await comfyui.start(str(generation_id))
             comfyui.forget_everything()
-            await parts.dispatcher.silence()
+            await parts.dispatcher.connected()
         view = await until_state(parts, generation_id, "lost")
 
         assert len(comfyui.posted) == 3
         assert view.error is not None
         assert "stopped 3 times" in view.error.message
+
+
+async def test_what_only_waited_when_comfyui_died_is_not_to_blame(start_sidecar: StartSidecar):
+    """However often ComfyUI dies with another prompt, those behind it run in the end."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        generation_id = await submit(parts)
+        for _ in range(5):
+            await until(lambda: comfyui.pending)
+            comfyui.forget_everything()
+            await parts.dispatcher.connected()
+        await until(lambda: comfyui.pending)
+        await comfyui.finish(str(generation_id))
+
+        await until_state(parts, generation_id, "completed")
+
+
+async def test_an_entry_that_cannot_be_read_hides_no_other(start_sidecar: StartSidecar):
+    """Whatever another pack made of its prompt: what comes after it is recorded."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.pending)
+        comfyui.append({"kind": "accepted", "prompt_id": 7, "workflow": "none"})
+        await comfyui.finish(str(generation_id))
+
+        await until_state(parts, generation_id, "completed")
+        await until(lambda: not comfyui.entries)
 
 
 async def test_outcomes_that_were_missed_are_read_after_a_silence(start_sidecar: StartSidecar):

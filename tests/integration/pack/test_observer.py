@@ -108,5 +108,5 @@ async def test_confirmed_outcomes_are_forgotten_and_sequences_grow(
     await sidecar.dispatch(sidecar.submissions[-1])
 
     assert left == []
-    assert (await sidecar.outcome_of(second))["sequence"] == sequence + 1
-    assert (await sidecar.outcomes(after=sequence + 1))["entries"] == []
+    assert (await sidecar.outcome_of(second))["sequence"] == sequence + 2
+    assert (await sidecar.outcomes(after=sequence + 2))["entries"] == []
