@@ -24,7 +24,7 @@ async def test_outcomes_outlive_a_killed_comfyui(tmp_path: Path, page: aiohttp.C
             sidecar.comfyui_url = first.url
             done = await post(first, page, small_picture())
             await sidecar.dispatch(sidecar.submissions[-1])
-            before = await sidecar.outcome_of(done)
+            await sidecar.outcome_of(done)
             unfinished = await running_slowly(first, sidecar, page)
             journal = (await sidecar.outcomes())["journal"]
         finally:
