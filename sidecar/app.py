@@ -17,9 +17,8 @@ from litestar import Litestar, Router
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.handlers.base import BaseRouteHandler
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.static_files import create_static_files_router
+from sidecar.openapi import DOCS_FILES, openapi_config
 
 from sidecar import __version__, worker
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -43,6 +42,7 @@ from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
 from sidecar.live_events import LiveEvents
 from sidecar.migrations import upgrade
+from sidecar.origins import refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS
 from sidecar.queues.choose import choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
@@ -136,6 +136,7 @@ def create_app(settings: Settings) -> Litestar:
         ],
         dependencies=provided(parts),
         lifespan=[lifespan],
+        before_request=refuse_foreign_pages(settings.host),
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=openapi_config(),
@@ -189,21 +190,3 @@ def docs_files() -> Router:
     """Swagger's own files, so that the page of the API works without the internet."""
     folder = files("litestar_offline_docs") / "static"
     return create_static_files_router(DOCS_FILES, directories=[str(folder)], include_in_schema=False)
-
-
-def openapi_config() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Genonaut",
-        version=__version__,
-        description="Generations, images and their owners on a shared ComfyUI.",
-        path=DOCS,
-        render_plugins=[
-            SwaggerRenderPlugin(
-                path="/",
-                favicon="",  # the default one comes from the internet
-                js_url=f"{DOCS_FILES[1:]}/swagger-ui-bundle.js",
-                css_url=f"{DOCS_FILES[1:]}/swagger-ui.css",
-                standalone_preset_js_url=f"{DOCS_FILES[1:]}/swagger-ui-standalone-preset.js",
-            )
-        ],
-    )

@@ -10,6 +10,7 @@ Every error that leaves a subject, in one tree.
           InvalidParameters          all field errors together
           NotPaired
           NotCancellable
+          ForeignOrigin
       x Away                         a part does not answer: 503, or retried
           ComfyUIAway
               ComfyUIUnreachable
@@ -106,6 +107,13 @@ class NotCancellable(Refused):
 
     code = "not_cancellable"
     http_status = 409
+
+
+class ForeignOrigin(Refused):
+    """Only ComfyUI's own page may ask for this. Open it where ComfyUI listens and try again there."""
+
+    code = "foreign_origin"
+    http_status = 403
 
 
 class Away(GenonautError):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
+from sidecar.addresses import is_loopback
 from sidecar.comfyui.outcomes import Look
 from sidecar.errors import (
     ComfyUIBroken,
@@ -179,11 +178,3 @@ def reasons_of(node_errors: Mapping[str, Any]) -> Iterator[str]:
         for reason in found["errors"]:
             said = ": ".join(filter(None, (reason.get("message"), reason.get("details"))))
             yield f"{found['class_type']} (node {node_id}): {said}"[:REASON_CHARACTERS]
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

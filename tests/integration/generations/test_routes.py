@@ -32,7 +32,8 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
             "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
         }
     )
-    async with AsyncTestClient(create_app(settings), raise_server_exceptions=False) as client:
+    app = create_app(settings)
+    async with AsyncTestClient(app, base_url="http://127.0.0.1:8190", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -103,6 +104,42 @@ async def test_the_gate_must_show_the_pairing_secret(client: Client):
 
     assert (refused.status_code, refused.json()["code"]) == (401, "not_paired")
     assert (admitted.status_code, admitted.json()["id"]) == (202, body["id"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "evil.example:8190", "Origin": "http://evil.example:8190"},
+        {"Host": "evil.example", "X-Forwarded-Host": "127.0.0.1:8188"},
+    ],
+    ids=["another site", "a sandboxed frame", "a browser that says so", "a name that points here", "with a lie"],
+)
+async def test_a_foreign_page_can_submit_nothing(client: Client, headers: dict[str, str]):
+    """Any website may send requests to this machine; its browser says whose page it is."""
+    response = await client.post("/api/v1/generations", json={"workflow": WORKFLOW}, headers=headers)
+
+    assert (response.status_code, response.json()["code"]) == (403, "foreign_origin")
+    assert (await client.get("/api/v1/generations")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://127.0.0.1:8188"},
+        {"Origin": "http://192.168.1.5:8188", "X-Forwarded-Host": "192.168.1.5:8188"},
+        {"Host": "localhost:8190", "Origin": "http://localhost:8188", "Sec-Fetch-Site": "same-site"},
+    ],
+    ids=["no browser", "ComfyUI's page", "ComfyUI's page from another machine", "by name"],
+)
+async def test_comfyuis_own_page_can_submit(client: Client, headers: dict[str, str]):
+    """At whatever address it was opened."""
+    response = await client.post("/api/v1/generations", json={"workflow": WORKFLOW}, headers=headers)
+
+    assert response.status_code == 202
 
 
 async def test_secrets_of_comfy_org_are_not_stored(client: Client, tmp_path: Path):

@@ -1,0 +1,23 @@
+"""What a URL says of the machine it names."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def hostname(url: str) -> str | None:
+    """The host of a URL in lower case; None where there is none, or where the URL is not one."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def is_loopback(url: str) -> bool:
+    """Is it this very machine, and nothing that others could reach or give another meaning?"""
+    host = hostname(url) or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
