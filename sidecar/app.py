@@ -18,7 +18,6 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.handlers.base import BaseRouteHandler
 from litestar.static_files import create_static_files_router
-from sidecar.openapi import DOCS_FILES, openapi_config
 
 from sidecar import __version__, worker
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -42,6 +41,7 @@ from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
 from sidecar.live_events import LiveEvents
 from sidecar.migrations import upgrade
+from sidecar.openapi import DOCS_FILES, complete, openapi_config
 from sidecar.origins import refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS
 from sidecar.queues.choose import choose_queue
@@ -53,8 +53,6 @@ MAX_BODY_BYTES = (
 )  # a workflow with its drawing is some 100 kB; pasted masks have been seen to make it 30 MB
 STOP_GRACE_S = 3.0
 API = "/api/v1"
-DOCS = "/schema"
-DOCS_FILES = "/schema-files"  # told to the page relatively: ComfyUI serves both below /genonaut
 
 log = structlog.get_logger(__name__)
 
@@ -127,11 +125,12 @@ def create_app(settings: Settings) -> Litestar:
         async with running(parts):
             yield
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[
-            Router(API, route_handlers=[*generation_routes.PUBLIC_ROUTES, *gallery_routes.ROUTES]),
+            Router(API, route_handlers=generation_routes.PUBLIC_ROUTES, tags=["Generations"]),
+            Router(API, route_handlers=gallery_routes.ROUTES, tags=["Images"]),
             Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, guards=[requires_pairing(settings)]),
-            *HEALTH_ROUTES,
+            Router("/", route_handlers=HEALTH_ROUTES, tags=["Health"]),
             docs_files(),
         ],
         dependencies=provided(parts),
@@ -142,6 +141,8 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi_config(),
         logging_config=None,  # `logs` has set it up
     )
+    complete(app)
+    return app
 
 
 @asynccontextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import socket
 import sys
+import tempfile
 
 import structlog
 import uvicorn
@@ -29,7 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the sidecar until Ctrl-C; settings come from GENONAUT_... variables")
-    parser.parse_args(arguments)
+    commands.add_parser("openapi", help="print the description of the HTTP API (openapi.json)")
+    if parser.parse_args(arguments).command == "openapi":
+        print(describe_api())  # noqa: T201 - so that it can be sent into a file
+        return 0
     try:
         settings = read_settings()
         listening = listen(settings)
@@ -42,6 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def describe_api() -> str:
+    """The API as OpenAPI 3.1, the same text for the same code."""
+    with tempfile.TemporaryDirectory() as folder:
+        schema = create_app(read_settings({"GENONAUT_DATA": folder})).openapi_schema.to_schema()
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False)
+
+
 def listen(settings: Settings) -> socket.socket:
     """
     Take the port before anything else is started.
@@ -49,7 +61,10 @@ def listen(settings: Settings) -> socket.socket:
     Raises:
         SettingsUnusable: Somebody else has it.
     """
-    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # Named in full, since asyncio sends without delay only on sockets that say they are TCP: otherwise the second piece
+    # of an answer waits until the browser has acknowledged the first one, which browsers put off for 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform != "win32":  # there it would let two programs share the port
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

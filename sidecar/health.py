@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from saq import Queue
 from sqlalchemy import text
@@ -90,7 +91,12 @@ def live() -> dict[str, str]:
     return {"state": "live", "version": __version__}
 
 
-@get("/health/ready")
+@get(
+    "/health/ready",
+    responses={
+        HTTP_503_SERVICE_UNAVAILABLE: ResponseSpec(Health, description="It cannot do its work", generate_examples=False)
+    },
+)
 async def ready(health_check: NamedDependency[HealthCheck]) -> Response[Health]:
     """It can do its work; a ComfyUI that is away does not change that."""
     health = await health_check.look()

@@ -1,0 +1,73 @@
+"""`sidecar/openapi.json` is what programs and people rely on; the app is what answers them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sidecar
+from sidecar.cli import describe_api
+from sidecar.problems import PROBLEM_JSON, Problem
+
+FILE = Path(sidecar.__file__).with_name("openapi.json")
+DESCRIBED: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DESCRIBED["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def test_the_file_says_what_the_app_does() -> None:
+    """
+    Whoever changes a route writes the file anew: python -m sidecar.cli openapi > sidecar/openapi.json
+    """
+    assert describe_api() == FILE.read_text(encoding="utf-8").rstrip("\n")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_route_says_in_one_line_what_it_is_for(operation: dict[str, Any]) -> None:
+    """
+    The first line of the handler's docstring.
+    """
+    assert " " in operation["summary"]
+
+
+def test_every_route_has_a_name_of_its_own() -> None:
+    """
+    Generated clients name their functions so.
+    """
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_error_is_described_as_a_problem(operation: dict[str, Any]) -> None:
+    """
+    Once, for all routes alike: none describes errors in a shape that it never answers in.
+    """
+    problem = DESCRIBED["components"]["responses"]["Problem"]
+
+    assert operation["responses"]["default"] == {"$ref": "#/components/responses/Problem"}
+    assert "400" not in operation["responses"]
+    assert list(problem["content"]) == [PROBLEM_JSON]
+
+
+def test_a_problem_is_described_with_all_its_fields() -> None:
+    """
+    As `Problem` has them.
+    """
+    fields = DESCRIBED["components"]["schemas"]["Problem"]["properties"]
+
+    assert set(fields) == set(Problem.__struct_encode_fields__)
+
+
+def test_what_only_the_pack_may_ask_is_not_described() -> None:
+    """
+    It is no part of the API for people.
+    """
+    assert not [path for path in DESCRIBED["paths"] if "internal" in path]
