@@ -57,6 +57,8 @@ class Recorder:
         self._announce = announce
         self._ended = ended
         self._journal = ""
+        # By this process: one that died between a commit and its confirmation left entries that nobody reads again.
+        self._confirmed = 0
         self._one_at_a_time = asyncio.Lock()
 
     async def collect(self) -> None:
@@ -84,16 +86,19 @@ class Recorder:
             await self._bring_into_line(believed, look)
 
     async def _collect(self) -> Look:
-        look = await self._comfyui.look(after=await self._position(self._journal))
+        recorded = await self._position(self._journal)
+        look = await self._comfyui.look(after=recorded)
         if look.journal != self._journal:
-            self._journal = look.journal
-            look = await self._comfyui.look(after=await self._position(self._journal))
-        last = None
+            self._journal, self._confirmed = look.journal, 0
+            recorded = await self._position(self._journal)
+            look = await self._comfyui.look(after=recorded)
         for raw in look.entries:
-            last = read_entry(raw)
-            await self._record(last)
-        if last is not None:
-            await self._comfyui.confirm_outcomes(through=last.sequence)
+            entry = read_entry(raw)
+            await self._record(entry)
+            recorded = entry.sequence
+        if recorded > self._confirmed:
+            await self._comfyui.confirm_outcomes(through=recorded)
+            self._confirmed = recorded
         return look
 
     async def _position(self, journal: str) -> int:

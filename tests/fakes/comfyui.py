@@ -249,3 +249,14 @@ class RepeatingComfyUI(ScriptedComfyUI):
     async def answer_confirm(self, through: int) -> Response[Any]:
         del through
         return Response(None, status_code=204)
+
+
+class DeafComfyUI(ScriptedComfyUI):
+    """Answers no confirmation properly until it hears."""
+
+    hears = False
+
+    async def answer_confirm(self, through: int) -> Response[Any]:
+        if not self.hears:
+            return Response("Internal Server Error", status_code=500)
+        return await super().answer_confirm(through)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fakes.comfyui import BrokenComfyUI, PickyComfyUI, RepeatingComfyUI, ScriptedComfyUI, SilentComfyUI
+from fakes.comfyui import BrokenComfyUI, DeafComfyUI, PickyComfyUI, RepeatingComfyUI, ScriptedComfyUI, SilentComfyUI
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -169,6 +169,21 @@ async def test_an_outcome_that_is_told_twice_is_recorded_once(start_sidecar: Sta
 
         assert len(view.images) == 1
         assert (await states_of(parts, generation_id)).count("completed") == 1
+
+
+async def test_a_confirmation_that_did_not_arrive_is_repeated(start_sidecar: StartSidecar):
+    """The sidecar may die between committing an outcome and confirming it; the journal shall not keep it for ever."""
+    deaf = DeafComfyUI()
+    async with deaf.served() as comfyui:
+        async with start_sidecar(comfyui) as parts:
+            generation_id = await submit(parts)
+            await until(lambda: comfyui.pending)
+            await comfyui.finish(str(generation_id))
+            await until_state(parts, generation_id, "completed")
+        assert comfyui.entries
+        deaf.hears = True
+        async with start_sidecar(comfyui):
+            await until(lambda: not comfyui.entries)
 
 
 async def test_a_restarted_comfyui_gets_its_prompts_again(start_sidecar: StartSidecar):
