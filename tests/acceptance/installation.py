@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -48,9 +48,10 @@ class Installation:
 
     Args:
         pack_starts_sidecar: The usual way. Otherwise the sidecar is started here, and can be killed for good.
+        arguments: More of them for ComfyUI.
     """
 
-    def __init__(self, base: Path, *, pack_starts_sidecar: bool) -> None:
+    def __init__(self, base: Path, *, pack_starts_sidecar: bool, arguments: Sequence[str] = ()) -> None:
         self.base = base
         self.data = base / "user" / "__genonaut"
         self.comfyui: RunningComfyUI | None = None
@@ -61,6 +62,7 @@ class Installation:
         self.api = f"{self.url}/genonaut/api/v1"
         self.http = httpx.Client(timeout=30.0, trust_env=False)
         self._program = found_comfyui()
+        self._arguments = arguments
         self._environment = {
             **dict.fromkeys(SETTINGS_OF_OTHERS, ""),
             "GENONAUT_DATA": str(self.data),
@@ -88,7 +90,12 @@ class Installation:
 
     def start_comfyui(self) -> RunningComfyUI:
         self.comfyui = start_comfyui(
-            self._program, base=self.base, pack=CHECKOUT, port=self.port, environment=self._environment
+            self._program,
+            base=self.base,
+            pack=CHECKOUT,
+            port=self.port,
+            environment=self._environment,
+            arguments=self._arguments,
         )
         return self.comfyui
 
@@ -131,6 +138,16 @@ class Installation:
     def kill_sidecar(self) -> None:
         assert self.sidecar is not None
         self.sidecar.kill()
+
+    @contextmanager
+    def frozen_sidecar(self) -> Iterator[None]:
+        """It is there, takes connections, and does nothing: as in the middle of swapping."""
+        assert self.sidecar is not None
+        os.kill(self.sidecar.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.sidecar.pid, signal.SIGCONT)
 
     # What people do with it
 

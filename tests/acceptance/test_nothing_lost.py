@@ -17,6 +17,7 @@ from acceptance.workflows import checkpoint_picture, quick_picture, slow_picture
 
 PROMPTS_A_ROUND = 8
 LONGEST_UNTIL_KILLED_S = 0.6
+ANSWER_TIMEOUT_S = 5.0  # comfy_nodes/sidecar_client.py
 
 
 def slow_one_running(fragile: Installation, steps: int = 60) -> str:
@@ -105,6 +106,19 @@ def test_prompts_run_while_the_sidecar_is_away(fragile: Installation) -> None:
     assert imported[0]["checkpoint"] == workflow["1"]["inputs"]["ckpt_name"]
     assert fragile.generation(failed)["state"] == "failed"
     check_books(fragile, [*submitted, failed, *still_waiting], files_may_be_left_over=False)
+
+
+def test_prompts_run_past_a_sidecar_that_hangs(fragile: Installation) -> None:
+    """The first one waits for its answer, the others do not; what it was asked meanwhile runs no second time."""
+    with fragile.frozen_sidecar():
+        begun = time.monotonic()
+        submitted = [fragile.submit(quick_picture()) for _ in range(4)]
+        waited_s = time.monotonic() - begun
+        until(lambda: fragile.queue() == ([], []), what="ComfyUI has run them")
+
+    assert waited_s < ANSWER_TIMEOUT_S + 3
+    assert {fragile.wait_until_kept(prompt_id)["state"] for prompt_id in submitted} == {"completed"}
+    check_books(fragile, submitted, files_may_be_left_over=False)
 
 
 class Stream:
