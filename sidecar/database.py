@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
+import msgspec
 from advanced_alchemy.base import orm_registry
 from advanced_alchemy.types import GUID, DateTimeUTC
 from sqlalchemy import Connection, event, make_url
@@ -65,12 +66,18 @@ class Database:
 
 def make_engine(url: str) -> AsyncEngine:
     parsed = make_url(url)
+    # A page of 50 generations holds 350 values of JSON: msgspec reads them in a fraction of the time.
+    json_columns = {"json_serializer": encode_json, "json_deserializer": msgspec.json.decode}
     if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed)
-    engine = create_async_engine(parsed, async_creator=connector(parsed.database or ":memory:"))
+        return create_async_engine(parsed, **json_columns)
+    engine = create_async_engine(parsed, async_creator=connector(parsed.database or ":memory:"), **json_columns)
     event.listen(engine.sync_engine, "connect", set_pragmas)
     event.listen(engine.sync_engine, "begin", begin)
     return engine
+
+
+def encode_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode("utf-8")
 
 
 def set_pragmas(connection: Any, _record: Any) -> None:

@@ -48,6 +48,9 @@ class LiveEvents:
     def __init__(self) -> None:
         self._listeners: dict[UUID, set[Listener]] = defaultdict(set)
 
+    def anybody_listens(self) -> bool:
+        return bool(self._listeners)
+
     def heard_by_anybody(self, owner_id: UUID) -> bool:
         return owner_id in self._listeners
 

@@ -79,6 +79,8 @@ class History:
 
     async def announce(self, generation_id: UUID) -> None:
         """Tell the owner's browsers how this generation stands now."""
+        if not self._live_events.anybody_listens():
+            return
         async with self._database.reading() as session:
             generation = await session.get(Generation, generation_id)
             if generation is None or not self._live_events.heard_by_anybody(generation.owner_id):
