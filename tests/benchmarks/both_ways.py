@@ -28,7 +28,7 @@ WARM_UP_PROMPTS = 5
 SINGLE_PROMPTS = 60
 BREATH_S = 0.05  # between single prompts: nothing of one reaches into the next
 TRIVIAL_ROUNDS, TRIVIAL_PROMPTS = 3, 60
-LONG_ROUNDS, LONG_PROMPTS = 2, 4
+LONG_ROUNDS, LONG_PROMPTS = 3, 3
 CLIENTS = 8
 LONG_STEPS = 12
 

@@ -32,7 +32,7 @@ from sidecar.generations.states import GenerationState
 from sidecar.generations.workflows import pack_workflow, store_workflow
 from sidecar.migrations import upgrade
 
-GO_ON_FOR_S = 45.0
+GO_ON_FOR_S = 30.0
 AT_ONCE = 20_000
 WITH_THUMBNAILS = 100
 ONE_IN_FAILED = 1000
