@@ -14,6 +14,7 @@ from typing import Any
 
 from saq import CronJob, Worker
 from saq.types import TimersDict
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from sidecar.queues.sqlite import SqliteQueue
 
@@ -76,6 +77,8 @@ class EmbeddedWorker:
             self._functions,
             cron_jobs=self._cron_jobs,
             concurrency=self._concurrency,
+            before_process=name_in_logs,
+            after_process=forget_in_logs,
             timers=TIMERS,
             shutdown_grace_period_s=CANCELLATION_S,
             cancellation_hard_deadline_s=CANCELLATION_S,
@@ -101,6 +104,15 @@ class EmbeddedWorker:
         await self.queue.release(self._worker.id)
         await self.queue.disconnect()
         self._worker = self._running = None
+
+
+async def name_in_logs(context: dict[str, Any]) -> None:
+    """From here on each log line of this job, SAQ's own too, carries what the job was asked for."""
+    bind_contextvars(**context["job"].kwargs or {})
+
+
+async def forget_in_logs(_context: dict[str, Any]) -> None:
+    clear_contextvars()
 
 
 class QuietWorker(Worker[Any]):

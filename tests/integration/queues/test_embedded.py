@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 
 import pytest
 from saq import CronJob
 from saq.job import Status
+from structlog.contextvars import get_contextvars
 
 from sidecar.queues.embedded import EmbeddedWorker, job_defaults
 from sidecar.queues.sqlite import SqliteQueue
@@ -160,3 +162,40 @@ async def test_a_queue_that_cannot_be_used_is_no_busy_loop(own_queue, monkeypatc
     await worker.stop(grace_s=1)
 
     assert 1 <= tries <= 8
+
+
+class Listening(logging.Handler):
+    """Remembers what each line of a log would carry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.carried: list[dict[str, object]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.carried.append(get_contextvars())
+
+
+@pytest.fixture
+def listening():
+    handler = Listening()
+    logging.getLogger("saq").addHandler(handler)
+    yield handler
+    logging.getLogger("saq").removeHandler(handler)
+
+
+async def breaker(_ctx, *, generation_id):
+    raise RuntimeError("broken")
+
+
+async def test_every_log_line_of_a_job_carries_what_it_was_asked_for(own_queue, listening):
+    """
+    SAQ's own lines too: who searches the log for a generation finds the job that failed on it.
+    """
+    worker = EmbeddedWorker(own_queue, [breaker], concurrency=1)
+    await worker.start()
+    for generation_id in ("17", "18"):
+        job = await own_queue.enqueue("breaker", generation_id=generation_id)
+        await job.refresh(until_complete=5)
+    await worker.stop(grace_s=5)
+
+    assert listening.carried == [{"generation_id": "17"}, {"generation_id": "18"}]
