@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 
-import httpx
 import pytest
-from acceptance.installation import CHECKOUT, Installation, found_comfyui, until
-from acceptance.workflows import checkpoint_picture, quick_picture, slow_picture
+from acceptance.installation import Installation, found_comfyui, until
+from acceptance.workflows import Workflow, checkpoint_picture, quick_picture, slow_picture
 from playwright.sync_api import Browser, expect
 from real.frontend import fetch_newer_frontend
-from real.processes import start_comfyui
+from real.models import CHECKPOINT
 from web.chromium import chromium
 from web.panel import Panel
 
-PAGE_IS_THERE_WITHIN_MS = 30_000
+PAGE_IS_THERE_WITHIN_MS = 60_000
 COMES_WITHIN_MS = 30_000
+POSITIVE_NODE = "3"
+SIDEBAR_PX = 764  # four cards beside each other
+A_DAYS_WORK = [
+    ("", "terraced fields in morning fog, aerial view", (136, 88)),
+    ("Cover, second draft", "a paper boat on a stormy sea, ink and wash", (136, 176)),
+    ("", "an old clockmaker at work, dramatic light", (88, 136)),
+    ("", "harbour at dawn, oil on canvas", (176, 104)),
+    ("Postcard", "a village under northern lights", (136, 88)),
+    ("", "cathedral made of glass, morning haze", (104, 176)),
+    ("", "isometric greenhouse full of ferns", (136, 136)),
+    ("", "a heron among reeds, woodcut", (88, 136)),
+    ("Album sleeve", "desert road after rain, seen from a train", (136, 136)),
+    ("", "a cat asleep on warm books", (112, 88)),
+    ("", "copper kettle, still life, north window", (136, 136)),
+    ("Poster, blue", "whales below a thin sheet of ice", (112, 168)),
+]
+"""Titles, prompts, and widths and heights."""
+
+numbers = count(1)
 
 
 @pytest.fixture(scope="module")
@@ -26,52 +47,45 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module", params=["its own frontend", "frontend 1.58.1"])
-def page_url(
+def shown(
     request: pytest.FixtureRequest, genonaut: Installation, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Where the page is served: by the ComfyUI itself, or by one beside it that has the newest frontend."""
+) -> Iterator[Installation]:
+    """What serves the page."""
     if request.param == "its own frontend":
-        yield genonaut.url
+        yield genonaut
         return
-    program = found_comfyui()
-    newest = start_comfyui(
-        program,
-        base=tmp_path_factory.mktemp("newest frontend"),
-        pack=CHECKOUT,
-        arguments=["--front-end-root", str(fetch_newer_frontend(program))],
-        environment={
-            "GENONAUT_DATA": str(genonaut.data),
-            "GENONAUT_SIDECAR_URL": genonaut.sidecar_url,
-            "GENONAUT_SIDECAR_START": "no",
-        },
-    )
-    with newest:
-        yield newest.url
+    arguments = ["--front-end-root", str(fetch_newer_frontend(found_comfyui()))]
+    base = tmp_path_factory.mktemp("newest_frontend")
+    with Installation(base, pack_starts_sidecar=True, arguments=arguments) as newest:
+        newest.start_comfyui()
+        newest.wait_for_sidecar()
+        newest.wait_until_connected()
+        yield newest
 
 
 @pytest.fixture
-def panel(browser: Browser, page_url: str) -> Iterator[Panel]:
+def panel(browser: Browser, shown: Installation) -> Iterator[Panel]:
     """ComfyUI's page with the History tab open."""
     context = browser.new_context(viewport={"width": 1400, "height": 850})
     panel = Panel(context.new_page())
     # Else ComfyUI lays its dialog of templates over the page, as it does for each newcomer.
-    httpx.post(f"{page_url}/settings/Comfy.TutorialCompleted", json=True).raise_for_status()
-    panel.page.goto(page_url)
+    shown.http.post(f"{shown.url}/settings/Comfy.TutorialCompleted", json=True).raise_for_status()
+    panel.page.goto(shown.url)
     panel.page.get_by_role("button", name="History (Genonaut)").click(timeout=PAGE_IS_THERE_WITHIN_MS)
     expect(panel.host).to_be_visible()
     yield panel
     context.close()
 
 
-def test_what_ran_is_there_with_its_picture(panel: Panel, genonaut: Installation) -> None:
+def test_what_ran_is_there_with_its_picture(panel: Panel, shown: Installation) -> None:
     """
     A recorded generation stands in the tab with its thumbnail, and a click shows the full image with its facts.
     """
-    generation_id = genonaut.submit(checkpoint_picture())
-    generation = genonaut.wait_until_kept(generation_id)
+    workflow, prompt = named(checkpoint_picture())
+    generation = shown.wait_until_kept(shown.submit(workflow))
 
     card = panel.cards.first
-    expect(card).to_contain_text(generation["prompt"], timeout=COMES_WITHIN_MS)
+    expect(card).to_contain_text(prompt, timeout=COMES_WITHIN_MS)
     expect(card.locator("img.there")).to_be_visible(timeout=COMES_WITHIN_MS)
 
     card.click()
@@ -83,32 +97,103 @@ def test_what_ran_is_there_with_its_picture(panel: Panel, genonaut: Installation
     expect(panel.page.locator("dialog[open]")).to_contain_text(str(generation["sampler"]["seed"]))
 
 
-def test_what_runs_shows_its_progress_and_can_be_cancelled(panel: Panel, genonaut: Installation) -> None:
+def test_what_runs_shows_its_progress_and_can_be_cancelled(panel: Panel, shown: Installation) -> None:
     """
     It appears by itself, moves, and stops when its button is pressed.
     """
-    generation_id = genonaut.submit(slow_picture())
-    bar = panel.cards.first.get_by_role("progressbar")
+    workflow, prompt = named(slow_picture())
+    generation_id = shown.submit(workflow)
+    card = panel.card(prompt)
+    bar = card.get_by_role("progressbar")
     expect(bar).to_have_attribute("aria-valuenow", re.compile(r"\d+"), timeout=COMES_WITHIN_MS)
 
-    panel.cards.first.get_by_role("button", name="Cancel", exact=True).click()
+    card.get_by_role("button", name="Cancel", exact=True).click()
 
-    expect(panel.cards.first).to_contain_text("Cancelled", timeout=COMES_WITHIN_MS)
-    assert genonaut.wait_for_state(generation_id, "cancelled")["error"] is None
+    expect(card).to_contain_text("Cancelled", timeout=COMES_WITHIN_MS)
+    assert shown.wait_for_state(generation_id, "cancelled")["error"] is None
 
 
-def test_from_the_run_button_to_the_picture(panel: Panel, genonaut: Installation) -> None:
+def test_from_the_run_button_to_the_picture(panel: Panel, shown: Installation) -> None:
     """
     Somebody presses Run in ComfyUI's page, and its picture appears in the panel beside it.
     """
-    before = {generation["id"] for generation in genonaut.history()}
+    before = {generation["id"] for generation in shown.history()}
     panel.page.evaluate("(workflow) => window.app.loadApiJson(workflow, 'By hand')", quick_picture())
 
     panel.page.get_by_role("button", name="Run", exact=True).first.click()
 
-    until(lambda: len(genonaut.history()) > len(before), what="The prompt has reached the sidecar")
-    new = [generation for generation in genonaut.wait_until_nothing_is_open() if generation["id"] not in before]
+    until(lambda: len(shown.history()) > len(before), what="The prompt has reached the sidecar")
+    new = [generation for generation in shown.wait_until_nothing_is_open() if generation["id"] not in before]
     assert [(generation["state"], generation["source"]) for generation in new] == [("completed", "page")]
-    newest = panel.cards.first
-    expect(newest).to_contain_text(f"Generation {new[0]['number']}")
+    newest = panel.card(f"Generation {new[0]['number']}")
     expect(newest.locator("img.there")).to_be_visible(timeout=COMES_WITHIN_MS)
+
+
+@pytest.mark.parametrize("shown", ["its own frontend"], indirect=True)
+def test_a_days_work_is_seen_at_a_glance(panel: Panel, shown: Installation, tmp_path: Path) -> None:
+    """
+    Pictures in their own shapes under their titles or prompts; above them what runs and what waits for its turn.
+
+    The picture in the README is this one: GENONAUT_PICTURE=sidecar/docs/history-panel.png makes it anew.
+    """
+    for title, prompt, shape in A_DAYS_WORK:
+        submit_parameters(shown, title=title, prompt=prompt, shape=shape)
+    shown.wait_until_nothing_is_open()
+    running = submit_parameters(shown, prompt="a lighthouse at dusk, long exposure", steps=200)
+    waiting = [submit_parameters(shown, prompt=prompt) for prompt in ("rain over a tin roof", "a fox in fresh snow")]
+    arrange_the_page(panel)
+
+    card = panel.card("a lighthouse at dusk")
+    expect(card).to_contain_text(re.compile("Running, [6-9].%"), timeout=COMES_WITHIN_MS)
+    expect(panel.card("a fox in fresh snow")).to_contain_text("Next in line")
+    for title, prompt, _ in A_DAYS_WORK:
+        expect(panel.card(title or prompt).locator("img.there")).to_be_visible(timeout=COMES_WITHIN_MS)
+    panel.settle()
+    panel.page.screenshot(path=os.environ.get("GENONAUT_PICTURE") or tmp_path / "history-panel.png")
+
+    for generation_id in (*waiting, running):
+        shown.http.post(f"{shown.api}/generations/{generation_id}/cancel").raise_for_status()
+    shown.wait_until_nothing_is_open()
+
+
+def submit_parameters(
+    shown: Installation, *, prompt: str, title: str = "", shape: tuple[int, int] = (128, 128), steps: int = 1
+) -> str:
+    parameters = {
+        "prompt": prompt,
+        "negative_prompt": "blurry, watermark",
+        "checkpoint": CHECKPOINT,
+        "width": shape[0],
+        "height": shape[1],
+        "steps": steps,
+    }
+    answer = shown.http.post(f"{shown.api}/generations", json={"parameters": parameters, "title": title})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def arrange_the_page(panel: Panel) -> None:
+    """As somebody does who has settled in: the news are read, the map is away, and the sidebar is wide."""
+    page = panel.page
+    page.get_by_role("button", name="Try it out").locator("xpath=following::button[1]").click()
+    page.get_by_role("button", name="Hide Minimap").click()
+    box = panel.host.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] + 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + SIDEBAR_PX, middle, steps=5)
+    page.mouse.up()
+    page.get_by_role("button", name="Fit View").click()
+    # It fits the graph into the whole window: the sidebar covers half of it.
+    page.mouse.move(1100, 600)
+    page.mouse.down()
+    page.mouse.move(1250, 660, steps=5)
+    page.mouse.up()
+
+
+def named(workflow: Workflow) -> tuple[Workflow, str]:
+    """With a prompt that no other one has, by which its card is found."""
+    prompt = f"a lighthouse at dawn, take {next(numbers)}"
+    workflow[POSITIVE_NODE]["inputs"]["text"] = prompt
+    return workflow, prompt
