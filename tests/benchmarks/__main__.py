@@ -1,4 +1,4 @@
-"""`python3 install.py bench [--json FILE]`."""
+"""What Genonaut costs and what it can do: one table, with the budgets beside it."""
 
 from __future__ import annotations
 
