@@ -7,6 +7,7 @@ Read from the files themselves, past all code that might take a fault of its own
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ from PIL import Image
 
 # A worker that was killed is thought dead when it has missed its own report for a while.
 QUEUE_HEALED_WITHIN_S = 60.0
+
+ABOUT_ONE_GENERATION = ("generation_", "image_", "images_", "cancel_", "token_")
 
 Rows = list[sqlite3.Row]
 
@@ -45,6 +48,7 @@ def check_books(genonaut: Installation, submitted: Iterable[str], *, files_may_b
     assert set(submitted) <= generations.keys()
     check_events(genonaut, {generation_id: generation["state"] for generation_id, generation in generations.items()})
     check_images(genonaut, files_may_be_left_over=files_may_be_left_over)
+    assert lines_without_their_generation(genonaut, generations) == []
 
 
 def all_kept(genonaut: Installation) -> bool:
@@ -107,3 +111,20 @@ def tagged_files(folder: Path) -> Iterator[tuple[Path, str]]:
         except (OSError, SyntaxError):  # ComfyUI's own node was killed while it wrote
             continue
         yield file, tag["generation_id"].replace("-", "")
+
+
+def log_lines(genonaut: Installation) -> list[dict[str, Any]]:
+    """The sidecar's log; what else stands in it is what Python says before there is a log."""
+    text = (genonaut.data / "sidecar.log").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+
+def lines_without_their_generation(genonaut: Installation, generation_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Log lines that speak of a generation and would not be found by its id."""
+    spoken_of = re.compile("|".join(generation_ids))
+    return [
+        line
+        for line in log_lines(genonaut)
+        if "generation_id" not in line
+        and (line["event"].startswith(ABOUT_ONE_GENERATION) or spoken_of.search(json.dumps(line)))
+    ]

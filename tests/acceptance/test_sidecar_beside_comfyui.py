@@ -8,6 +8,9 @@ import pytest
 from acceptance.installation import Installation, is_running, kill, until
 from acceptance.workflows import quick_picture
 
+# ComfyUI is started several times; where that goes wrong, what was waited for says more than a time-out.
+pytestmark = pytest.mark.timeout(300)
+
 ORPHAN_AT_MOST_S = 5.0
 RESTARTED_WITHIN_S = 30.0
 # Long enough for a sidecar that should not be started: a wanted one is there by then.

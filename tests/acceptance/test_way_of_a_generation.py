@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from acceptance.books import lines_without_their_generation, log_lines
 from acceptance.installation import DRAWING, Installation, Json
 from acceptance.listening import event_stream, hear_until_ended, page_socket
 from acceptance.workflows import checkpoint_picture, quick_picture
@@ -257,12 +258,8 @@ def test_a_prompt_that_comfyui_answers_from_its_cache_has_the_image_too(genonaut
 def test_every_log_line_about_a_generation_carries_its_id(genonaut: Installation) -> None:
     """Whoever searches the log for one generation finds its whole way, from admission to its kept image."""
     generation_id = genonaut.wait_until_kept(genonaut.submit(quick_picture()))["id"]
-    log = (genonaut.data / "sidecar.log").read_text(encoding="utf-8").splitlines()
-    lines: list[Json] = [json.loads(line) for line in log if line.startswith("{")]
+    of_this_one = [line["event"] for line in log_lines(genonaut) if line.get("generation_id") == generation_id]
 
-    of_this_one = [line["event"] for line in lines if line.get("generation_id") == generation_id]
     assert of_this_one[0] == "generation_admitted"
     assert {"generation_submitted", "generation_recorded", "image_finished"} <= set(of_this_one)
-    about_one = ("generation_", "image_", "images_", "outcome_", "cancel_", "token_")
-    assert [line for line in lines if line["event"].startswith(about_one) and "generation_id" not in line] == []
-    assert [line for line in lines if generation_id in json.dumps(line) and "generation_id" not in line] == []
+    assert lines_without_their_generation(genonaut, [generation_id]) == []
