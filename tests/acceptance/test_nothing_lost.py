@@ -19,7 +19,7 @@ from acceptance.workflows import checkpoint_picture, quick_picture, slow_picture
 # ComfyUI is started several times; where that goes wrong, what was waited for says more than a time-out.
 pytestmark = pytest.mark.timeout(300)
 
-PROMPTS_A_ROUND = 8
+PROMPTS_A_ROUND = 10
 LONGEST_UNTIL_KILLED_S = 0.6
 ANSWER_TIMEOUT_S = 5.0  # comfy_nodes/sidecar_client.py
 
@@ -161,7 +161,7 @@ def test_everything_is_killed_at_random_under_a_stream_of_prompts(fragile: Insta
     sidecar = (fragile.kill_sidecar, fragile.start_sidecar)
     comfyui = (fragile.kill_comfyui, fragile.start_comfyui)
     streams = []
-    for victims in ([sidecar], [comfyui], [sidecar], [comfyui, sidecar]):
+    for victims in ([sidecar], [comfyui], [comfyui, sidecar]):
         streams.append(Stream(fragile, PROMPTS_A_ROUND).start())
         time.sleep(random.uniform(0.0, LONGEST_UNTIL_KILLED_S))
         for kill, _ in victims:
