@@ -9,7 +9,7 @@ committed is confirmed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any, Protocol
 from uuid import UUID
@@ -29,9 +29,10 @@ from sidecar.generations.queueing import Queueing
 from sidecar.generations.states import FINAL, GenerationState
 from sidecar.identity import generation_id_of, now
 
-TRIES_AT_MOST = 3
-
 log = structlog.get_logger(__name__)
+
+
+ENTRIES_AT_ONCE = 50  # a journal that grew for a day must not hold the database for a minute
 
 
 class Postings(Protocol):
@@ -57,6 +58,7 @@ class Recorder:
         self._announce = announce
         self._ended = ended
         self._journal = ""
+        self._recorded = 0
         # By this process: one that died between a commit and its confirmation left entries that nobody reads again.
         self._confirmed = 0
         self._one_at_a_time = asyncio.Lock()
@@ -86,19 +88,17 @@ class Recorder:
             await self._bring_into_line(believed, look)
 
     async def _collect(self) -> Look:
-        recorded = await self._position(self._journal)
-        look = await self._comfyui.look(after=recorded)
+        look = await self._comfyui.look(after=self._recorded)
         if look.journal != self._journal:
             self._journal, self._confirmed = look.journal, 0
-            recorded = await self._position(self._journal)
-            look = await self._comfyui.look(after=recorded)
-        for raw in look.entries:
-            entry = read_entry(raw)
-            await self._record(entry)
-            recorded = entry.sequence
-        if recorded > self._confirmed:
-            await self._comfyui.confirm_outcomes(through=recorded)
-            self._confirmed = recorded
+            self._recorded = await self._position(look.journal)
+            look = await self._comfyui.look(after=self._recorded)
+        entries = [read_entry(raw) for raw in look.entries]
+        for first in range(0, len(entries), ENTRIES_AT_ONCE):
+            await self._record(entries[first : first + ENTRIES_AT_ONCE])
+        if self._recorded > self._confirmed:
+            await self._comfyui.confirm_outcomes(through=self._recorded)
+            self._confirmed = self._recorded
         return look
 
     async def _position(self, journal: str) -> int:
@@ -106,20 +106,30 @@ class Recorder:
             position = await session.get(JournalPosition, journal)
             return position.sequence if position else 0
 
-    async def _record(self, entry: Entry | Unreadable) -> None:
-        has_images = False
+    async def _record(self, entries: Sequence[Entry | Unreadable]) -> None:
+        """Write down some entries and how far the journal is recorded with them, in one transaction."""
+        with_images = set()
         async with self._database.writing() as session:
-            if isinstance(entry, Unreadable):
-                log.error("outcome_unreadable", journal=self._journal, sequence=entry.sequence)
-            elif isinstance(entry, Accepted):
-                await record_accepted(session, entry)
-            elif isinstance(entry, Started):
-                await record_started(session, entry)
-            else:
-                has_images = await record_finished(session, entry)
-            await session.merge(JournalPosition(journal=self._journal, sequence=entry.sequence))
-        if not isinstance(entry, Unreadable):
-            await self._tell(entry, has_images=has_images)
+            for entry in entries:
+                if await self._write(session, entry):
+                    with_images.add(entry.sequence)
+            await session.merge(JournalPosition(journal=self._journal, sequence=entries[-1].sequence))
+        self._recorded = entries[-1].sequence
+        for entry in entries:
+            if not isinstance(entry, Unreadable):
+                await self._tell(entry, has_images=entry.sequence in with_images)
+
+    async def _write(self, session: AsyncSession, entry: Entry | Unreadable) -> bool:
+        """Write down one entry; tells whether there are images to keep."""
+        if isinstance(entry, Finished):
+            return await record_finished(session, entry)
+        if isinstance(entry, Accepted):
+            await record_accepted(session, entry)
+        elif isinstance(entry, Started):
+            await record_started(session, entry)
+        else:
+            log.error("outcome_unreadable", journal=self._journal, sequence=entry.sequence)
+        return False
 
     async def _tell(self, entry: Entry, *, has_images: bool) -> None:
         """What others have to know of an entry, once it is committed."""

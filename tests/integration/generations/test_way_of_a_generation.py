@@ -22,6 +22,11 @@ async def states_of(parts: Parts, generation_id: object) -> list[str]:
         return list(await session.scalars(query.order_by(GenerationEvent.id)))
 
 
+async def until_arrived(parts: Parts, comfyui: ScriptedComfyUI) -> None:
+    """Something is in ComfyUI's queue, and the sidecar has heard so."""
+    await until(lambda: comfyui.pending and not parts.dispatcher._postings)
+
+
 async def until_pending(comfyui: ScriptedComfyUI, prompt_id: str) -> None:
     await until(lambda: prompt_id in comfyui.pending)
 
@@ -211,7 +216,7 @@ async def test_what_takes_comfyui_down_each_time_is_lost_after_three_tries(start
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
         generation_id = await submit(parts)
         for _ in range(3):
-            await until(lambda: comfyui.pending)
+            await until_arrived(parts, comfyui)
             await comfyui.start(str(generation_id))
             comfyui.forget_everything()
             await parts.dispatcher.connected()
@@ -227,7 +232,7 @@ async def test_what_only_waited_when_comfyui_died_is_not_to_blame(start_sidecar:
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
         generation_id = await submit(parts)
         for _ in range(5):
-            await until(lambda: comfyui.pending)
+            await until_arrived(parts, comfyui)
             comfyui.forget_everything()
             await parts.dispatcher.connected()
         await until(lambda: comfyui.pending)
