@@ -178,12 +178,14 @@ export class CardGrid {
    * @param {number} index
    */
   #show(card, key, index) {
-    const { top, start } = this.#layout.placeOf(index)
-    card.style.cssText = `position: absolute; top: ${top}px; inset-inline-start: ${start}px;
-      width: ${this.#layout.cardWidth}px; height: ${this.#layout.cardHeight}px;`
-    card.ariaPosInSet = String(index + 1)
-    card.ariaSetSize = this.#history.isComplete ? String(this.#history.length) : '-1'
     card.isCurrent = key === this.#currentId
+    card.place({
+      ...this.#layout.placeOf(index),
+      width: this.#layout.cardWidth,
+      height: this.#layout.cardHeight,
+      number: index + 1,
+      count: this.#history.isComplete ? this.#history.length : -1,
+    })
     card.show({
       generation: this.#history.at(index),
       thumbnail: this.#layout.thumbnailFor(devicePixelRatio),

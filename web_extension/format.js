@@ -6,16 +6,20 @@ const DAY_S = 86_400
 export class Formats {
   #ago
   #day
+  #dayOfThisYear
   #moment
   #number
   #percent
   #locale
+  /** @type {Map<string, Intl.NumberFormat>} */
+  #units = new Map()
 
   /** @param {string} locale */
   constructor(locale) {
     this.#locale = locale
     this.#ago = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' })
     this.#day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' })
+    this.#dayOfThisYear = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' })
     this.#moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' })
     this.#number = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 })
     this.#percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 })
@@ -37,7 +41,8 @@ export class Formats {
   }
 
   /**
-   * How long ago, as short as it can be said: "now", "5 min. ago", "yesterday", then the day itself.
+   * How long ago, as short as it can be said: "now", "5 min. ago", "yesterday", then the day itself,
+   * with its year where that is another one.
    *
    * @param {string} time RFC 3339
    * @param {number} [now] unix milliseconds
@@ -48,7 +53,8 @@ export class Formats {
     if (seconds < HOUR_S) return this.#ago.format(-Math.floor(seconds / MINUTE_S), 'minute')
     if (seconds < DAY_S) return this.#ago.format(-Math.floor(seconds / HOUR_S), 'hour')
     if (seconds < 7 * DAY_S) return this.#ago.format(-Math.floor(seconds / DAY_S), 'day')
-    return this.#day.format(new Date(time))
+    const day = new Date(time)
+    return (day.getFullYear() === new Date(now).getFullYear() ? this.#dayOfThisYear : this.#day).format(day)
   }
 
   /** @param {number} seconds */
@@ -74,8 +80,11 @@ export class Formats {
    * @param {number} digits after the point, at most
    */
   #unit(value, unit, digits) {
+    const key = `${unit} ${digits}`
     const form = { style: /** @type {const} */ ('unit'), unit, maximumFractionDigits: digits }
-    return new Intl.NumberFormat(this.#locale, form).format(value)
+    const format = this.#units.get(key) ?? new Intl.NumberFormat(this.#locale, form)
+    this.#units.set(key, format)
+    return format.format(value)
   }
 
   /**

@@ -191,6 +191,23 @@ def test_it_fits_into_320_pixels(open_panel: OpenPanel, sidecar: ScriptedSidecar
     }""")
 
 
+def test_times_are_said_as_short_as_they_can_be(open_panel: OpenPanel) -> None:
+    """
+    The older it is, the coarser; a year is said only where it is another one.
+    """
+    panel = open_panel()
+
+    said = panel.page.evaluate("""async () => {
+      const { Formats } = await import('/extensions/comfyui-genonaut/format.js')
+      const now = Date.parse('2025-06-15T12:00:00Z')
+      const times = ['2025-06-15T11:59:30Z', '2025-06-15T11:55:00Z', '2025-06-14T12:00:00Z',
+                     '2025-03-05T12:00:00Z', '2024-03-05T12:00:00Z']
+      return times.map((time) => new Formats('en').ago(time, now))
+    }""")
+
+    assert said == ["now", "5 min. ago", "yesterday", "Mar 5", "Mar 5, 2024"]
+
+
 def test_it_speaks_german(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
     """
     Words, numbers and times follow the language of the page.

@@ -25,6 +25,12 @@ import { ProgressElement } from './progress.js'
  * @property {number} minute changes when "5 minutes ago" has to be said anew
  */
 
+/**
+ * Where a card lies in the list, in pixels, and the how-manieth it is; `count` is -1 while nobody knows.
+ *
+ * @typedef {{ top: number, start: number, width: number, height: number, number: number, count: number }} CardPlace
+ */
+
 /** What all cards of one history share. */
 /** @typedef {{ client: SidecarClient, strings: Strings, formats: Formats }} Surroundings */
 
@@ -49,6 +55,8 @@ export class GenerationCardElement extends HTMLElement {
 
   /** @type {CardLook | null} */
   #look = null
+  /** @type {CardPlace | null} */
+  #place = null
   #picture = new PictureElement()
   #progress = new ProgressElement()
   #instead = h('div', { className: 'instead' })
@@ -78,8 +86,22 @@ export class GenerationCardElement extends HTMLElement {
 
   /** Is this the card that Tab leads to? One of all is. */
   set isCurrent(/** @type {boolean} */ isCurrent) {
-    this.#open.tabIndex = isCurrent ? 0 : -1
-    this.#cancel.tabIndex = isCurrent ? 0 : -1
+    const tabIndex = isCurrent ? 0 : -1
+    if (this.#open.tabIndex !== tabIndex) this.#open.tabIndex = this.#cancel.tabIndex = tabIndex
+  }
+
+  /** @param {CardPlace} place */
+  place(place) {
+    const { top, start, width, height, number, count } = place
+    // Asked for at each frame; what is written anew without need makes the browser work it all out again.
+    const before = this.#place
+    this.#place = place
+    if (before?.top !== top) this.style.top = `${top}px`
+    if (before?.start !== start) this.style.insetInlineStart = `${start}px`
+    if (before?.width !== width) this.style.width = `${width}px`
+    if (before?.height !== height) this.style.height = `${height}px`
+    if (before?.number !== number) this.ariaPosInSet = String(number)
+    if (before?.count !== count) this.ariaSetSize = String(count)
   }
 
   /** @param {CardLook} look */

@@ -158,6 +158,7 @@ export class ImageDialogElement extends HTMLElement {
     const sentence = isBusy ? state.text : insteadOfPicture(generation, image, strings)
     const lines = [sentence, isBusy ? stepOf(generation, strings) : ''].filter(Boolean)
     this.#instead.hidden = kept !== null || sentence === ''
+    this.#instead.dataset.tone = state.tone
     this.#instead.replaceChildren(
       icon(state.icon === 'completed' ? 'picture' : state.icon),
       ...lines.map((line) => h('span', { textContent: line })),

@@ -1,8 +1,7 @@
 import { sheet } from '../dom.js'
 
 export const cardStyles = sheet(`
-  :host { display: block; contain: layout style; container-type: inline-size; animation: appear 220ms ease-out; }
-  @keyframes appear { from { opacity: 0; } }
+  :host { display: block; position: absolute; contain: strict; container-type: inline-size; }
   .open {
     display: flex; flex-direction: column; align-items: stretch; justify-content: flex-start; gap: 0;
     width: 100%; height: 100%; padding: 0; border: 0; border-radius: var(--genonaut-radius);
@@ -18,7 +17,8 @@ export const cardStyles = sheet(`
   genonaut-picture { position: absolute; inset: 0; border-radius: 6px; }
   .instead {
     position: absolute; inset: 0; display: flex; flex-direction: column; align-items: center; justify-content: center;
-    gap: 6px; padding: 12px 10px 16px; text-align: center; color: var(--genonaut-quiet); font-size: 12px; line-height: 1.35;
+    gap: 6px; padding: 12px 10px 16px; text-align: center; text-wrap: balance;
+    color: var(--genonaut-quiet); font-size: 12px; line-height: 1.35;
   }
   .instead .icon { font-size: 22px; stroke-width: 1.5; }
   .instead span {
