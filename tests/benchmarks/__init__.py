@@ -5,6 +5,7 @@ What Genonaut costs, and what it can do: `python3 install.py bench` prints one t
     deep        a sidecar with a million generations recorded: submissions, pages, one generation, thumbnails
     followed    a ComfyUI's events, as fast as they can be taken in
     journalled  what is added inside ComfyUI's worker
+    panel       the history panel in Chromium, with 100 000 generations
     queue       SAQ's queue on SQLite
     rest        a sidecar with nothing to do
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks import both_ways, deep, followed, journalled, queue, rest
+from benchmarks import both_ways, deep, followed, journalled, panel, queue, rest
 from benchmarks.figures import Row, table
 from comfy_nodes.locations import SetupFailed
 
@@ -21,6 +21,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "The queue": queue.rows,
     "Execution events": followed.rows,
     "A long history": deep.rows,
+    "The history panel": panel.rows,
     "ComfyUI alone and with Genonaut": both_ways.rows,
 }
 
