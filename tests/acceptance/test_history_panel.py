@@ -188,7 +188,7 @@ def arrange_the_page(panel: Panel) -> None:
     # It fits the graph into the whole window: the sidebar covers half of it.
     page.mouse.move(1100, 600)
     page.mouse.down()
-    page.mouse.move(1250, 660, steps=5)
+    page.mouse.move(1300, 700, steps=10)
     page.mouse.up()
 
 
