@@ -75,7 +75,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
 
     def journal_has_grown(kind: str, sequence: int, prompt_id: str) -> None:
         if kind == "finished":
-            gate.secrets.forget(prompt_id)
+            gate.prompt_has_finished(prompt_id)
         if kind != "started":  # ComfyUI's own event tells that at once
             tap.tell("outcome", {"sequence": sequence, "prompt_id": prompt_id})
 

@@ -39,7 +39,9 @@ its events to nobody, and 0.3.75 forgets the outputs of a prompt that it answers
 LOCAL_OWNER_ID = "00000000-0000-7000-8000-000000000001"
 """Whose a prompt is that runs while the sidecar is away: in open access there is only the local owner."""
 
+ALREADY_FINISHED = 409
 MOST_KEPT_SECRETS = 10_000
+MOST_REMEMBERED_FINISHED = 10_000
 
 
 class Secrets:
@@ -77,6 +79,29 @@ class Secrets:
             self._kept.pop(prompt_id, None)
 
 
+class FinishedPrompts:
+    """
+    The last prompts that ended in this process.
+
+    The journal forgets an outcome once it is confirmed; a dispatch that was on its way then must not run it again.
+    """
+
+    def __init__(self, most: int = MOST_REMEMBERED_FINISHED) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def remember(self, prompt_id: str) -> None:
+        with self._lock:
+            self._ids[prompt_id] = None
+            while len(self._ids) > self._most:
+                self._ids.popitem(last=False)
+
+    def __contains__(self, prompt_id: str) -> bool:
+        with self._lock:
+            return prompt_id in self._ids
+
+
 @dataclass(frozen=True)
 class Validated:
     """What ComfyUI says about a prompt."""
@@ -103,6 +128,12 @@ class PromptGate:
         self._journal = journal
         self._pairing_secret = pairing_secret
         self.secrets = Secrets(tuple(execution.SENSITIVE_EXTRA_DATA_KEYS))
+        self._finished = FinishedPrompts()
+
+    def prompt_has_finished(self, prompt_id: str) -> None:
+        """Its secrets are needed no longer, and it must never run again. Called from any thread."""
+        self._finished.remember(prompt_id)
+        self.secrets.forget(prompt_id)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer ``POST /prompt``. Whatever goes wrong is answered in ComfyUI's shape."""
@@ -166,7 +197,11 @@ class PromptGate:
         extra_data = validated.body.setdefault("extra_data", {})
         extra_data["genonaut"] = tag
         extra_data["extra_pnginfo"] = {**(extra_data.get("extra_pnginfo") or {}), "genonaut": tag}
-        return self._enqueue(prompt_id, validated, source=FROM_PAGE)
+        answer = self._enqueue(prompt_id, validated, source=FROM_PAGE)
+        if answer.status == ALREADY_FINISHED:
+            # The sidecar had taken it after all, and it has run: whoever posted it has what they asked for.
+            return json_answer({"prompt_id": prompt_id, "number": 0, "node_errors": validated.node_errors})
+        return answer
 
     async def _validate(self, prompt_id: str, posted: dict[str, Any]) -> Validated:
         """
@@ -215,8 +250,12 @@ class PromptGate:
     def _what_is_known_of(self, prompt_id: str) -> web.Response | None:
         if prompt_id in self._server.prompt_queue.own_ids():
             return json_answer({"prompt_id": prompt_id, "number": 0, "node_errors": {}, "already": "queued"})
-        if self._journal.is_finished(prompt_id):
-            return error_answer(409, "already_finished", "This prompt has run already; its outcome is in the journal.")
+        if prompt_id in self._finished or self._journal.is_finished(prompt_id):
+            return error_answer(
+                ALREADY_FINISHED,
+                "already_finished",
+                "This prompt has run already; its outcome is in the journal until it is confirmed.",
+            )
         return None
 
     def _show_as_held(self, prompt_id: str, number: float, client_id: str | None, outputs: list[str]) -> None:
