@@ -8,11 +8,12 @@ deeper than Python's stack end its worker thread for good, and it goes on lookin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from aiohttp import web
+
+from .wire import is_nested_deeper_than
 
 WORD_FOR: dict[type[Any], str] = {dict: "a JSON object", list: "a list", str: "text"}
 
@@ -75,22 +76,6 @@ def parse(content: bytes) -> Any:
 
 def refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number.")
-
-
-def is_nested_deeper_than(levels: int, value: Any) -> bool:
-    """Level by level and without recursion, since the point is to survive any depth."""
-    level = [value]
-    for _ in range(levels):
-        level = [child for item in level for child in children_of(item) if isinstance(child, (dict, list))]
-        if not level:
-            return False
-    return True
-
-
-def children_of(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def check_prompt_body(value: Any) -> PromptBody:

@@ -13,8 +13,13 @@ from typing import Any
 
 from aiohttp import web
 
+NESTING = (dict, list, tuple)  # what json.dumps goes into
 PAIRING_HEADER = "X-Genonaut-Pairing"
-DEEPEST_VALUE = 100  # values nested deeper than this are told as text
+DEEPEST_VALUE = 120
+"""
+What is nested deeper is told as a note. The readers' stacks end near 1000 levels, and the writer's need not end there:
+what one of them cannot read would hide everything after it. A prompt may have 100 levels (`prompt_body.MOST_LEVELS`).
+"""
 
 
 def encode_json(value: Any) -> bytes:
@@ -23,11 +28,25 @@ def encode_json(value: Any) -> bytes:
 
     Strict readers refuse ``NaN`` and half surrogate pairs; one such value would make a whole journal unreadable.
     """
+    if is_nested_deeper_than(DEEPEST_VALUE, value):
+        value = to_plain(value)
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError):
         text = json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", errors="replace")
+
+
+def is_nested_deeper_than(levels: int, value: Any) -> bool:
+    """Level by level and without recursion, since the point is to survive any depth."""
+    level = [value] if isinstance(value, NESTING) else []
+    for _ in range(levels):
+        if not level:
+            return False
+        children = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
+        # By identity: what holds itself twice would double with each level.
+        level = list({id(child): child for child in children if isinstance(child, NESTING)}.values())
+    return bool(level)
 
 
 def to_plain(value: Any, depth: int = 0) -> Any:

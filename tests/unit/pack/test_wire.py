@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
+from typing import Any
 
-from comfy_nodes.wire import encode_json, new_generation_id
+import pytest
+
+from comfy_nodes.prompt_body import MOST_LEVELS
+from comfy_nodes.wire import DEEPEST_VALUE, encode_json, new_generation_id
 
 
 def test_ids_are_uuid7_and_sort_by_their_time() -> None:
@@ -27,3 +32,26 @@ def test_whatever_a_node_hands_out_becomes_json_that_strict_readers_take() -> No
 
     assert (read["nan"], read["half"], read["set"]) == (None, "?", [1])
     assert read["(1, 2)"] == "<class 'object'>"
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"in": inner}, lambda inner: (inner,)])
+@pytest.mark.parametrize("levels", [500, 9000])
+def test_what_is_nested_too_deeply_is_cut_off_with_a_note(wrap: Callable[[Any], Any], levels: int) -> None:
+    """Some Pythons write 9000 levels without a word, and the readers give up at 1000 and lose what comes after."""
+    value: Any = "core"
+    for _ in range(levels):
+        value = wrap(value)
+    told = encode_json({"outputs": value, "status": "completed"}).decode()
+
+    assert max(told.count("["), told.count("{")) <= DEEPEST_VALUE
+    assert "nested too deeply" in told
+    assert json.loads(told)["status"] == "completed"
+
+
+def test_what_a_prompt_may_hold_is_told_whole() -> None:
+    """The gate takes a hundred levels; none of them is lost on the way to the sidecar."""
+    value: Any = "core"
+    for _ in range(MOST_LEVELS):
+        value = [value]
+
+    assert json.loads(encode_json({"workflow": value})) == {"workflow": value}
