@@ -14,6 +14,14 @@ def hostname(url: str) -> str | None:
         return None
 
 
+def place(url: str) -> str | None:
+    """Host and port as they stand in a URL, in lower case; None where the URL is not one."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return None
+
+
 def is_loopback(url: str) -> bool:
     """Is it this very machine, and nothing that others could reach or give another meaning?"""
     host = hostname(url) or ""

@@ -156,6 +156,8 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(parts.embedded_worker.stop, STOP_GRACE_S)
         following = asyncio.create_task(parts.observer.follow())
         stack.push_async_callback(stopped, following)
+        dispatching = asyncio.create_task(parts.dispatcher.run())
+        stack.push_async_callback(stopped, dispatching)
         log.info("sidecar_ready", version=__version__, comfyui=parts.settings.comfyui_url)
         yield
 

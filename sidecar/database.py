@@ -16,10 +16,12 @@ from typing import Any
 import msgspec
 from advanced_alchemy.base import orm_registry
 from advanced_alchemy.types import GUID, DateTimeUTC
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from sidecar.errors import SettingsUnusable
 from sidecar.sqlite_connection import connector
 
 WRITING = "genonaut_writing"
@@ -65,15 +67,37 @@ class Database:
 
 
 def make_engine(url: str) -> AsyncEngine:
-    parsed = make_url(url)
+    parsed = read_url(url)
     # A page of 50 generations holds 350 values of JSON: msgspec reads them in a fraction of the time.
     json_columns = {"json_serializer": encode_json, "json_deserializer": msgspec.json.decode}
     if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed, **json_columns)
+        return create_server_engine(parsed, **json_columns)
     engine = create_async_engine(parsed, async_creator=connector(parsed.database or ":memory:"), **json_columns)
     event.listen(engine.sync_engine, "connect", set_pragmas)
     event.listen(engine.sync_engine, "begin", begin)
     return engine
+
+
+def read_url(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as exc:
+        raise unusable(exc) from exc
+
+
+def create_server_engine(url: URL, **options: Any) -> AsyncEngine:
+    try:
+        return create_async_engine(url, **options)
+    except (ArgumentError, InvalidRequestError, ImportError) as exc:
+        raise unusable(exc) from exc
+
+
+def unusable(exc: Exception) -> SettingsUnusable:
+    # Nothing of the URL is shown: it may hold a password.
+    return SettingsUnusable(
+        f"GENONAUT_DATABASE_URL cannot be used ({type(exc).__name__}). Write it as SQLAlchemy wants it, for example "
+        "sqlite+aiosqlite:///FOLDER/genonaut.sqlite3, or leave it out: then it is a file in the data folder."
+    )
 
 
 def encode_json(value: Any) -> str:

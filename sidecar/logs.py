@@ -18,7 +18,10 @@ def set_up_logs(log_format: str) -> None:
     ]
     renderer: Any = structlog.processors.JSONRenderer()
     if log_format == "text":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Without the values of variables, which the renderer would show: secrets and people's prompts are among them.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     else:
         shared.append(structlog.processors.format_exc_info)
     structlog.configure(

@@ -12,7 +12,7 @@ from typing import Any
 
 from litestar import Request
 
-from sidecar.addresses import hostname, is_loopback
+from sidecar.addresses import hostname, is_loopback, place
 from sidecar.errors import ForeignOrigin
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -44,5 +44,7 @@ def is_foreign(request: Request[Any, Any, Any]) -> bool:
     if origin is None:
         return False
     # The pack says what the browser called ComfyUI; a foreign page cannot set this header without being asked first.
-    host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
+    host: str = request.headers.get("x-forwarded-host") or request.headers.get("host") or ""
+    if is_loopback(f"//{host}"):  # another port of this machine is another program's
+        return place(origin) != host.lower()
     return hostname(origin) != hostname(f"//{host}")

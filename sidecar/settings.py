@@ -15,6 +15,8 @@ from sidecar.errors import SettingsUnusable
 
 PAIRING_SECRET_FILE = "pairing-secret"  # noqa: S105 - a file's name
 PAIRING_SECRET_BYTES = 32
+HIGHEST_PORT = 2**16 - 1
+LOG_FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,14 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         data_folder=data_folder,
         host=values.get("GENONAUT_HOST") or Settings.host,
-        port=read_number(values, "GENONAUT_PORT", Settings.port),
-        comfyui_url=(values.get("GENONAUT_COMFYUI_URL") or Settings.comfyui_url).rstrip("/"),
+        port=read_port(values),
+        comfyui_url=read_comfyui_url(values),
         database_url=values.get("GENONAUT_DATABASE_URL")
         or f"sqlite+aiosqlite:///{(data_folder / 'genonaut.sqlite3').as_posix()}",
         queue_url=values.get("GENONAUT_QUEUE_URL") or f"sqlite:///{(data_folder / 'queue.sqlite3').as_posix()}",
         pairing_secret=pairing_secret,
         parent_pid=read_number(values, "GENONAUT_PARENT_PID", 0) if parent else None,
-        log_format=values.get("GENONAUT_LOG") or Settings.log_format,
+        log_format=read_log_format(values),
     )
 
 
@@ -105,6 +107,27 @@ def read_or_make_secret(file: Path) -> str:
         finally:
             part.unlink(missing_ok=True)
     return file.read_text(encoding="ascii").strip()
+
+
+def read_port(values: Mapping[str, str]) -> int:
+    port = read_number(values, "GENONAUT_PORT", Settings.port)
+    if not 0 < port <= HIGHEST_PORT:
+        raise SettingsUnusable(f"GENONAUT_PORT must be a port between 1 and {HIGHEST_PORT}, not {port}.")
+    return port
+
+
+def read_comfyui_url(values: Mapping[str, str]) -> str:
+    url = values.get("GENONAUT_COMFYUI_URL") or Settings.comfyui_url
+    if not url.startswith(("http://", "https://")):
+        raise SettingsUnusable(f"GENONAUT_COMFYUI_URL must begin with http:// or https://, not be {url!r}.")
+    return url.rstrip("/")
+
+
+def read_log_format(values: Mapping[str, str]) -> str:
+    log_format = values.get("GENONAUT_LOG") or Settings.log_format
+    if log_format not in LOG_FORMATS:
+        raise SettingsUnusable(f"GENONAUT_LOG must be {' or '.join(LOG_FORMATS)}, not {log_format!r}.")
+    return log_format
 
 
 def read_number(values: Mapping[str, str], name: str, default: int) -> int:

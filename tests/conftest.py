@@ -7,7 +7,7 @@ import structlog
 
 
 @pytest.fixture(scope="session", autouse=True)
-def logs_go_where_pytest_catches_them():
+def logs_go_where_pytest_catches_them() -> None:
     """Unconfigured, structlog prints past pytest."""
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, structlog.processors.KeyValueRenderer(key_order=["event"])],

@@ -151,7 +151,7 @@ def translated() -> Iterator[None]:
         raise ComfyUIUnreachable from exc
     except httpx.TimeoutException as exc:
         raise ComfyUITimeout from exc
-    except (httpx.HTTPError, msgspec.DecodeError) as exc:
+    except (httpx.HTTPError, msgspec.DecodeError, RecursionError) as exc:
         raise ComfyUIBroken from exc
 
 

@@ -59,6 +59,8 @@ class Look(Struct):
     """Each to be read by `read_entry`: one that cannot be read must not hide the others."""
     running: list[str]
     pending: list[str]
+    more: bool = False
+    """The journal has more entries than were told at once."""
 
 
 Entry = Accepted | Started | Finished

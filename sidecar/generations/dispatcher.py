@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -23,16 +24,17 @@ from sidecar.errors import (
 )
 from sidecar.generations.history import owned
 from sidecar.generations.in_flight import TRIES_AT_MOST, count_in_flight
-from sidecar.generations.models import Generation, Workflow, move
+from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorder
-from sidecar.generations.states import FINAL, GenerationState
+from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
 from sidecar.generations.turns import next_turn
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import generation_id_of, now
 
 RETRY_FIRST_S = 2.0
+LOOK_EVERY_S = 60.0
 HEADLESS_CLIENT_ID = "genonaut"  # without any client id ComfyUI would broadcast its previews to every browser
 
 log = structlog.get_logger(__name__)
@@ -58,14 +60,14 @@ class Dispatcher:
         self._announce = announce
         self._reachable = False
         self._postings: set[UUID] = set()
-        self._one_at_a_time = asyncio.Lock()
+        self._awake = asyncio.Event()
 
     # What ComfyUI's observer tells (comfyui.events.Listener).
 
     async def connected(self) -> None:
         await self._recorder.reconcile(self._postings)
         self._reachable = True
-        await self.fill()
+        self.wake()
 
     def disconnected(self) -> None:
         self._reachable = False
@@ -75,7 +77,6 @@ class Dispatcher:
             if not await count_in_flight(session):
                 return
         await self._recorder.reconcile(self._postings)
-        await self.fill()
 
     async def heard(self, event: ObserverEvent) -> None:
         if event.type == "outcome":
@@ -92,14 +93,45 @@ class Dispatcher:
     async def dispatch_generation(self, _context: Any, *, generation_id: str) -> None:
         """SAQ job. `generation_id` names why it was enqueued; whose turn it is, the database says."""
         del generation_id
-        await self.fill()
+        self.wake()
 
-    async def fill(self) -> None:
+    def wake(self) -> None:
+        """Somebody's turn may have come."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """
+        Send generations whenever there may be one to send, until cancelled.
+
+        A task of its own: a ComfyUI that takes a minute to answer must not hold up the queue's workers.
+        """
+        looked_at = time.monotonic()
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            try:
+                if time.monotonic() - looked_at > LOOK_EVERY_S:
+                    looked_at = time.monotonic()
+                    await self._look_around()
+                await self._fill()
+            except Exception:
+                # A fault of ours or of the database. The sweeper wakes us again in some seconds.
+                log.exception("dispatching_failed")
+
+    async def _look_around(self) -> None:
+        """A busy ComfyUI is never silent, and something may have been left behind all the same."""
+        if not self._reachable:
+            return
+        try:
+            await self.silence()
+        except Away:
+            log.info("comfyui_not_looked_at", exc_info=True)
+
+    async def _fill(self) -> None:
         """Send as many generations as ComfyUI may have, in the order of turns."""
-        async with self._one_at_a_time:
-            while self._reachable and (generation := await self._take_turn()):
-                if not await self._send(generation):
-                    break
+        while self._reachable and (generation := await self._take_turn()):
+            if not await self._send(generation):
+                break
 
     async def cancel(self, owner_id: UUID, generation_id: UUID) -> None:
         """
@@ -121,17 +153,18 @@ class Dispatcher:
             if state is GenerationState.PENDING:
                 move(session, generation, GenerationState.CANCELLED, at=now())
         log.info("generation_cancel_requested", generation_id=str(generation_id), state=state.value)
-        if state is not GenerationState.PENDING:
-            await self._cancel_in_comfyui(generation_id)
+        # One that was tried before may have arrived there, and only the answer was lost.
+        if state is not GenerationState.PENDING or generation.tries:
+            await self._cancel_in_comfyui(generation)
         await self._announce(generation_id)
 
-    async def _cancel_in_comfyui(self, generation_id: UUID) -> None:
+    async def _cancel_in_comfyui(self, generation: Generation) -> None:
         try:
-            await self._comfyui.cancel_prompt(str(generation_id))
+            await self._comfyui.cancel_prompt(prompt_id_of(generation))
             await self._recorder.collect()
         except Away:
             # The request is written down; reconciling repeats it when ComfyUI is back.
-            log.warning("cancel_waits_for_comfyui", generation_id=str(generation_id), exc_info=True)
+            log.warning("cancel_waits_for_comfyui", generation_id=str(generation.id), exc_info=True)
 
     async def _take_turn(self) -> Generation | None:
         async with self._database.reading() as session:
@@ -143,6 +176,7 @@ class Dispatcher:
                 return None
             move(session, generation, GenerationState.SUBMITTED, at=now())
             generation.tries += 1
+            forget_foreign_prompt_id(generation)  # from here on it has ours
             # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.
             self._postings.add(generation.id)
         return generation
@@ -152,7 +186,7 @@ class Dispatcher:
         try:
             await self._post(generation)
         except PromptFinishedAlready:
-            log.info("generation_finished_already", generation_id=str(generation.id))
+            await self._find_outcome(generation)
         except PromptRejected as exc:
             await self._reject(generation, exc)
         except ComfyUIAway as exc:
@@ -179,7 +213,20 @@ class Dispatcher:
             latest = await session.get_one(Generation, generation.id)
         if latest.cancel_requested:
             # It was asked for while the prompt was on its way, and ComfyUI did not know the prompt yet.
-            await self._cancel_in_comfyui(generation.id)
+            await self._cancel_in_comfyui(latest)
+
+    async def _find_outcome(self, generation: Generation) -> None:
+        """ComfyUI says that it has run this: the journal tells how it ended, or nobody ever will."""
+        await self._recorder.collect()
+        async with self._database.writing() as session:
+            generation = await session.get_one(Generation, generation.id)
+            if GenerationState(generation.state) not in IN_FLIGHT:
+                return
+            move(session, generation, GenerationState.LOST, at=now(), reason="its outcome is nowhere to be found")
+            generation.error_code = GenerationState.LOST.value
+            generation.error = {"message": "ComfyUI has run this, but nobody can say how it ended. Run it again."}
+        self._board.end(generation.id)
+        log.error("generation_without_outcome", generation_id=str(generation.id))
 
     async def _reject(self, generation: Generation, rejection: PromptRejected) -> None:
         async with self._database.writing() as session:
@@ -200,7 +247,10 @@ class Dispatcher:
                 return
             if isinstance(exc, ComfyUIUnreachable):
                 generation.tries -= 1  # nothing was tried: nobody was there
-            if generation.tries >= TRIES_AT_MOST:
+            if generation.cancel_requested:
+                # Should it have arrived all the same, the next look at ComfyUI's queue finds and ends it.
+                move(session, generation, GenerationState.CANCELLED, at=now(), reason=exc.code)
+            elif generation.tries >= TRIES_AT_MOST:
                 move(session, generation, GenerationState.FAILED, at=now(), reason=exc.code)
                 generation.error_code = exc.code
                 generation.error = {
@@ -212,7 +262,9 @@ class Dispatcher:
                 generation.not_before = now() + timedelta(seconds=RETRY_FIRST_S * 2**generation.tries)
         self._board.end(generation.id)
         log.warning("generation_not_submitted", generation_id=str(generation.id), tries=generation.tries, exc_info=exc)
-        await self._queueing.dispatch(generation.id, reason=f"try-{generation.tries}", not_before=generation.not_before)
+        if generation.state == GenerationState.PENDING.value:
+            token = f"try-{generation.tries}"
+            await self._queueing.dispatch(generation.id, reason=token, not_before=generation.not_before)
         await self._announce(generation.id)
 
     async def _started(self, generation_id: UUID) -> None:

@@ -119,6 +119,16 @@ def move(
     note_transition(session, generation, at=at, reason=reason)
 
 
+def prompt_id_of(generation: Generation) -> str:
+    """What ComfyUI calls it: our own id, or what another pack that queued it came up with."""
+    return generation.submission.get("prompt_id") or str(generation.id)
+
+
+def forget_foreign_prompt_id(generation: Generation) -> None:
+    if "prompt_id" in generation.submission:
+        generation.submission = {key: value for key, value in generation.submission.items() if key != "prompt_id"}
+
+
 def note_transition(session: AsyncSession, generation: Generation, *, at: datetime, reason: str = "") -> None:
     session.add(
         GenerationEvent(id=uuid7(), generation_id=generation.id, state=generation.state, reason=reason[:200], at=at)
@@ -131,6 +141,8 @@ __all__ = [
     "GenerationState",
     "JournalPosition",
     "Workflow",
+    "forget_foreign_prompt_id",
     "move",
     "note_transition",
+    "prompt_id_of",
 ]

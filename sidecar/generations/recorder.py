@@ -15,18 +15,20 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.outcomes import Accepted, Entry, Finished, Look, OutcomeError, Started, Unreadable, read_entry
 from sidecar.database import Database
+from sidecar.errors import Away
 from sidecar.gallery.intake import expect_images
 from sidecar.generations.admission import Request, split_extra_data, write_generation
 from sidecar.generations.in_flight import believed_in_flight, bring_into_line
-from sidecar.generations.models import Generation, JournalPosition, move
+from sidecar.generations.models import Generation, JournalPosition, move, prompt_id_of
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.states import FINAL, GenerationState
+from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
 from sidecar.identity import generation_id_of, now
 
 log = structlog.get_logger(__name__)
@@ -93,9 +95,10 @@ class Recorder:
             self._journal, self._confirmed = look.journal, 0
             self._recorded = await self._position(look.journal)
             look = await self._comfyui.look(after=self._recorded)
-        entries = [read_entry(raw) for raw in look.entries]
-        for first in range(0, len(entries), ENTRIES_AT_ONCE):
-            await self._record(entries[first : first + ENTRIES_AT_ONCE])
+        await self._record_all([read_entry(raw) for raw in look.entries])
+        while look.more:
+            look = await self._comfyui.look(after=self._recorded)
+            await self._record_all([read_entry(raw) for raw in look.entries])
         if self._recorded > self._confirmed:
             await self._comfyui.confirm_outcomes(through=self._recorded)
             self._confirmed = self._recorded
@@ -105,6 +108,28 @@ class Recorder:
         async with self._database.reading() as session:
             position = await session.get(JournalPosition, journal)
             return position.sequence if position else 0
+
+    async def _record_all(self, entries: Sequence[Entry | Unreadable]) -> None:
+        for first in range(0, len(entries), ENTRIES_AT_ONCE):
+            some = entries[first : first + ENTRIES_AT_ONCE]
+            try:
+                await self._record(some)
+            except (OperationalError, Away):
+                raise  # the disk is full, the database is locked: the same entries come again
+            except Exception:
+                log.exception("outcomes_not_recorded_together", journal=self._journal, sequence=some[0].sequence)
+                for entry in some:
+                    await self._record_or_set_aside(entry)
+
+    async def _record_or_set_aside(self, entry: Entry | Unreadable) -> None:
+        """One that cannot be written down, now or ever, must not hide the others."""
+        try:
+            await self._record([entry])
+        except (OperationalError, Away):
+            raise
+        except Exception:
+            log.exception("outcome_set_aside", journal=self._journal, sequence=entry.sequence)
+            await self._record([Unreadable(entry.sequence)])
 
     async def _record(self, entries: Sequence[Entry | Unreadable]) -> None:
         """Write down some entries and how far the journal is recorded with them, in one transaction."""
@@ -150,10 +175,36 @@ class Recorder:
                 changed = bring_into_line(session, generation, running=running, queued=queued)
                 unheard_cancel = generation.cancel_requested and generation_id in running | queued
             if changed:
+                self._ended(generation_id)
                 await self._announce(generation_id)
                 await self._queueing.dispatch(generation_id, reason="missing")
             if unheard_cancel:
-                await self._comfyui.cancel_prompt(str(generation_id))
+                await self._comfyui.cancel_prompt(prompt_id_of(generation))
+        await self._end_strays(look, (running | queued) - set(believed))
+
+    async def _end_strays(self, look: Look, unexpected: set[UUID]) -> None:
+        """
+        Deal with what ComfyUI has and we do not believe it has.
+
+        One that we gave up or that was cancelled while its answer was lost: out of ComfyUI with it. One that we hold
+        back because its answer was lost: it is there.
+        """
+        for prompt_id in (*look.running, *look.pending):
+            generation_id = generation_id_of(prompt_id)
+            if generation_id not in unexpected:
+                continue
+            async with self._database.writing() as session:
+                generation = await session.get(Generation, generation_id)
+                if generation is None or GenerationState(generation.state) in IN_FLIGHT:
+                    continue
+                held = generation.state == GenerationState.PENDING.value
+                if held:
+                    move(session, generation, GenerationState.SUBMITTED, at=now(), reason="ComfyUI has it already")
+            if held:
+                await self._announce(generation_id)
+            else:
+                was = await self._comfyui.cancel_prompt(prompt_id)
+                log.info("stray_prompt", generation_id=str(generation_id), state=generation.state, was=was)
 
 
 async def record_accepted(session: AsyncSession, entry: Accepted) -> None:
@@ -180,6 +231,8 @@ async def record_accepted(session: AsyncSession, entry: Accepted) -> None:
     generation = await write_generation(session, request, at=accepted_at, state=GenerationState.SUBMITTED)
     generation.submitted_at = accepted_at
     generation.tries = 1
+    if entry.prompt_id != str(generation_id):
+        generation.submission = {**generation.submission, "prompt_id": entry.prompt_id}
     log.info("generation_imported", generation_id=str(generation_id), source=entry.source)
 
 

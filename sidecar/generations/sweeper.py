@@ -24,7 +24,7 @@ class Sweeper:
 
     async def sweep_generations(self, _context: Any) -> None:
         """SAQ cron job."""
-        await self._dispatcher.fill()
+        self._dispatcher.wake()
         async with self._database.reading() as session:
             left = await unfinished(session)
         for generation_id in left:

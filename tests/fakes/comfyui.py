@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
@@ -20,6 +20,8 @@ from litestar.params import FromQuery, JSONBody
 from sidecar.comfyui.client import PAIRING_HEADER
 
 PAIRING_SECRET = "test-pairing-secret"
+
+Twin = TypeVar("Twin", bound="ScriptedComfyUI")
 
 
 class ScriptedComfyUI:
@@ -40,7 +42,7 @@ class ScriptedComfyUI:
     # What a test does with it.
 
     @asynccontextmanager
-    async def served(self, port: int = 0) -> AsyncIterator[ScriptedComfyUI]:
+    async def served(self: Twin, port: int = 0) -> AsyncIterator[Twin]:
         """Listen on loopback for the length of the block; may be entered again on the same port."""
         server = uvicorn.Server(
             uvicorn.Config(self._app(), port=port, log_config=None, lifespan="off", ws="websockets-sansio")
@@ -218,6 +220,51 @@ class BrokenComfyUI(ScriptedComfyUI):
             self.posted.append(body)
             return Response("Internal Server Error", status_code=500)
         return await super().answer_prompt(body)
+
+
+class LossyComfyUI(ScriptedComfyUI):
+    """Takes the first prompts in, and its answers are lost on the way: whoever asks hears 502."""
+
+    def __init__(self, *, times: int) -> None:
+        super().__init__()
+        self.times_left = times
+
+    async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        answer = await super().answer_prompt(body)
+        if self.times_left:
+            self.times_left -= 1
+            return Response("Bad Gateway", status_code=502)
+        return answer
+
+
+class SlowComfyUI(ScriptedComfyUI):
+    """Answers when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+        self.asked = 0
+
+    async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        self.asked += 1
+        await self.go_on.wait()
+        return await super().answer_prompt(body)
+
+
+class SlowAndLossyComfyUI(SlowComfyUI):
+    """Takes prompts in when the test lets it, and its answers are lost on the way."""
+
+    async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        await super().answer_prompt(body)
+        return Response("Bad Gateway", status_code=502)
+
+
+class AmnesiacComfyUI(ScriptedComfyUI):
+    """Says of every prompt that it has run, and its journal knows nothing of it."""
+
+    async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        self.posted.append(body)
+        return Response({"error": {"type": "already_finished", "message": ""}, "node_errors": {}}, status_code=409)
 
 
 class PickyComfyUI(ScriptedComfyUI):

@@ -59,3 +59,27 @@ def test_the_description_of_the_api_is_printed_as_json(capsys: pytest.CaptureFix
 
     assert status == 0
     assert json.loads(capsys.readouterr().out)["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GENONAUT_QUEUE_URL", "redis://:hidden@127.0.0.1"),
+        ("GENONAUT_DATABASE_URL", "hidden"),
+        ("GENONAUT_DATABASE_URL", "nosuch+driver://me:hidden@127.0.0.1/db"),
+    ],
+)
+def test_a_database_or_queue_that_cannot_be_used_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    """
+    By the name of the variable, and without the password that may stand in it.
+    """
+    monkeypatch.setenv("GENONAUT_DATA", str(tmp_path))
+    monkeypatch.setenv(name, value)
+
+    assert main(["serve"]) == EXIT_UNUSABLE
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"genonaut: {name}")
+    assert "hidden" not in said

@@ -64,6 +64,21 @@ def test_a_number_that_is_none_is_refused_by_name(tmp_path: Path, name: str):
         read_settings({"GENONAUT_DATA": str(tmp_path), name: "many"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GENONAUT_PORT", "99999"),
+        ("GENONAUT_PORT", "-1"),
+        ("GENONAUT_COMFYUI_URL", "127.0.0.1:8188"),
+        ("GENONAUT_LOG", "xml"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(tmp_path: Path, name: str, value: str):
+    """At the start, and not as a traceback later."""
+    with pytest.raises(SettingsUnusable, match=name):
+        read_settings({"GENONAUT_DATA": str(tmp_path), name: value})
+
+
 def test_a_data_folder_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path):
     """A file stands where the folder should be."""
     (tmp_path / "file").write_text("", encoding="utf-8")

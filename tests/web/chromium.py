@@ -1,4 +1,4 @@
-"""One Chromium for the tests of a folder: Playwright allows no two at once, nor one beside a running event loop."""
+"""One Chromium for the tests of a file: Playwright allows no two at once, nor one beside a running event loop."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from web.chromium import chromium
 from web.panel import OpenPanel, Panel
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser

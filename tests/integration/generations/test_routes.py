@@ -111,11 +111,19 @@ async def test_the_gate_must_show_the_pairing_secret(client: Client):
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Host": "evil.example:8190", "Origin": "http://evil.example:8190"},
         {"Host": "evil.example", "X-Forwarded-Host": "127.0.0.1:8188"},
     ],
-    ids=["another site", "a sandboxed frame", "a browser that says so", "a name that points here", "with a lie"],
+    ids=[
+        "another site",
+        "a sandboxed frame",
+        "another program on this machine",
+        "a browser that says so",
+        "a name that points here",
+        "with a lie",
+    ],
 )
 async def test_a_foreign_page_can_submit_nothing(client: Client, headers: dict[str, str]):
     """Any website may send requests to this machine; its browser says whose page it is."""
@@ -129,11 +137,11 @@ async def test_a_foreign_page_can_submit_nothing(client: Client, headers: dict[s
     "headers",
     [
         {},
-        {"Origin": "http://127.0.0.1:8188"},
+        {"Origin": "http://127.0.0.1:8188", "X-Forwarded-Host": "127.0.0.1:8188", "Sec-Fetch-Site": "same-origin"},
         {"Origin": "http://192.168.1.5:8188", "X-Forwarded-Host": "192.168.1.5:8188"},
-        {"Host": "localhost:8190", "Origin": "http://localhost:8188", "Sec-Fetch-Site": "same-site"},
+        {"Host": "localhost:8190", "Origin": "http://localhost:8190", "Sec-Fetch-Site": "same-origin"},
     ],
-    ids=["no browser", "ComfyUI's page", "ComfyUI's page from another machine", "by name"],
+    ids=["no browser", "ComfyUI's page", "ComfyUI's page from another machine", "the page of the API"],
 )
 async def test_comfyuis_own_page_can_submit(client: Client, headers: dict[str, str]):
     """At whatever address it was opened."""

@@ -168,7 +168,7 @@ class Listening(logging.Handler):
     """Remembers what each line of a log would carry."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(logging.ERROR)  # whatever else this test run has set up
         self.carried: list[dict[str, object]] = []
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -1,0 +1,88 @@
+"""What happens when an answer gets lost on its way, or takes its time."""
+
+from __future__ import annotations
+
+from fakes.comfyui import AmnesiacComfyUI, LossyComfyUI, ScriptedComfyUI, SlowAndLossyComfyUI, SlowComfyUI
+
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.identity import generation_id_of
+
+from .conftest import WORKFLOW, StartSidecar, show, submit, until, until_state
+
+
+async def test_a_prompt_that_arrived_though_its_answer_was_lost_runs_once(start_sidecar: StartSidecar):
+    """It is held back for another try; the next look at ComfyUI finds it there."""
+    async with LossyComfyUI(times=1).served() as comfyui, start_sidecar(comfyui) as parts:
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.pending)
+        await until_state(parts, generation_id, "pending")
+        await parts.dispatcher.connected()
+        await until_state(parts, generation_id, "submitted")
+        await comfyui.finish(str(generation_id))
+
+        await until_state(parts, generation_id, "completed")
+        assert len(comfyui.posted) == 1
+
+
+async def test_cancelling_what_arrived_though_its_answer_was_lost_takes_it_out_of_comfyui(start_sidecar: StartSidecar):
+    """Held back here, queued there: cancelled in both places."""
+    async with LossyComfyUI(times=1).served() as comfyui, start_sidecar(comfyui) as parts:
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.pending)
+        await until_state(parts, generation_id, "pending")
+        await parts.dispatcher.cancel(LOCAL_OWNER_ID, generation_id)
+
+        assert (await show(parts, generation_id)).state == "cancelled"
+        assert comfyui.pending == []
+
+
+async def test_what_was_cancelled_while_it_was_on_its_way_is_not_sent_again(start_sidecar: StartSidecar):
+    """ComfyUI had not answered yet, and then its answer was lost."""
+    async with SlowAndLossyComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.asked)
+        await parts.dispatcher.cancel(LOCAL_OWNER_ID, generation_id)
+        comfyui.go_on.set()
+        await until_state(parts, generation_id, "cancelled")
+        await parts.dispatcher.connected()
+
+        await until(lambda: not comfyui.pending)
+        assert comfyui.asked == 1
+
+
+async def test_a_comfyui_that_takes_its_time_is_not_asked_twice(start_sidecar: StartSidecar):
+    """While one prompt is on its way, every other token and clock leaves it alone."""
+    async with SlowComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.asked)
+        for _ in range(3):
+            await parts.dispatcher.dispatch_generation({}, generation_id=str(generation_id))
+            await parts.dispatcher.silence()
+        comfyui.go_on.set()
+        await until(lambda: comfyui.pending)
+
+        assert comfyui.asked == 1
+        assert (await show(parts, generation_id)).state == "submitted"
+
+
+async def test_a_prompt_that_has_run_without_an_outcome_is_lost_and_not_tried_for_ever(start_sidecar: StartSidecar):
+    """A journal that lost its end: nobody can say how the prompt ended."""
+    async with AmnesiacComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        view = await until_state(parts, await submit(parts), "lost")
+
+        assert view.error is not None
+        assert view.error.code == "lost"
+        assert len(comfyui.posted) == 1
+
+
+async def test_a_prompt_of_another_pack_is_cancelled_by_its_own_id(start_sidecar: StartSidecar):
+    """ComfyUI knows it by the name that the other pack gave it."""
+    async with ScriptedComfyUI().served() as comfyui:
+        comfyui.accept("my own id", WORKFLOW, source="outside")
+        async with start_sidecar(comfyui) as parts:
+            generation_id = generation_id_of("my own id")
+            await until(lambda: not comfyui.entries)
+            await parts.dispatcher.cancel(LOCAL_OWNER_ID, generation_id)
+
+            await until_state(parts, generation_id, "cancelled")
+            assert comfyui.pending == []
