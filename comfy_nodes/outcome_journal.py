@@ -10,6 +10,9 @@ The file, line by line:
 A process that dies in the middle of a line leaves a torn last line. It is cut off when the file is opened again: nobody
 was told of it, and ComfyUI had not finished that step either. Lines reach the operating system one by one, so that a
 killed process loses none of them.
+
+A power cut may take lines that the sidecar has recorded already. So that no entry ever gets a number of theirs, each
+process begins at the time of the clock in milliseconds, or after the last line where that is further.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +52,7 @@ class OutcomeJournal:
     Memory holds a few numbers for each unconfirmed entry; the entries themselves stay in the file.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.file = file
         self.id = ""
         self.on_growth: Callable[[str, int, str], None] = lambda kind, sequence, prompt_id: None
@@ -60,6 +64,7 @@ class OutcomeJournal:
         self._sequence = 0
         self._end = 0
         self._open()
+        self._sequence = max(self._sequence, int(clock() * 1000))
 
     def append(self, kind: str, prompt_id: str, facts: dict[str, Any]) -> int:
         """

@@ -44,4 +44,4 @@ async def test_outcomes_outlive_a_killed_comfyui(tmp_path: Path, page: aiohttp.C
         ("finished", done),
         ("started", unfinished),
     ]
-    assert after["sequence"] == entries[-1]["sequence"] + 2
+    assert after["sequence"] > entries[-1]["sequence"] + 1
