@@ -20,6 +20,7 @@ from .executor_guard import guard_execute
 from .held_prompts import HeldPrompt, HeldPrompts
 from .locations import pack_version, sidecar_command, try_to_lock
 from .outcome_journal import OutcomeJournal
+from .own_names import listens_on_loopback_only, refuse_other_names
 from .owned_queue import QueueHooks, owned_queue_class
 from .pack_routes import Interrupts, PackRoutes
 from .prompt_gate import PromptGate
@@ -86,6 +87,10 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     set_and_undo(server, "send_sync", tap.wrap(server.send_sync), undo)
     set_and_undo(execution.PromptExecutor, "execute", guard_execute(execution.PromptExecutor.execute), undo)
     add_gate(server.app, gate.answer)
+    if listens_on_loopback_only(importlib.import_module("comfy.cli_args").args.listen):
+        # Last in the line, so that no middleware of ComfyUI or of another pack loses its say.
+        server.app.middlewares.append(refuse_other_names)
+        undo.append(lambda: server.app.middlewares.remove(refuse_other_names))
     routes.add_to(server.routes)
     server.routes.route("*", "/genonaut/{path:.*}")(proxy.pass_on)
     server.app.on_startup.append(starter(settings, tap))

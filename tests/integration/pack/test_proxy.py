@@ -67,3 +67,15 @@ async def test_a_sidecar_that_is_away_is_said_in_a_plain_sentence(
     assert answer.content_type == "application/problem+json"
     assert int(answer.headers["Retry-After"]) > 0
     assert told["detail"].startswith("Genonaut's sidecar does not answer at the moment.")
+
+
+@pytest.mark.parametrize("request_line", ["POST /prompt", "POST /api/prompt", "GET /genonaut/api/v1/generations"])
+async def test_a_website_that_has_taken_our_address_gets_nothing(
+    comfyui: RunningComfyUI, sidecar: PatientSidecar, page: aiohttp.ClientSession, request_line: str
+) -> None:
+    """This ComfyUI listens on loopback alone, so whoever calls it by another name was led here."""
+    method, path = request_line.split()
+    async with page.request(method, comfyui.url + path, headers={"Host": "evil.example"}) as answer:
+        pass
+
+    assert answer.status == 403
