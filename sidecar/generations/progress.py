@@ -13,6 +13,7 @@ from sidecar.generations.schemas import Progress, ProgressEvent
 from sidecar.identity import generation_id_of
 from sidecar.live_events import LiveEvent, LiveEvents
 
+SAMPLER_WEIGHT = 20  # sampling takes nearly all of the time; every other node counts once
 PROGRESS_INTERVAL_S = 0.5  # at most two progress events a second for each generation
 
 
@@ -27,15 +28,20 @@ class Running:
     told_at: float = 0.0
 
     def progress(self) -> Progress:
-        done = sum(share_done(state) for node_id, state in self.nodes.items() if node_id not in self.cached)
-        total = max(len(self.node_types), len(self.nodes), 1)
+        # Nodes that a running node has expanded into count as well.
+        weights = {node_id: weight_of(self.node_types.get(node_id, "")) for node_id in {*self.node_types, *self.nodes}}
+        done = sum(
+            weight * (1.0 if node_id in self.cached else share_done(self.nodes.get(node_id, {})))
+            for node_id, weight in weights.items()
+        )
+        total = sum(weights.values()) or 1
         current: Mapping[str, Any] = next(
             (state for state in self.nodes.values() if state.get("state") == "running"), {}
         )
         node_id = current.get("display_node_id") or current.get("node_id")
         counts_steps = current.get("max", 0) > 1
         return Progress(
-            fraction=round(min((done + len(self.cached)) / total, 1.0), 4),
+            fraction=round(done / total, 4),
             node_id=node_id,
             node_type=self.node_types.get(node_id or ""),
             step=int(current["value"]) if counts_steps else None,
@@ -79,6 +85,10 @@ class ProgressBoard:
         running.told_at = time.monotonic()
         event = ProgressEvent(generation_id, running.progress())
         self._live_events.publish(running.owner_id, LiveEvent("progress", generation_id, event))
+
+
+def weight_of(node_type: str) -> int:
+    return SAMPLER_WEIGHT if "sampler" in node_type.lower() else 1
 
 
 def class_of(node: Any) -> str:
