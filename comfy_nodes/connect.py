@@ -17,7 +17,8 @@ from aiohttp import web
 
 from .event_tap import EventTap
 from .executor_guard import guard_execute
-from .held_prompts import HeldPrompt, HeldPrompts
+from .held_canceller import HeldCanceller
+from .held_prompts import HeldPrompts
 from .locations import pack_version, sidecar_command, try_to_lock
 from .outcome_journal import OutcomeJournal
 from .own_names import listens_on_loopback_only, refuse_other_names
@@ -25,7 +26,7 @@ from .owned_queue import QueueHooks, owned_queue_class
 from .pack_routes import Interrupts, PackRoutes
 from .prompt_gate import PromptGate
 from .settings import PackSettings, read_settings
-from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
+from .sidecar_client import SidecarClient
 from .sidecar_process import SidecarProcess
 from .sidecar_proxy import SidecarProxy
 from .wire import error_answer
@@ -82,7 +83,11 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
 
     journal.on_growth = journal_has_grown
     tap.on_execution_start = interrupts.started
-    queue.genonaut = QueueHooks(journal, held, canceller(server, sidecar, held), gate.secrets.keys)
+    canceller = HeldCanceller(server, sidecar, held)
+    held.on_told = canceller.list_was_told
+    queue.genonaut = QueueHooks(
+        journal, held, canceller.cancel, secret_keys=gate.secrets.keys, clear_held=canceller.clear
+    )
     set_and_undo(queue, "__class__", owned_queue_class(type(queue)), undo)
     set_and_undo(server, "send_sync", tap.wrap(server.send_sync), undo)
     set_and_undo(execution.PromptExecutor, "execute", guard_execute(execution.PromptExecutor.execute), undo)
@@ -156,28 +161,6 @@ def closer(*parts: SidecarClient | SidecarProxy) -> Callable[[web.Application], 
             await part.close()
 
     return close
-
-
-def canceller(server: Any, sidecar: SidecarClient, held: HeldPrompts) -> Callable[[HeldPrompt], None]:
-    """Make what cancels a held prompt at the sidecar, from any thread and without waiting."""
-    tasks: set[Any] = set()
-
-    async def cancel(prompt: HeldPrompt) -> None:
-        try:
-            await sidecar.cancel(prompt.prompt_id)
-        except SidecarRefused as exc:
-            log.info("Prompt %s was not cancelled: %s", prompt.prompt_id, exc)
-        except SidecarAway as exc:
-            log.warning("Prompt %s could not be cancelled and is still held: %s", prompt.prompt_id, exc)
-            held.restore(prompt)
-            server.queue_updated()
-
-    def start(prompt: HeldPrompt) -> None:
-        task = server.loop.create_task(cancel(prompt))
-        tasks.add(task)  # the loop itself does not keep it alive
-        task.add_done_callback(tasks.discard)
-
-    return lambda prompt: server.loop.call_soon_threadsafe(start, prompt)
 
 
 def introduce(journal: OutcomeJournal, folder_paths: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class HeldPrompts:
     """The held prompts in turn order, as last told by the sidecar. Used from any thread."""
 
     def __init__(self) -> None:
+        self.on_told: Callable[[], None] = lambda: None
+        """Called after each list of the sidecar's."""
         self._lock = threading.Lock()
         self._told: dict[str, HeldPrompt] = {}
         self._untold_total = 0
@@ -46,6 +48,7 @@ class HeldPrompts:
             self._forget_old()
             self._told = {prompt.prompt_id: prompt for prompt in told if prompt.prompt_id not in self._gone}
             self._untold_total = max(0, total - len(told))
+        self.on_told()
 
     def add(self, prompt: HeldPrompt) -> None:
         """Add what the gate has just handed over, before the sidecar's list has it."""

@@ -38,7 +38,10 @@ class QueueHooks:
     journal: OutcomeJournal
     held: HeldPrompts
     cancel_held: Callable[[HeldPrompt], None]
-    """Ask the sidecar to cancel a held prompt; called from any thread, never waits."""
+    """Take a held prompt out and have the sidecar cancel it; called from any thread, never waits."""
+
+    clear_held: Callable[[], None] = lambda: None
+    """The same for all that is held."""
 
     secret_keys: tuple[str, ...] = ()
     """Keys of ``extra_data`` that must not be written anywhere."""
@@ -195,7 +198,11 @@ class OwnedQueue(QueueOfComfyUI):
             if item is not None:
                 self.genonaut.taken_out(item)
                 return self._delete_own(function)
-        return self._cancel_held(function, all_of_them=False)
+            held = self.genonaut.held.now(self.own_ids())
+        chosen = next((prompt for prompt in held if function(prompt.as_queue_item())), None)
+        if chosen is not None:
+            self.genonaut.cancel_held(chosen)
+        return chosen is not None
 
     def wipe_queue(self) -> None:
         with self.mutex:
@@ -206,7 +213,7 @@ class OwnedQueue(QueueOfComfyUI):
             for item in self.queue:
                 self.genonaut.taken_out(item)
             super().wipe_queue()
-        self._cancel_held(lambda item: True, all_of_them=True)
+        self.genonaut.clear_held()
 
     def _delete_own(self, function: Callable[[Any], bool]) -> bool:
         self.genonaut.deleting = True
@@ -214,16 +221,6 @@ class OwnedQueue(QueueOfComfyUI):
             return super().delete_queue_item(function)
         finally:
             self.genonaut.deleting = False
-
-    def _cancel_held(self, function: Callable[[Any], bool], *, all_of_them: bool) -> bool:
-        found = [prompt for prompt in self.genonaut.held.now(self.own_ids()) if function(prompt.as_queue_item())]
-        chosen = found if all_of_them else found[:1]
-        for prompt in chosen:
-            self.genonaut.held.remove(prompt.prompt_id)
-            self.genonaut.cancel_held(prompt)
-        if chosen:
-            self.server.queue_updated()
-        return bool(chosen)
 
     def _with_held(self, running: list[Any], pending: list[Any]) -> tuple[list[Any], list[Any]]:
         own = {item[PROMPT_ID] for item in (*running, *pending)}

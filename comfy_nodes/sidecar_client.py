@@ -2,6 +2,7 @@
 The few calls that the pack makes to the sidecar.
 
     SidecarAway        nobody answers, not in time, or not as the sidecar would
+      SidecarSilent    not in time
     SidecarRefused     the sidecar says no, with a sentence for people
 """
 
@@ -27,6 +28,10 @@ PASSED_STATUSES = frozenset({401, 429, 503})
 
 class SidecarAway(Exception):
     """The sidecar does not answer."""
+
+
+class SidecarSilent(SidecarAway):
+    """It was waited for in vain, which costs whoever waits some seconds."""
 
 
 class SidecarRefused(Exception):
@@ -86,14 +91,23 @@ class SidecarClient:
             SidecarAway: Nobody can say whether it was taken.
             SidecarRefused: It was not.
         """
-        accepted = await self._post("/internal/prompts", submission)
+        self._breaker.check()
+        try:
+            accepted = await self._post("/internal/prompts", submission)
+        except SidecarSilent:
+            self._breaker.kept_silent()
+            raise
+        except (SidecarAway, SidecarRefused):
+            self._breaker.heard()  # a refused connection costs nothing, so there is no need to rest
+            raise
+        self._breaker.heard()
         if "number" not in accepted:
             raise SidecarAway(f"What answers at {self.url} is not the sidecar.")
         return accepted
 
     async def cancel(self, generation_id: str) -> None:
         """
-        Cancel what the sidecar holds.
+        Cancel what the sidecar holds. How long that takes says nothing about submissions, so no breaker hears of it.
 
         Raises:
             SidecarAway: It may still be held.
@@ -107,16 +121,12 @@ class SidecarClient:
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            self._breaker.check()
             async with self._open_session().post(self.url + path, data=encode_json(body)) as answer:
                 content = await self._read(answer)
         except asyncio.TimeoutError as exc:
-            self._breaker.kept_silent()
-            raise self._away("it did not answer in time") from exc
+            raise SidecarSilent(self._away("it did not answer in time")) from exc
         except aiohttp.ClientError as exc:
-            self._breaker.heard()  # a refused connection costs nothing, so there is no need to rest
-            raise self._away(str(exc)) from exc
-        self._breaker.heard()
+            raise SidecarAway(self._away(str(exc))) from exc
         if self._was_away:
             self._was_away = False
             log.info("The sidecar at %s answers again.", self.url)
@@ -143,8 +153,8 @@ class SidecarClient:
             self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
         return self._session
 
-    def _away(self, reason: str) -> SidecarAway:
+    def _away(self, reason: str) -> str:
         if not self._was_away:
             self._was_away = True
             log.warning("The sidecar at %s is away: %s. Prompts run without it until it answers.", self.url, reason)
-        return SidecarAway(reason)
+        return reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -37,6 +38,22 @@ async def test_a_silent_sidecar_is_waited_for_once(client: SidecarClient, port: 
 
     assert times_s[0] >= 0.3
     assert max(times_s[1:]) < 0.1
+
+
+class SlowToCancel(PatientSidecar):
+    async def take_back(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.5)
+        return await super().take_back(request)
+
+
+async def test_a_cancel_without_an_answer_sends_no_prompt_around_the_sidecar(client: SidecarClient, port: int) -> None:
+    """It takes submissions as before; only those decide whether it is away."""
+    async with SlowToCancel(port):
+        with pytest.raises(SidecarAway):
+            await client.cancel("x")
+        accepted = await client.submit({"id": "y"})
+
+    assert accepted["number"] == 1
 
 
 async def test_a_sidecar_that_comes_back_is_heard_at_once(
