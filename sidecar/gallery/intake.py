@@ -51,8 +51,6 @@ THUMBHASH_BYTES = range(5, 26)  # ThumbHash's header, and its header with every 
 
 log = structlog.get_logger(__name__)
 
-Content = bytes | Path
-
 
 class ImageSource(Protocol):
     """Where the bytes of an output are: ComfyUI's own folder if it is on this machine, else its HTTP door."""
@@ -206,47 +204,45 @@ class Intake:
     async def _take(self, image: Image, reference: FileReference) -> KeptFacts:
         """Everything but the last transaction; doing it twice gives the same."""
         key = image_key(image.id, suffix_of(reference))
-        content = await self._obtain(reference, key)
+        await self._bring_in(reference, key, image.reported)
+        # From here on only our own file is looked at: ComfyUI's may be overwritten at any moment.
+        ours = self._store.path_of(key)
         try:
             async with self._reading:
-                pictures = await self._picture(content, image.reported)
-                size, etag = await asyncio.to_thread(measure, content)
-            await self._store_image(key, content)
-        except FileNotFoundError as exc:  # gone since it was found a moment ago
-            raise OutputGone from exc
+                pictures = await self._picture(ours, image.reported)
+                size, etag = await asyncio.to_thread(measure, ours)
+        except UnreadableImage:
+            await self._store.delete(key)
+            raise
         except OSError as exc:
             raise StorageUnavailable(f"The file {reference.filename} cannot be read at the moment: {exc}.") from exc
         for name, thumbnail in pictures.thumbnails.items():
             await self._store.put(thumbnail_key(image.id, name), thumbnail.content)
         return KeptFacts(pictures, key, size, etag)
 
-    async def _obtain(self, reference: FileReference, key: str) -> Content:
+    async def _bring_in(self, reference: FileReference, key: str, reported: dict[str, Any]) -> None:
+        """Have the bytes of an output in our store, from wherever they can be had."""
+        if await self._store.has(key):
+            return  # by an earlier run that died before it said so; ComfyUI may have emptied its folder meanwhile
         path = await asyncio.to_thread(self._source.local_path, reference)
-        if path is not None and await asyncio.to_thread(os.access, path, os.R_OK):
-            return path
+        if path is None or not await asyncio.to_thread(os.access, path, os.R_OK):
+            await self._store.put(key, await self._source.fetch(reference))
+            return
         try:
-            return await self._source.fetch(reference)
-        except OutputGone:
-            # An earlier run may have stored the bytes and died before it said so; ComfyUI empties its temp folder.
-            if await self._store.has(key):
-                return await self._store.read(key)
-            raise
+            may_link = await asyncio.to_thread(saved_by_our_node, path, reported)
+            await self._store.adopt(key, path, may_link=may_link)
+        except FileNotFoundError as exc:  # gone since it was found a moment ago
+            raise OutputGone from exc
 
-    async def _store_image(self, key: str, content: Content) -> None:
-        if isinstance(content, Path):
-            await self._store.adopt(key, content)
-        else:
-            await self._store.put(key, content)
-
-    async def _picture(self, content: Content, reported: dict[str, Any]) -> Pictures:
+    async def _picture(self, image: Path, reported: dict[str, Any]) -> Pictures:
         """The thumbnails that were made in the graph where they are sound, else our own."""
         thumbnails = await self._reported_thumbnails(reported)
         if thumbnails is not None:
             try:
-                return await asyncio.to_thread(take_over, content, thumbnails, reported.get("thumbhash"))
+                return await asyncio.to_thread(take_over, image, thumbnails, reported.get("thumbhash"))
             except UnusableThumbnails as exc:
                 log.info("reported_thumbnails_unusable", reason=str(exc))
-        return await asyncio.to_thread(make_thumbnails, content)
+        return await asyncio.to_thread(make_thumbnails, image)
 
     async def _reported_thumbnails(self, reported: dict[str, Any]) -> dict[str, bytes] | None:
         """Their bytes as the node reported them; None unless all three are there."""
@@ -285,17 +281,25 @@ class Intake:
             await session.execute(query)
 
 
+def saved_by_our_node(path: Path, reported: dict[str, Any]) -> bool:
+    """
+    Did *Save Image (Genonaut)* write this file? It never writes into a file that is there, it puts a new one in its
+    place; so a second name of the old one keeps its bytes. Other nodes may overwrite theirs.
+    """
+    return bool(reported) and reported.get("bytes") == path.stat().st_size
+
+
 class UnusableThumbnails(Exception):
     """The thumbnails that were made in the graph cannot be taken over; the message says why."""
 
 
-def take_over(content: Content, thumbnails: dict[str, bytes], thumbhash: Any) -> Pictures:
+def take_over(image: Path, thumbnails: dict[str, bytes], thumbhash: Any) -> Pictures:
     """
     Raises:
         UnreadableImage: The image itself cannot be read.
         UnusableThumbnails: It can, but its reported thumbnails cannot.
     """
-    facts = inspect(content)
+    facts = inspect(image)
     try:
         accepted = {size: accept_thumbnail(thumbnails[size], facts, size) for size in SIZES_PX}
         return Pictures(facts, accepted, usable_thumbhash(thumbhash) or thumbhash_of(accepted["small"]))
@@ -321,13 +325,11 @@ def read_small_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def measure(content: Content) -> tuple[int, str]:
+def measure(file: Path) -> tuple[int, str]:
     """How many bytes, and their SHA-256."""
-    if isinstance(content, bytes):
-        return len(content), hashlib.sha256(content).hexdigest()
     digest, size = hashlib.sha256(), 0
-    with content.open("rb") as file:
-        while piece := file.read(1024**2):
+    with file.open("rb") as opened:
+        while piece := opened.read(1024**2):
             digest.update(piece)
             size += len(piece)
     return size, digest.hexdigest()

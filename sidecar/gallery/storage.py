@@ -50,16 +50,22 @@ class ImageStore:
         with self._as_storage_errors():
             await obstore.put_async(self._store, key, content)
 
-    async def adopt(self, key: str, path: Path) -> None:
+    def path_of(self, key: str) -> Path:
+        """The file under this key, for readers that want a file rather than its bytes."""
+        return self.folder / key
+
+    async def adopt(self, key: str, path: Path, *, may_link: bool) -> None:
         """
-        Take over a file: as a second name of the same bytes where the file system can do that, else as a copy.
+        Take over a file: as a copy or, if it may be one and the file system can do that, as a second name of it.
+
+        A second name shares whatever is written into the file later. It is for files that are never written again.
 
         Raises:
             FileNotFoundError: The file is not there (any more).
         """
         source = await asyncio.to_thread(path.resolve, strict=True)
         with self._as_storage_errors():
-            if not await asyncio.to_thread(link, source, self.folder / key):
+            if not (may_link and await asyncio.to_thread(link, source, self.path_of(key))):
                 await obstore.put_async(self._store, key, source)
 
     async def has(self, key: str) -> bool:

@@ -129,12 +129,14 @@ async def test_an_image_is_kept_with_its_facts_and_thumbnails(
     assert announcements.made == [generation_id]
 
 
-async def test_a_file_on_this_machine_is_not_copied(expect, images, intake, folder, store) -> None:
+async def test_a_file_of_our_own_node_is_not_copied(expect, images, intake, folder, store) -> None:
     """
     A picture of 20 MB lies on the disk once, under two names; ComfyUI may delete its own.
     """
-    reference = folder.write("a.png", png())
-    generation_id = await expect(outputs_of(reference))
+    content = png()
+    outputs = outputs_of(folder.write("a.png", content))
+    outputs["9"]["genonaut"] = [{"bytes": len(content)}]
+    generation_id = await expect(outputs)
     await intake.keep_images({}, generation_id=str(generation_id))
 
     (image,) = await images(generation_id)
@@ -142,6 +144,44 @@ async def test_a_file_on_this_machine_is_not_copied(expect, images, intake, fold
     assert (store.folder / image.storage_key).samefile(original)
     original.unlink()
     assert await store.has(image.storage_key)
+
+
+@pytest.mark.parametrize("reported", [{}, {"bytes": 7}])
+async def test_an_image_stays_as_it_was_when_a_node_overwrites_its_file(
+    expect, images, intake, folder, store, reported
+) -> None:
+    """
+    Nodes that save `latest.png` again write into the same file; also those that claim to be ours.
+    """
+    first = png(300, 200)
+    outputs = outputs_of(folder.write("latest.png", first))
+    outputs["9"]["genonaut"] = [reported]
+    generation_id = await expect(outputs)
+    await intake.keep_images({}, generation_id=str(generation_id))
+    folder.write("latest.png", png(640, 480))
+
+    (image,) = await images(generation_id)
+    assert await store.read(image.storage_key) == first
+
+
+async def test_an_image_is_measured_as_it_was_kept(expect, images, intake, folder, store, monkeypatch) -> None:
+    """
+    A node overwrites its file while its last picture is being kept: facts and bytes are of the same picture.
+    """
+    first = png(300, 200)
+    generation_id = await expect(outputs_of(folder.write("latest.png", first)))
+    adopt = store.adopt
+
+    async def adopt_and_be_overwritten(*args: Any, **options: Any) -> None:
+        await adopt(*args, **options)
+        folder.write("latest.png", png(640, 480))
+
+    monkeypatch.setattr(store, "adopt", adopt_and_be_overwritten)
+    await intake.keep_images({}, generation_id=str(generation_id))
+
+    (image,) = await images(generation_id)
+    assert (image.width, image.height, image.bytes) == (300, 200, len(first))
+    assert image.etag == hashlib.sha256(first).hexdigest()
 
 
 async def test_a_file_on_another_machine_is_fetched(database, expect, images, store, folder, announcements) -> None:
@@ -281,7 +321,7 @@ async def test_a_process_killed_before_the_announcement_announces_at_the_next_ru
     assert announcements.made == [generation_id]
 
 
-@pytest.mark.parametrize("step", ["_store_image", "_picture", "_finish"])
+@pytest.mark.parametrize("step", ["_bring_in", "_picture", "_finish"])
 async def test_a_process_killed_between_any_two_steps_keeps_the_image_at_the_next_run(
     expect, images, intake, folder, step, monkeypatch
 ) -> None:

@@ -67,11 +67,21 @@ async def test_an_adopted_file_is_the_same_file(store: ImageStore, file: Path) -
     """
     Also the second time, which leaves nothing else behind.
     """
-    await store.adopt("images/ab/1.png", file)
-    await store.adopt("images/ab/1.png", file)
+    await store.adopt("images/ab/1.png", file, may_link=True)
+    await store.adopt("images/ab/1.png", file, may_link=True)
 
     assert (store.folder / "images/ab/1.png").samefile(file)
     assert [path.name for path in (store.folder / "images/ab").iterdir()] == ["1.png"]
+
+
+async def test_a_file_that_may_be_written_again_is_copied(store: ImageStore, file: Path) -> None:
+    """
+    What is written into it later is not in ours.
+    """
+    await store.adopt("images/ab/1.png", file, may_link=False)
+    file.write_bytes(b"another")
+
+    assert await store.read("images/ab/1.png") == b"picture"
 
 
 @pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM, errno.EMLINK])
@@ -86,7 +96,7 @@ async def test_a_file_that_cannot_be_linked_is_copied(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "link", refuse)
-    await store.adopt("images/ab/1.png", file)
+    await store.adopt("images/ab/1.png", file, may_link=True)
     file.unlink()
 
     assert await store.read("images/ab/1.png") == b"picture"
@@ -97,7 +107,7 @@ async def test_adopting_over_other_bytes_replaces_them(store: ImageStore, file: 
     The key then has what was adopted last.
     """
     await store.put("images/ab/1.png", b"other")
-    await store.adopt("images/ab/1.png", file)
+    await store.adopt("images/ab/1.png", file, may_link=True)
 
     assert await store.read("images/ab/1.png") == b"picture"
 
@@ -108,7 +118,7 @@ async def test_adopting_through_a_symbolic_link_takes_the_file(store: ImageStore
     """
     link = tmp_path / "link.png"
     link.symlink_to(file)
-    await store.adopt("images/ab/1.png", link)
+    await store.adopt("images/ab/1.png", link, may_link=True)
 
     assert not (store.folder / "images/ab/1.png").is_symlink()
 
@@ -118,7 +128,7 @@ async def test_a_file_that_is_gone_cannot_be_adopted(store: ImageStore, tmp_path
     That is another trouble than a store that does not work.
     """
     with pytest.raises(FileNotFoundError):
-        await store.adopt("images/ab/1.png", tmp_path / "gone.png")
+        await store.adopt("images/ab/1.png", tmp_path / "gone.png", may_link=True)
 
 
 async def test_a_store_that_cannot_be_written_says_so(store: ImageStore, file: Path) -> None:
@@ -127,7 +137,7 @@ async def test_a_store_that_cannot_be_written_says_so(store: ImageStore, file: P
     """
     (store.folder / "images").write_bytes(b"a file where a folder must be")
 
-    for attempt in (store.put("images/ab/1.png", b"picture"), store.adopt("images/ab/1.png", file)):
+    for attempt in (store.put("images/ab/1.png", b"picture"), store.adopt("images/ab/1.png", file, may_link=True)):
         with pytest.raises(StorageUnavailable, match=r"The folder of the images, .*, cannot be used"):
             await attempt
 
