@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from litestar import Litestar, Router
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers.base import BaseRouteHandler
 from litestar.static_files import create_static_files_router
@@ -139,6 +140,7 @@ def create_app(settings: Settings) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=openapi_config(),
+        state=State({"live_events": parts.live_events}),
         logging_config=None,  # `logs` has set it up
     )
     complete(app)

@@ -17,12 +17,13 @@ from litestar import Litestar
 from sidecar import __version__
 from sidecar.app import create_app
 from sidecar.errors import SettingsUnusable
+from sidecar.live_events import LiveEvents
 from sidecar.logs import set_up_logs
 from sidecar.parent_watch import wait_for_end_of
 from sidecar.settings import Settings, read_settings
 
 EXIT_UNUSABLE = 2
-STOP_WITHIN_S = 1  # what is asked of us takes milliseconds; an open event stream would be waited for in vain
+STOP_WITHIN_S = 5
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +84,7 @@ def listen(settings: Settings) -> socket.socket:
 async def serve(settings: Settings, app: Litestar, listening: socket.socket) -> None:
     """Serve until told to stop, or until the ComfyUI that started this process is gone."""
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_WITHIN_S)
-    server = uvicorn.Server(config)
+    server = Server(config, app.state.live_events)
     watching = asyncio.create_task(stop_with_parent(server, settings.parent_pid))
     log.info("sidecar_starting", host=settings.host, port=settings.port, data_folder=str(settings.data_folder))
     try:
@@ -92,6 +93,18 @@ async def serve(settings: Settings, app: Litestar, listening: socket.socket) -> 
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+
+
+class Server(uvicorn.Server):
+    """Closes the event streams before it waits for what is still being answered: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, live_events: LiveEvents) -> None:
+        super().__init__(config)
+        self._live_events = live_events
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._live_events.end()
+        await super().shutdown(sockets)
 
 
 async def stop_with_parent(server: uvicorn.Server, parent_pid: int | None) -> None:

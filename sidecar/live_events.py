@@ -26,6 +26,10 @@ class LiveEvent:
     data: Any
 
 
+ENDED = LiveEvent("ended", UUID(int=0), None)
+"""The process stops: nothing comes after this."""
+
+
 @dataclass(eq=False)
 class Listener:
     """One open event stream. None in its queue says that events were dropped and the state must be read anew."""
@@ -39,7 +43,7 @@ class Listener:
         except asyncio.QueueFull:
             while not self.queue.empty():
                 self.queue.get_nowait()
-            self.queue.put_nowait(None)
+            self.queue.put_nowait(event if event is ENDED else None)
 
 
 class LiveEvents:
@@ -58,6 +62,12 @@ class LiveEvents:
         for listener in self._listeners.get(owner_id, ()):
             if listener.generation_id in (None, event.generation_id):
                 listener.offer(event)
+
+    def end(self) -> None:
+        """Close every stream, so that a server that stops need not wait for its browsers."""
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.offer(ENDED)
 
     @contextmanager
     def listening(self, owner_id: UUID, generation_id: UUID | None = None) -> Iterator[Listener]:

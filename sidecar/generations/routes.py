@@ -26,7 +26,7 @@ from sidecar.generations.schemas import (
     WorkflowView,
 )
 from sidecar.generations.states import GenerationState
-from sidecar.live_events import Listener, LiveEvents
+from sidecar.live_events import ENDED, Listener, LiveEvents
 
 PAGE_AT_MOST = 200
 KEEP_AWAKE_S = 15.0
@@ -119,15 +119,18 @@ async def event_stream(
 ) -> AsyncIterator[ServerSentEventMessage]:
     with live_events.listening(owner_id, generation_id) as listener:
         yield hello()
-        while True:
-            yield await next_message(listener)
+        while message := await next_message(listener):
+            yield message
 
 
-async def next_message(listener: Listener) -> ServerSentEventMessage:
+async def next_message(listener: Listener) -> ServerSentEventMessage | None:
+    """What to send next; None when the process stops."""
     try:
         event = await asyncio.wait_for(listener.queue.get(), KEEP_AWAKE_S)
     except asyncio.TimeoutError:
         return ServerSentEventMessage(comment="still here")
+    if event is ENDED:
+        return None
     if event is None:  # too far behind: read the state anew
         return hello()
     return ServerSentEventMessage(event=event.name, data=msgspec.json.encode(event.data).decode())

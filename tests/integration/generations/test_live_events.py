@@ -55,3 +55,17 @@ async def test_a_listener_that_falls_behind_is_told_to_read_anew(start_sidecar: 
         await stream.aclose()  # type: ignore[attr-defined]
 
         assert (first.event, following.event) == ("hello", "hello")
+
+
+async def test_every_stream_ends_when_the_process_stops(start_sidecar: StartSidecar):
+    """Also one that is far behind; else the server would wait for its browsers."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        stream = event_stream(parts.live_events, LOCAL_OWNER_ID)
+        await stream.__anext__()
+        generation_id = await submit(parts)
+        for _ in range(600):
+            await parts.history.announce(generation_id)
+        parts.live_events.end()
+        rest = [message.event async for message in stream]
+
+        assert len(rest) < 600

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from saq import Queue
 
-from sidecar.generations.queueing import Queueing
+from sidecar.generations.queueing import DISPATCH, Queueing
 from sidecar.identity import uuid7
 from sidecar.queues.sqlite import SqliteQueue
 
@@ -21,7 +21,7 @@ async def queue(tmp_path: Path):
 
 
 async def test_the_token_of_a_killed_process_does_not_swallow_those_of_the_next_one(queue: Queue):
-    """The queue takes a minute to be sure that nobody works on it; so long no image shall wait to be kept."""
+    """The queue takes 15 seconds to be sure that nobody works on it; so long no image shall wait to be kept."""
     generation_id = uuid7()
     await Queueing(queue).keep_images(generation_id)
     killed_with = await queue.dequeue(timeout=1)
@@ -40,3 +40,16 @@ async def test_one_process_asks_once_for_what_it_asked_for_already(queue: Queue)
         await queueing.keep_images(generation_id)
 
     assert await queue.count("queued") == 1
+
+
+async def test_a_turn_goes_before_images_that_waited_longer(queue: Queue):
+    """Many images may wait after a restart; nobody's turn waits until all of them are kept."""
+    queueing = Queueing(queue)
+    for _ in range(5):
+        await queueing.keep_images(uuid7())
+    await queueing.dispatch(uuid7(), reason="submitted")
+
+    taken = await queue.dequeue(timeout=1)
+
+    assert taken is not None
+    assert taken.function == DISPATCH
