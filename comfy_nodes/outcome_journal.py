@@ -17,13 +17,14 @@ process begins at the time of the clock in milliseconds, or after the last line 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import secrets
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from .wire import encode_json
 
 log = logging.getLogger("genonaut.journal")
 
+TRY_AGAIN_AFTER_S = 5.0
 DEAD_BYTES_WORTH_COMPACTING = 256 * 1024
 
 
@@ -43,6 +45,15 @@ class Place:
     offset: int
     length: int
     finished_prompt: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Unwritten:
+    """An entry for which the disk had no room yet; it gets its sequence when it is written."""
+
+    kind: str
+    prompt_id: str
+    text: bytes
 
 
 class OutcomeJournal:
@@ -61,30 +72,28 @@ class OutcomeJournal:
         """The open file by whose lock other processes know that this journal is taken."""
         self._lock = threading.Lock()
         self._places: OrderedDict[int, Place] = OrderedDict()
+        self._unwritten: deque[Unwritten] = deque()
+        self._next_try: threading.Timer | None = None
         self._sequence = 0
         self._end = 0
+        self._torn = False
         self._open()
         self._sequence = max(self._sequence, int(clock() * 1000))
 
-    def append(self, kind: str, prompt_id: str, facts: dict[str, Any]) -> int:
+    def append(self, kind: str, prompt_id: str, facts: dict[str, Any]) -> int | None:
         """
-        Write one entry.
+        Write one entry, or keep it in memory while the disk takes none: it is full, or gone for a moment.
+
+        What is kept is written before the next entry, and tried again every few seconds.
 
         Returns:
-            Its sequence.
-
-        Raises:
-            OSError: The disk is full or gone. The file is as it was before.
+            Its sequence; None as long as it is not written.
         """
+        entry = Unwritten(kind, prompt_id, encode_json({"kind": kind, "prompt_id": prompt_id, **facts}))
         with self._lock:
-            sequence = self._sequence + 1
-            line = encode_json({"sequence": sequence, "kind": kind, "prompt_id": prompt_id, **facts}) + b"\n"
-            offset = self._end
-            self._write(line)
-            self._sequence = sequence
-            self._places[sequence] = Place(offset, len(line), prompt_id if kind == "finished" else None)
-        self.on_growth(kind, sequence, prompt_id)
-        return sequence
+            self._unwritten.append(entry)
+            written = self._write_what_waits()
+        return self._tell(written).get(entry)
 
     def entries_after(self, sequence: int) -> list[bytes]:
         """Give every unconfirmed entry with a higher sequence, oldest first, each as its JSON."""
@@ -94,6 +103,8 @@ class OutcomeJournal:
     def is_finished(self, prompt_id: str) -> bool:
         """Is the outcome of this prompt waiting to be read?"""
         with self._lock:
+            if any(entry.kind == "finished" and entry.prompt_id == prompt_id for entry in self._unwritten):
+                return True
             return any(place.finished_prompt == prompt_id for place in self._places.values())
 
     def confirm(self, through: int) -> None:
@@ -109,9 +120,53 @@ class OutcomeJournal:
                 self._compact()
 
     def close(self) -> None:
+        if self._next_try is not None:
+            self._next_try.cancel()
         self._handle.close()
         if self.lock is not None:
             self.lock.close()
+
+    def _try_again(self) -> None:
+        with self._lock:
+            self._next_try = None
+            written = self._write_what_waits()
+        self._tell(written)
+
+    def _tell(self, written: dict[Unwritten, int]) -> dict[Unwritten, int]:
+        for entry, sequence in written.items():
+            self.on_growth(entry.kind, sequence, entry.prompt_id)
+        return written
+
+    def _write_what_waits(self) -> dict[Unwritten, int]:
+        written: dict[Unwritten, int] = {}
+        try:
+            while self._unwritten:
+                written[self._unwritten[0]] = self._write_entry(self._unwritten[0])
+                self._unwritten.popleft()
+        except OSError:
+            self._try_again_later()
+        return written
+
+    def _try_again_later(self) -> None:
+        if self._next_try is not None:
+            return
+        log.exception(
+            "%d entries could not be written to %s and are kept in memory. Make room on the disk before ComfyUI ends.",
+            len(self._unwritten),
+            self.file,
+        )
+        self._next_try = threading.Timer(TRY_AGAIN_AFTER_S, self._try_again)
+        self._next_try.daemon = True
+        self._next_try.start()
+
+    def _write_entry(self, entry: Unwritten) -> int:
+        sequence = self._sequence + 1
+        line = b'{"sequence":%d,%s\n' % (sequence, entry.text[1:])
+        offset = self._end
+        self._write(line)
+        self._sequence = sequence
+        self._places[sequence] = Place(offset, len(line), entry.prompt_id if entry.kind == "finished" else None)
+        return sequence
 
     def _open(self) -> None:
         if not self.file.exists():
@@ -163,11 +218,17 @@ class OutcomeJournal:
     def _write(self, line: bytes) -> None:
         left = memoryview(line)
         try:
+            if self._torn:
+                self._handle.truncate(self._end)
+            self._torn = True  # until the line is whole
             while left:  # a disk that is nearly full takes a part, and refuses the next one
                 left = left[self._handle.write(left) :]
         except OSError:
-            self._handle.truncate(self._end)
+            with contextlib.suppress(OSError):  # then it is cut off before the next line
+                self._handle.truncate(self._end)
+                self._torn = False
             raise
+        self._torn = False
         self._end += len(line)
 
     def _compact(self) -> None:

@@ -87,7 +87,7 @@ class QueueHooks:
     def append(self, kind: str, prompt_id: str, facts: dict[str, Any]) -> None:
         try:
             self.journal.append(kind, prompt_id, facts)
-        except Exception:  # the worker calls this without a net, and ComfyUI's own history still tells the outcome
+        except Exception:  # the worker calls this without a net
             log.exception("What happened to prompt %s could not be written to %s.", prompt_id, self.journal.file)
 
 

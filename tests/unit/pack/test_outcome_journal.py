@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def test_a_tail_that_a_power_cut_took_does_not_make_numbers_come_again(file: Pat
     journal = open_journal(file, at_s=100)
     journal.append("finished", "a", {})
     before = file.stat().st_size
-    recorded = journal.append("finished", "b", {})
+    recorded = journal.append("finished", "b", {}) or 0
     journal.close()
     with file.open("ab") as handle:
         handle.truncate(before)
@@ -102,7 +103,7 @@ def test_sequences_do_not_go_back_with_the_clock(file: Path) -> None:
     journal.close()
     again = open_journal(file, at_s=50)
 
-    assert again.append("finished", "b", {}) == last + 1
+    assert again.append("finished", "b", {}) == (last or 0) + 1
     again.close()
 
 
@@ -165,33 +166,69 @@ def test_a_file_that_is_no_journal_is_kept_aside(file: Path, content: bytes) -> 
     journal.close()
 
 
-def test_a_full_disk_leaves_the_journal_as_it_was(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line that does not fit is taken back whole; the next one that fits is readable."""
+class FullDisk:
+    """Stands in front of the journal's file: takes ten bytes, then none, until there is room."""
+
+    def __init__(self, whole: Any, *, can_truncate: bool = True) -> None:
+        self._whole = whole
+        self._can_truncate = can_truncate
+        self._left = 10
+        self.has_room = False
+
+    def write(self, data: bytes) -> int:
+        if self.has_room:
+            return int(self._whole.write(data))
+        if not self._left:
+            raise OSError(28, "No space left on device")
+        taken = self._whole.write(bytes(data[: self._left]))
+        self._left = 0
+        return int(taken)
+
+    def truncate(self, size: int) -> int:
+        if not (self._can_truncate or self.has_room):
+            raise OSError(5, "Input/output error")
+        return int(self._whole.truncate(size))
+
+    def close(self) -> None:
+        self._whole.close()
+
+
+@pytest.mark.parametrize("can_truncate", [True, False])
+def test_what_a_full_disk_does_not_take_is_written_before_the_next_entry(
+    file: Path, monkeypatch: pytest.MonkeyPatch, can_truncate: bool
+) -> None:
+    """No outcome is lost, none of them is told before it is written, and half a line is taken back."""
     journal = open_journal(file)
     journal.append("finished", "a", {})
-    whole = journal._handle
+    disk = FullDisk(journal._handle, can_truncate=can_truncate)
+    monkeypatch.setattr(journal, "_handle", disk)
+    told: list[str] = []
+    journal.on_growth = lambda kind, sequence, prompt_id: told.append(prompt_id)
+    missing = [journal.append("finished", name, {}) for name in ("b", "c")]
+    knows_b, told_early = journal.is_finished("b"), list(told)
+    disk.has_room = True
+    journal.append("finished", "d", {})
+    again = reopen(journal)
 
-    class FullDisk:
-        """Takes ten bytes, then none."""
+    assert (missing, knows_b, told_early, told) == ([None, None], True, [], ["b", "c", "d"])
+    assert [entry["prompt_id"] for entry in entries(again)] == ["a", "b", "c", "d"]
+    assert [entry["sequence"] for entry in entries(again)] == [1, 2, 3, 4]
+    again.close()
 
-        taken = False
 
-        def write(self, data: bytes) -> int:
-            if self.taken:
-                raise OSError(28, "No space left on device")
-            self.taken = True
-            return whole.write(bytes(data[:10]))
+def test_what_a_full_disk_does_not_take_is_tried_again_soon(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be no next entry for hours."""
+    monkeypatch.setattr(outcome_journal, "TRY_AGAIN_AFTER_S", 0.05)
+    journal = open_journal(file)
+    disk = FullDisk(journal._handle)
+    monkeypatch.setattr(journal, "_handle", disk)
+    written = threading.Event()
+    journal.on_growth = lambda kind, sequence, prompt_id: written.set()
+    journal.append("finished", "a", {})
+    disk.has_room = True
 
-        def truncate(self, size: int) -> int:
-            return whole.truncate(size)
-
-    monkeypatch.setattr(journal, "_handle", FullDisk())
-    with pytest.raises(OSError, match="No space left"):
-        journal.append("finished", "b", {})
-    monkeypatch.setattr(journal, "_handle", whole)
-    journal.append("finished", "c", {})
-
-    assert [(entry["sequence"], entry["prompt_id"]) for entry in entries(journal)] == [(1, "a"), (2, "c")]
+    assert written.wait(5)
+    assert [entry["prompt_id"] for entry in entries(journal)] == ["a"]
     journal.close()
 
 
