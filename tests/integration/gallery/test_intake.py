@@ -166,22 +166,22 @@ async def test_an_image_stays_as_it_was_when_a_node_overwrites_its_file(
 
 async def test_an_image_is_measured_as_it_was_kept(expect, images, intake, folder, store, monkeypatch) -> None:
     """
-    A node overwrites its file while its last picture is being kept: facts and bytes are of the same picture.
+    A node overwrites its file at the last moment before it is taken: facts and bytes are of the same picture.
     """
-    first = png(300, 200)
-    generation_id = await expect(outputs_of(folder.write("latest.png", first)))
+    second = png(640, 480)
+    generation_id = await expect(outputs_of(folder.write("latest.png", png(300, 200))))
     adopt = store.adopt
 
-    async def adopt_and_be_overwritten(*args: Any, **options: Any) -> None:
+    async def adopt_what_was_just_overwritten(*args: Any, **options: Any) -> None:
+        folder.write("latest.png", second)
         await adopt(*args, **options)
-        folder.write("latest.png", png(640, 480))
 
-    monkeypatch.setattr(store, "adopt", adopt_and_be_overwritten)
+    monkeypatch.setattr(store, "adopt", adopt_what_was_just_overwritten)
     await intake.keep_images({}, generation_id=str(generation_id))
 
     (image,) = await images(generation_id)
-    assert (image.width, image.height, image.bytes) == (300, 200, len(first))
-    assert image.etag == hashlib.sha256(first).hexdigest()
+    assert (image.width, image.height, image.bytes) == (640, 480, len(second))
+    assert image.etag == hashlib.sha256(await store.read(image.storage_key)).hexdigest()
 
 
 async def test_a_file_on_another_machine_is_fetched(database, expect, images, store, folder, announcements) -> None:
