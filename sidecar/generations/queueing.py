@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -19,6 +20,11 @@ from sidecar.queues.embedded import job_defaults
 
 DISPATCH = "dispatch_generation"
 KEEP_IMAGES = "keep_images"
+
+LATER = 10
+"""The priority of what nobody's turn depends on; everything else has SAQ's own 0, which goes first."""
+
+KEPT_AT_ONCE = 2
 
 log = structlog.get_logger(__name__)
 
@@ -43,15 +49,17 @@ class Queueing:
 
     async def keep_images(self, generation_id: UUID) -> None:
         """A generation has outputs that are not in our store yet."""
-        await self._enqueue(KEEP_IMAGES, generation_id, "recorded")
+        # Of each group one runs at a time, so images never take more than half of the worker's places.
+        group = f"{KEEP_IMAGES}:{generation_id.int % KEPT_AT_ONCE}:{self._process}"
+        await self._enqueue(KEEP_IMAGES, generation_id, "recorded", priority=LATER, group_key=group)
 
-    async def _enqueue(self, function: str, generation_id: UUID, reason: str, *, scheduled: int = 0) -> None:
+    async def _enqueue(self, function: str, generation_id: UUID, reason: str, **options: Any) -> None:
         try:
             await self._queue.enqueue(
                 function,
                 key=f"{function}:{generation_id}:{reason}:{self._process}",
                 generation_id=str(generation_id),
-                scheduled=scheduled,
+                **options,
                 **job_defaults(),
             )
         except QueueUnavailable:

@@ -53,3 +53,13 @@ async def test_a_turn_goes_before_images_that_waited_longer(queue: Queue):
 
     assert taken is not None
     assert taken.function == DISPATCH
+
+
+async def test_images_never_take_all_places_of_the_worker(queue: Queue):
+    """Two generations' images are kept at a time, however many wait; the other places are for turns."""
+    queueing = Queueing(queue)
+    for _ in range(40):
+        await queueing.keep_images(uuid7())
+    taken = [await queue.dequeue(timeout=0.2) for _ in range(3)]
+
+    assert [job is not None for job in taken] == [True, True, False]
