@@ -10,8 +10,9 @@ from sidecar.gallery.intake import Intake
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES
 from sidecar.generations.sweeper import Sweeper
+from sidecar.queues.embedded import cron_job
 
-CONCURRENCY = 4  # jobs at once: dispatching takes turns anyway, images are made small one after the other
+CONCURRENCY = 4  # jobs at once: few are enough, for dispatching takes turns and only two images are read at a time
 
 EVERY_TEN_SECONDS = "* * * * * */10"  # six fields: the last one counts seconds
 
@@ -23,4 +24,4 @@ def jobs(dispatcher: Dispatcher, intake: Intake) -> list[tuple[str, Any]]:
 
 def clockwork(sweeper: Sweeper) -> list[CronJob[Any]]:
     """What happens by itself."""
-    return [CronJob(sweeper.sweep_generations, cron=EVERY_TEN_SECONDS)]
+    return [cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS)]

@@ -46,6 +46,15 @@ def job_defaults() -> dict[str, Any]:
     }
 
 
+def cron_job(function: Function, cron: str) -> CronJob[Any]:
+    """
+    What the clockwork enqueues: with no limit of time and the heartbeat of every other job.
+
+    SAQ's own would stop it after ten seconds. It is not tried again when it fails: its next moment comes anyway.
+    """
+    return CronJob(function, cron=cron, timeout=0, heartbeat=HEARTBEAT_S)
+
+
 class EmbeddedWorker:
     """
     Works off a queue beside whatever else the process does. One a queue; it opens and closes the queue.

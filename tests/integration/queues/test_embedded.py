@@ -8,11 +8,10 @@ import signal
 import time
 
 import pytest
-from saq import CronJob
 from saq.job import Status
 from structlog.contextvars import get_contextvars
 
-from sidecar.queues.embedded import EmbeddedWorker, job_defaults
+from sidecar.queues.embedded import EmbeddedWorker, cron_job, job_defaults
 from sidecar.queues.sqlite import SqliteQueue
 
 
@@ -130,13 +129,30 @@ async def test_the_clockwork_runs(own_queue):
     async def tick(ctx):
         moments.append(ctx["job"].scheduled)
 
-    worker = EmbeddedWorker(own_queue, [], cron_jobs=[CronJob(tick, cron="* * * * * *")])
+    worker = EmbeddedWorker(own_queue, [], cron_jobs=[cron_job(tick, "* * * * * *")])
     await worker.start()
     await asyncio.sleep(3.2)
     await worker.stop(grace_s=1)
 
     assert len(moments) >= 2
     assert len(set(moments)) == len(moments)
+
+
+async def test_what_the_clockwork_runs_may_take_its_time(own_queue):
+    """
+    SAQ's own default would stop it after ten seconds, and nobody would notice that it hangs.
+    """
+    limits: list[tuple[int, int]] = []
+
+    async def tick(ctx):
+        limits.append((ctx["job"].timeout, ctx["job"].heartbeat))
+
+    worker = EmbeddedWorker(own_queue, [], cron_jobs=[cron_job(tick, "* * * * * *")])
+    await worker.start()
+    await asyncio.sleep(2.2)
+    await worker.stop(grace_s=1)
+
+    assert set(limits) == {(0, 60)}
 
 
 async def test_a_queue_that_cannot_be_used_is_no_busy_loop(own_queue, monkeypatch):
