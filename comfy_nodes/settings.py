@@ -6,14 +6,20 @@ ComfyUI's own facts (its user folder, its port) are handed in, so that this file
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PAIRING_SECRET_FILE = "pairing-secret"  # noqa: S105 - a file's name
 PAIRING_SECRET_BYTES = 32
+PAIRING_SECRET_CHARACTERS = 43  # of those bytes, URL-safe
+SECRET_WAIT_S = 2.0
+SECRET_LOOK_S = 0.02
 DEFAULT_SIDECAR_PORT = 8190
 YES = frozenset({"1", "yes", "true", "on"})
 NO = frozenset({"0", "no", "false", "off"})
@@ -78,16 +84,36 @@ def read_or_make_secret(file: Path) -> str:
     if not file.exists():
         part = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as handle:
-                handle.write(secrets.token_urlsafe(PAIRING_SECRET_BYTES))
+            write_secret(part)
             # Neither replaces a file that is there: Windows' rename refuses to, and so does a link elsewhere.
             (os.rename if os.name == "nt" else os.link)(part, file)
         except FileExistsError:
             pass  # somebody else was first
+        except OSError:
+            # No links here (exFAT, SMB, some FUSE): written in place, and whoever reads waits until it is whole.
+            with contextlib.suppress(FileExistsError):
+                write_secret(file)
         finally:
             part.unlink(missing_ok=True)
-    return file.read_text(encoding="ascii").strip()
+    return read_whole_secret(file)
+
+
+def write_secret(file: Path) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as handle:
+        handle.write(secrets.token_urlsafe(PAIRING_SECRET_BYTES))
+
+
+def read_whole_secret(file: Path) -> str:
+    """Read it; somebody else may be writing it at this moment. A shorter one that stays was put there by a person."""
+    deadline = time.monotonic() + SECRET_WAIT_S
+    while len(text := file.read_text(encoding="ascii").strip()) < PAIRING_SECRET_CHARACTERS:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(SECRET_LOOK_S)
+    if not text:  # whoever shows nothing would be let in
+        raise OSError(errno.EINVAL, f"{file.name} is empty, delete it")
+    return text
 
 
 def read_port(values: Mapping[str, str]) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from comfy_nodes import settings
 from comfy_nodes.settings import SettingsUnusable, read_settings
 
 
@@ -64,3 +68,40 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_a_sidecar_that_runs_elsewhere_is_not_started_here(tmp_path: Path, said: dict[str, str]) -> None:
     """One that was given by its address belongs to somebody else, unless it is said otherwise."""
     assert read_settings(tmp_path, said).start_sidecar is False
+
+
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.ENOTSUP, errno.EACCES])
+def test_where_files_cannot_be_linked_the_secret_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    """Disks of cameras and shares of others know no links."""
+
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(refusal, os.strerror(refusal))
+
+    monkeypatch.setattr(os, "rename" if os.name == "nt" else "link", refuse)
+    first = read_settings(tmp_path, {}).pairing_secret
+
+    assert len(first) == 43
+    assert read_settings(tmp_path, {}).pairing_secret == first
+    assert [file.name for file in tmp_path.iterdir()] == ["pairing-secret"]
+
+
+def test_a_secret_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+    """Half of it would pair with nobody."""
+    file, whole = tmp_path / "pairing-secret", "x" * 43
+    file.write_text(whole[:10], encoding="ascii")
+    writer = threading.Timer(0.1, file.write_text, [whole], {"encoding": "ascii"})
+    writer.start()
+    read = read_settings(tmp_path, {}).pairing_secret
+    writer.join()
+
+    assert read == whole
+
+
+def test_an_empty_secret_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who made it died before it was written; with an empty one, everybody would be paired."""
+    monkeypatch.setattr(settings, "SECRET_WAIT_S", 0.05)
+    (tmp_path / "pairing-secret").touch()
+    with pytest.raises(SettingsUnusable, match="pairing-secret is empty, delete it"):
+        read_settings(tmp_path, {})

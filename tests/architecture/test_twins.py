@@ -1,0 +1,37 @@
+"""What stands twice, because the pack and the sidecar may not import each other."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import comfy_nodes.settings
+import sidecar.settings
+
+
+@pytest.mark.parametrize("name", ["read_or_make_secret", "write_secret", "read_whole_secret"])
+def test_pack_and_sidecar_make_the_pairing_secret_alike(name: str) -> None:
+    """
+    Whoever comes first makes it for both; a change of one is a change of the other.
+    """
+    ours, theirs = getattr(comfy_nodes.settings, name), getattr(sidecar.settings, name)
+
+    assert inspect.getsource(ours) == inspect.getsource(theirs)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PAIRING_SECRET_FILE",
+        "PAIRING_SECRET_BYTES",
+        "PAIRING_SECRET_CHARACTERS",
+        "SECRET_WAIT_S",
+        "SECRET_LOOK_S",
+    ],
+)
+def test_pack_and_sidecar_mean_the_same_by_it(name: str) -> None:
+    """
+    The names in those functions.
+    """
+    assert getattr(comfy_nodes.settings, name) == getattr(sidecar.settings, name)
