@@ -245,7 +245,8 @@ class SqliteQueue(Queue):
         """Wait no longer. Whoever was rung for and does not need it lets the next one have it."""
         if waiter.done() and not waiter.cancelled():
             self._ring()
-        else:
+            return
+        with suppress(ValueError):  # who rings passes by those that were cancelled, and strikes them off
             self._waiters.remove(waiter)
 
     def _start_watch(self, poll_s: float) -> None:

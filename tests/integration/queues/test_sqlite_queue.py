@@ -112,6 +112,19 @@ async def test_who_stops_waiting_takes_no_job_along(queue):
         await job.finish(Status.COMPLETE)
 
 
+async def test_who_is_rung_for_while_being_cancelled_is_cancelled(queue):
+    """
+    A job comes between the cancellation and the moment at which the one who waited notices.
+    """
+    waiting = asyncio.create_task(queue.dequeue())
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    queue._ring()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 async def test_a_job_that_another_process_put_in_is_seen_within_a_second(queue, new_queue):
     """
     Between processes nobody rings: who waits looks twice a second.
