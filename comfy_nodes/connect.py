@@ -11,7 +11,7 @@ import importlib
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aiohttp import web
 
@@ -34,6 +34,7 @@ from .wire import error_answer
 log = logging.getLogger("genonaut")
 
 PACK_FOLDER = Path(__file__).resolve().parent.parent
+MOST_JOURNALS = 16
 HARMLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -102,20 +103,33 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     server.app.on_cleanup.append(closer(sidecar, proxy))
 
 
-def open_journal(folder: Path, number: int = 1) -> OutcomeJournal:
+def open_journal(folder: Path) -> OutcomeJournal:
     """
-    Open a journal that no other ComfyUI writes to; two that are started from one folder have one each.
+    Open a journal that no other ComfyUI writes to; those that are started from one folder have one each.
 
     The lock lives as long as the process, however that ends.
+
+    Raises:
+        OSError: Every journal is taken, or the folder cannot be written.
     """
-    file = folder / ("outcomes.jsonl" if number == 1 else f"outcomes-{number}.jsonl")
-    lock = file.with_suffix(".lock").open("a+b")
-    if not try_to_lock(lock.fileno()):
+    for number in range(1, MOST_JOURNALS + 1):
+        file = folder / ("outcomes.jsonl" if number == 1 else f"outcomes-{number}.jsonl")
+        lock = file.with_suffix(".lock").open("a+b")
+        if may_be_ours(lock):
+            journal = OutcomeJournal(file)
+            journal.lock = lock
+            return journal
         lock.close()
-        return open_journal(folder, number + 1)
-    journal = OutcomeJournal(file)
-    journal.lock = lock
-    return journal
+    raise OSError(f"All {MOST_JOURNALS} journals in {folder} are taken. Give this ComfyUI a folder with GENONAUT_DATA.")
+
+
+def may_be_ours(lock: BinaryIO) -> bool:
+    """Lock it, unless another process has; where nothing can be locked, it is taken for ours."""
+    try:
+        return try_to_lock(lock.fileno())
+    except OSError as exc:
+        log.warning("%s cannot be locked (%s): start only one ComfyUI with this folder.", lock.name, exc)
+        return True
 
 
 def set_and_undo(owner: Any, name: str, value: Any, undo: list[Callable[[], None]]) -> None:
