@@ -131,18 +131,26 @@ def opened(content: bytes | Path) -> Iterator[Image.Image]:
     """An open image, its pixels not read yet; what is wrong with it inside the block is `UnreadableImage`."""
     try:
         with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=OPENED) as image:
-            if image.width * image.height > PIXELS_AT_MOST:
-                raise UnreadableImage(f"{image.width} x {image.height} pixels are too many")
+            check_size(image)
             yield image
+    except UnreadableImage:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise UnreadableImage("it has too many pixels") from exc
     except UnidentifiedImageError as exc:
         raise UnreadableImage("it is not an image") from exc
-    # Pillow's readers raise all of these on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError) as exc:
+    except MemoryError:
+        raise  # this machine's trouble; with more memory the picture may well be read
+    # Pillow's readers raise whatever their parsing trips over (struct.error, zlib.error, AttributeError ...).
+    except Exception as exc:
         if isinstance(exc, OSError) and exc.errno in NOT_THE_PICTURES_FAULT:
             raise
         raise UnreadableImage(f"it is damaged ({exc})") from exc
+
+
+def check_size(image: Image.Image) -> None:
+    if image.width * image.height > PIXELS_AT_MOST:
+        raise UnreadableImage(f"{image.width} x {image.height} pixels are too many")
 
 
 def facts_of(image: Image.Image) -> ImageFacts:

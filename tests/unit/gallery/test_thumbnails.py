@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from contextlib import suppress
 from typing import Any
 
@@ -229,6 +230,20 @@ def test_what_cannot_be_read_is_told_apart(content: bytes) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # outside of tests it stops nothing
+def test_camera_facts_that_end_too_early_make_a_picture_unreadable() -> None:
+    """
+    Pillow's reader ends with `struct.error`, which is none of its usual errors.
+    """
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    whole = buffer.getvalue()
+    chunk = b"eXIfExif\0\0MM\0*"
+    short = (len(chunk) - 4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+
+    with pytest.raises(UnreadableImage):
+        make_thumbnails(whole[:33] + short + whole[33:])
+
+
 def test_a_bomb_is_refused_before_it_takes_memory() -> None:
     """
     A few kilobytes may claim any number of pixels; the claim is enough.
