@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from .files import put_in_place
 from .wire import encode_json
 
 THUMBNAIL_SIDES_PX = {"large": 1024, "medium": 512, "small": 256}
@@ -81,7 +82,7 @@ def whole_file(file: Path) -> Iterator[Path]:
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         yield part
-        part.replace(file)
+        put_in_place(part, file)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .files import put_in_place
 from .wire import encode_json
 
 log = logging.getLogger("genonaut.journal")
@@ -267,4 +268,4 @@ def write_whole(file: Path, lines: list[bytes]) -> None:
         handle.writelines(lines)
         handle.flush()
         os.fsync(handle.fileno())
-    part.replace(file)
+    put_in_place(part, file)
