@@ -27,7 +27,7 @@ class ImageView(Struct):
     """The sizes that can be had now."""
 
 
-def to_schema(image: Image) -> ImageView:
+def to_view(image: Image) -> ImageView:
     return ImageView(
         id=image.id,
         generation_id=image.generation_id,

@@ -18,7 +18,7 @@ from sidecar.database import Database
 from sidecar.errors import InvalidRequest, NotFound
 from sidecar.gallery.intake import images_of
 from sidecar.gallery.models import Image
-from sidecar.gallery.schemas import to_schema as image_view
+from sidecar.gallery.schemas import to_view as image_view
 from sidecar.generations.models import Generation, Workflow
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.schemas import Failure, GenerationPage, GenerationView, WorkflowView

@@ -32,7 +32,7 @@ Function = Callable[..., Any]
 
 def job_defaults() -> dict[str, Any]:
     """
-    What every job is enqueued with: `queue.enqueue("name", key=..., **job_defaults())`.
+    What every job but those of the clockwork is enqueued with: `queue.enqueue("name", key=..., **job_defaults())`.
 
     It may run for as long as it needs, it must call `await job.update()` at least once a minute, and it is tried again
     when it fails or when its worker dies. Its body must therefore be safe to run twice.
