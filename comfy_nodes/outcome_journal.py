@@ -36,6 +36,7 @@ from .wire import encode_json
 log = logging.getLogger("genonaut.journal")
 
 TRY_AGAIN_AFTER_S = 5.0
+MOST_BYTES_AT_ONCE = 8 * 1024**2
 DEAD_BYTES_WORTH_COMPACTING = 256 * 1024
 
 
@@ -96,10 +97,24 @@ class OutcomeJournal:
             written = self._write_what_waits()
         return self._tell(written).get(entry)
 
-    def entries_after(self, sequence: int) -> list[bytes]:
-        """Give every unconfirmed entry with a higher sequence, oldest first, each as its JSON."""
+    def entries_after(self, sequence: int, *, most_bytes: int = MOST_BYTES_AT_ONCE) -> tuple[list[bytes], bool]:
+        """
+        Give unconfirmed entries with a higher sequence, oldest first, each as its JSON: at least one, if there is one.
+
+        Returns:
+            The entries, and whether there are more than fit.
+        """
+        told: list[bytes] = []
+        told_bytes = 0
         with self._lock, self.file.open("rb") as handle:
-            return [read_at(handle, place) for number, place in self._places.items() if number > sequence]
+            for number, place in self._places.items():
+                if number <= sequence:
+                    continue
+                told_bytes += place.length
+                if told and told_bytes > most_bytes:
+                    return told, True
+                told.append(read_at(handle, place))
+        return told, False
 
     def is_finished(self, prompt_id: str) -> bool:
         """Is the outcome of this prompt waiting to be read?"""

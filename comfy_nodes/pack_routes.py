@@ -116,8 +116,8 @@ class PackRoutes:
             return error_answer(400, "invalid_request", "after must be a whole number.")
         # The queue first, then the journal: what ends in between is in both, never in neither.
         running, pending = self._server.prompt_queue.own_queue()
-        entries = await asyncio.get_running_loop().run_in_executor(None, self._journal.entries_after, after)
-        start = encode_json({"journal": self._journal.id, "running": running, "pending": pending})
+        entries, more = await asyncio.get_running_loop().run_in_executor(None, self._journal.entries_after, after)
+        start = encode_json({"journal": self._journal.id, "running": running, "pending": pending, "more": more})
         body = b"".join((start[:-1], b',"entries":[', b",".join(entries), b"]}"))
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 

@@ -38,7 +38,7 @@ async def test_outcomes_outlive_a_killed_comfyui(tmp_path: Path, page: aiohttp.C
             after = await sidecar.outcome_of(again)
 
     entries = found.pop("entries")
-    assert found == {"journal": journal, "running": [], "pending": []}
+    assert found == {"journal": journal, "running": [], "pending": [], "more": False}
     assert [(entry["kind"], entry["prompt_id"]) for entry in entries] == [
         ("started", done),
         ("finished", done),

@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def entries(journal: OutcomeJournal, after: int = 0) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in journal.entries_after(after)]
+    return [json.loads(line) for line in journal.entries_after(after)[0]]
 
 
 def open_journal(file: Path, *, at_s: float = 0) -> OutcomeJournal:
@@ -262,6 +262,22 @@ def test_a_killed_writer_loses_nothing_that_it_said_it_wrote(file: Path) -> None
 
         assert found == sorted(set(found))
         assert {number for number in said if number >= found[0]} <= set(found)
+
+
+def test_a_long_journal_is_told_in_pages(file: Path) -> None:
+    """After a night without the sidecar it may be large; each page fits, or is a single entry."""
+    journal = open_journal(file)
+    for name, length in (("a", 40), ("b", 40), ("long", 900), ("c", 40)):
+        journal.append("finished", name, {"padding": "x" * length})
+    pages, after, more = [], 0, True
+    while more:
+        page, more = journal.entries_after(after, most_bytes=300)
+        read = [json.loads(line) for line in page]
+        pages.append([entry["prompt_id"] for entry in read])
+        after = read[-1]["sequence"]
+
+    assert pages == [["a", "b"], ["long"], ["c"]]
+    journal.close()
 
 
 def test_writing_one_outcome_is_quick(file: Path) -> None:
