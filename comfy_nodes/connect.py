@@ -19,11 +19,12 @@ from .event_tap import EventTap
 from .executor_guard import guard_execute
 from .held_canceller import HeldCanceller
 from .held_prompts import HeldPrompts
+from .interrupts import Interrupts
 from .locations import pack_version, sidecar_command, try_to_lock
 from .outcome_journal import OutcomeJournal
 from .own_names import listens_on_loopback_only, refuse_other_names
 from .owned_queue import QueueHooks, owned_queue_class
-from .pack_routes import Interrupts, PackRoutes
+from .pack_routes import PackRoutes
 from .prompt_gate import PromptGate
 from .settings import PackSettings, read_settings
 from .sidecar_client import SidecarClient

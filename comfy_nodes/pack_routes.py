@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,14 +19,13 @@ from aiohttp import WSMsgType, web
 
 from .event_tap import EventTap, Observer, as_message
 from .held_prompts import HeldPrompt, HeldPrompts
+from .interrupts import Interrupts
 from .outcome_journal import OutcomeJournal
-from .owned_queue import PROMPT_ID
 from .wire import encode_json, error_answer, is_paired, json_answer, not_paired_answer
 
 log = logging.getLogger("genonaut.routes")
 
 HEARTBEAT_S = 15.0
-MOST_REMEMBERED_INTERRUPTS = 100
 LARGEST_MESSAGE = 4 * 1024**2  # a thousand held prompts are about 150 kB
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -133,56 +131,6 @@ class PackRoutes:
         if not isinstance(prompt_id, str):
             return error_answer(400, "invalid_request", "prompt_id must be text.")
         return json_answer({"was": self._interrupts.cancel(prompt_id)})
-
-
-class Interrupts:
-    """
-    Cancels what ComfyUI has in its hands.
-
-    ComfyUI's interrupt is one flag for the whole process, and it is reset when a prompt starts. Set between the moment
-    at which the worker takes a prompt and that reset, it would be lost; so it is remembered, and set again after it.
-    """
-
-    def __init__(self, queue: Any, interrupt_processing: Callable[[], None]) -> None:
-        self._queue = queue
-        self._interrupt_processing = interrupt_processing
-        self._lock = threading.Lock()
-        self._wanted: list[str] = []
-
-    def cancel(self, prompt_id: str) -> str:
-        """
-        Take a prompt out of the queue, or interrupt it, in one step.
-
-        Returns:
-            What it was: ``pending``, ``running`` or ``absent``.
-        """
-        with self._queue.mutex:  # while this is held, the worker can neither take a prompt nor finish one
-            self._queue.genonaut.held.remove(prompt_id)
-            running, pending = self._queue.own_queue()
-            if prompt_id in pending:
-                self._queue.delete_queue_item(lambda item: item[PROMPT_ID] == prompt_id)
-                return "pending"
-            if prompt_id in running:
-                self._interrupt(prompt_id)
-                return "running"
-        return "absent"
-
-    def started(self, prompt_id: str) -> None:
-        """Interrupt a prompt that starts only now and was cancelled a moment ago."""
-        with self._lock:
-            if prompt_id not in self._wanted:
-                return
-            self._wanted.remove(prompt_id)
-        self._interrupt_processing()
-
-    def _interrupt(self, prompt_id: str) -> None:
-        with self._lock:
-            self._wanted = [*self._wanted[-MOST_REMEMBERED_INTERRUPTS:], prompt_id]
-        interrupt_if_running = getattr(self._queue, "interrupt_if_running", None)
-        if interrupt_if_running is not None:  # since 0.30 or so
-            interrupt_if_running(prompt_id)
-        else:
-            self._interrupt_processing()
 
 
 def read_held(entry: dict[str, Any]) -> HeldPrompt:

@@ -32,6 +32,12 @@ RAN_WELL_S = 60.0
 STOP_GRACE_S = 10.0
 LOG_LIMIT_BYTES = 5 * 1024**2
 
+# Not among those who get ComfyUI's Ctrl-C (it is stopped after ComfyUI, not with it), and without a window.
+if sys.platform == "win32":
+    OF_ITS_OWN = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    OF_ITS_OWN = 0  # elsewhere a session of its own does that
+
 
 class SidecarProcess:
     """Watches over one sidecar. One a process; without a command it only says, once, what is missing."""
@@ -108,25 +114,13 @@ class SidecarProcess:
             self._child = child = self._start(command, output.fileno())
         log.info("The sidecar is started at %s; its log is %s.", self._settings.sidecar_url, self._log_file)
         while (status := wait_for(child, LOOK_INTERVAL_S)) is None:
-            if (
-                sys.platform != "win32"
-            ):  # Windows cuts no file that another process writes to; there it happens at start
+            # Windows cuts no file that another process writes to; there it happens at each start.
+            if sys.platform != "win32":
                 keep_small(self._log_file)
         if not self._stopping.is_set():
             log.warning("The sidecar ended with status %s and is started again; %s says why.", status, self._log_file)
 
     def _start(self, command: list[str], output: int) -> subprocess.Popen[bytes]:
-        if sys.platform == "win32":
-            # No window, and not among those who get ComfyUI's Ctrl-C: it is stopped after ComfyUI, not with it.
-            return subprocess.Popen(  # noqa: S603 - our own command
-                command,
-                cwd=self._pack_folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                creationflags=subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP,
-            )
         return subprocess.Popen(  # noqa: S603 - our own command
             command,
             cwd=self._pack_folder,
@@ -134,7 +128,8 @@ class SidecarProcess:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            creationflags=OF_ITS_OWN,
+            start_new_session=sys.platform != "win32",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from comfy_nodes.held_prompts import HeldPrompts
-from comfy_nodes.pack_routes import Interrupts
+from comfy_nodes.interrupts import Interrupts
 
 
 class RunningQueue:
