@@ -43,9 +43,11 @@ class HeldCanceller:
 
     def clear(self) -> None:
         """Cancel all that is held now, also what the sidecar's list was too short to tell."""
+        told = self._held.now()
         with self._lock:
-            self._cleared_at_ms = int(time.time() * 1000)
-        self.cancel(*self._held.now())
+            if self._held.count() > len(told):
+                self._cleared_at_ms = int(time.time() * 1000)
+        self.cancel(*told)
 
     def list_was_told(self) -> None:
         """The sidecar's list may bring what waits to be cancelled, and the next ones of those that were cleared."""

@@ -141,3 +141,17 @@ async def test_a_refusal_keeps_nobody_from_being_cancelled() -> None:
 
     assert sidecar.cancelled == ["next"]
     assert ids(held) == []
+
+
+async def test_a_clear_that_reached_everything_is_over() -> None:
+    """What a later list brings was not there, whatever its clock says."""
+    held = HeldPrompts()
+    sidecar = HoldingSidecar(held, 1)
+    canceller = canceller_for(sidecar, held)
+    sidecar.tell()
+    canceller.clear()
+    await settle(sidecar)
+    sidecar.holds["later"] = HeldPrompt("later", 2, None, 0)
+    sidecar.tell()
+
+    assert ids(held) == ["later"]
