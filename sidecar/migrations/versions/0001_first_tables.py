@@ -114,7 +114,7 @@ def make_journal_positions() -> None:
     op.create_table(
         "journal_positions",
         sa.Column("journal", sa.String(64), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("journal", name="pk_journal_positions"),
     )
 
