@@ -144,7 +144,7 @@ def test_a_days_work_is_seen_at_a_glance(panel: Panel, shown: Installation, tmp_
     arrange_the_page(panel)
 
     card = panel.card("a lighthouse at dusk")
-    expect(card).to_contain_text(re.compile("Running, [6-9].%"), timeout=COMES_WITHIN_MS)
+    expect(card).to_contain_text(re.compile("Running, [3-9].%"), timeout=COMES_WITHIN_MS)
     expect(panel.card("a fox in fresh snow")).to_contain_text("Next in line")
     for title, prompt, _ in A_DAYS_WORK:
         expect(panel.card(title or prompt).locator("img.there")).to_be_visible(timeout=COMES_WITHIN_MS)
