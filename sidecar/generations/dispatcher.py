@@ -24,7 +24,7 @@ from sidecar.errors import (
 )
 from sidecar.generations.history import owned
 from sidecar.generations.in_flight import TRIES_AT_MOST, count_in_flight
-from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of
+from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of, touch
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorder
@@ -149,7 +149,7 @@ class Dispatcher:
             if state in FINAL:
                 raise NotCancellable
             generation.cancel_requested = True
-            generation.updated_at = now()
+            touch(generation)
             if state is GenerationState.PENDING:
                 move(session, generation, GenerationState.CANCELLED, at=now())
         log.info("generation_cancel_requested", generation_id=str(generation_id), state=state.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sidecar.database import GUID, Base, DateTimeUTC
 from sidecar.errors import ImpossibleTransition
 from sidecar.generations.states import FINAL, GenerationState, may_go
-from sidecar.identity import uuid7
+from sidecar.identity import now, uuid7
 
 State = String(16)
 
@@ -66,6 +66,7 @@ class Generation(Base):
     started_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     finished_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     updated_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+    """When the row was last written: of two tellings of a generation, the one with the later time is true."""
 
     __table_args__ = (
         Index("ix_generations_owner_newest", "owner_id", desc("created_at"), desc("id")),
@@ -107,7 +108,7 @@ def move(
     if not may_go(before, state):
         raise ImpossibleTransition(f"Generation {generation.id} cannot go from {before.value} to {state.value}.")
     generation.state = state.value
-    generation.updated_at = at
+    touch(generation)
     if state is GenerationState.SUBMITTED:
         generation.submitted_at = at
     elif state is GenerationState.RUNNING:
@@ -117,6 +118,16 @@ def move(
     elif state in FINAL:
         generation.finished_at = at
     note_transition(session, generation, at=at, reason=reason)
+
+
+def touch(generation: Generation) -> None:
+    """
+    Say that the row is written now: later than ever before, whatever the clock says.
+
+    Never the time at which something happened: an outcome is older than the message, read before it, that its prompt
+    began, and a browser that holds the message would take the outcome for overtaken.
+    """
+    generation.updated_at = max(now(), generation.updated_at + timedelta(microseconds=1))
 
 
 def prompt_id_of(generation: Generation) -> str:
@@ -145,4 +156,5 @@ __all__ = [
     "move",
     "note_transition",
     "prompt_id_of",
+    "touch",
 ]

@@ -36,6 +36,7 @@ class ScriptedComfyUI:
         self.entries: list[dict[str, Any]] = []
         self.sequence = 0
         self.journal = "journal-1"
+        self.clock_behind_s = 0.0
         self.held: list[dict[str, Any]] = []
         self._observers: set[asyncio.Queue[dict[str, Any] | None]] = set()
 
@@ -143,8 +144,8 @@ class ScriptedComfyUI:
                 "kind": "finished",
                 "prompt_id": prompt_id,
                 "status": status,
-                "started_at": time.time() - 1.5,
-                "finished_at": time.time(),
+                "started_at": time.time() - self.clock_behind_s - 1.5,
+                "finished_at": time.time() - self.clock_behind_s,
                 "outputs": outputs,
                 "error": error,
                 "cached": [],

@@ -45,6 +45,22 @@ async def test_a_generation_goes_from_pending_to_completed_and_each_step_is_writ
         assert view.gpu_seconds == 1.5
 
 
+async def test_of_two_tellings_of_a_generation_the_later_one_says_so(start_sidecar: StartSidecar):
+    """
+    `updated_at` only grows, also where ComfyUI's clock is behind ours: who holds an older telling must not keep it.
+    """
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        comfyui.clock_behind_s = 3600
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.pending)
+        await comfyui.start(str(generation_id))
+        running = await until_state(parts, generation_id, "running")
+        await comfyui.finish(str(generation_id))
+        completed = await until_state(parts, generation_id, "completed")
+
+        assert completed.updated_at > running.updated_at
+
+
 async def test_comfyui_is_fed_one_prompt_ahead_and_in_order(start_sidecar: StartSidecar):
     """Two are in ComfyUI at once, never three; the next one goes when one has ended; first come, first served."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
