@@ -28,8 +28,8 @@ Found = TypeVar("Found")
 CHECKOUT = Path(__file__).resolve().parents[2]
 OPEN_STATES = frozenset({"pending", "submitted", "running"})
 LOOK_EVERY_S = 0.05
-READY_WITHIN_S = 60.0
-USUAL_WAIT_S = 60.0
+READY_WITHIN_S = 120.0
+USUAL_WAIT_S = 120.0
 # A developer's own settings must not reach the tests; an empty variable counts as none.
 SETTINGS_OF_OTHERS = (
     "GENONAUT_COMFYUI_URL",

@@ -17,8 +17,8 @@ from real.models import CHECKPOINT
 from web.chromium import chromium
 from web.panel import Panel
 
-PAGE_IS_THERE_WITHIN_MS = 60_000
-COMES_WITHIN_MS = 30_000
+PAGE_IS_THERE_WITHIN_MS = 120_000
+COMES_WITHIN_MS = 60_000
 POSITIVE_NODE = "3"
 SIDEBAR_PX = 764  # four cards beside each other
 A_DAYS_WORK = [

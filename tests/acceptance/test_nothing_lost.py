@@ -120,7 +120,7 @@ def test_prompts_run_past_a_sidecar_that_hangs(fragile: Installation) -> None:
         waited_s = time.monotonic() - begun
         until(lambda: fragile.queue() == ([], []), what="ComfyUI has run them")
 
-    assert waited_s < ANSWER_TIMEOUT_S + 3
+    assert waited_s < 3 * ANSWER_TIMEOUT_S  # of four
     assert {fragile.wait_until_kept(prompt_id)["state"] for prompt_id in submitted} == {"completed"}
     check_books(fragile, submitted, files_may_be_left_over=False)
 

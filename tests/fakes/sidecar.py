@@ -107,6 +107,7 @@ class PatientSidecar:
 
 class SilentSidecar(PatientSidecar):
     async def take(self, request: web.Request) -> web.StreamResponse:
+        self.submissions.append(await request.json())
         await asyncio.sleep(3600)
         raise AssertionError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from real.browser import find_chromium
 
 ARGUMENTS = [
@@ -17,10 +17,12 @@ ARGUMENTS = [
     "--disable-dev-shm-usage",
     "--enable-precise-memory-info",
 ]
+EXPECTED_WITHIN_MS = 30_000  # other tests run beside this one, and a page may have to wait for its core
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=EXPECTED_WITHIN_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(find_chromium()), args=ARGUMENTS)
         yield browser

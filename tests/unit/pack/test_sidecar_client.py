@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -28,16 +27,12 @@ async def client(port: int) -> AsyncIterator[SidecarClient]:
 
 async def test_a_silent_sidecar_is_waited_for_once(client: SidecarClient, port: int) -> None:
     """The first call waits for the whole time; the next ones learn at once that it is silent."""
-    times_s = []
-    async with SilentSidecar(port):
+    async with SilentSidecar(port) as sidecar:
         for _ in range(5):
-            began = time.monotonic()
             with pytest.raises(SidecarAway):
                 await client.submit({"id": "x"})
-            times_s.append(time.monotonic() - began)
 
-    assert times_s[0] >= 0.3
-    assert max(times_s[1:]) < 0.1
+    assert len(sidecar.submissions) == 1
 
 
 class SlowToCancel(PatientSidecar):

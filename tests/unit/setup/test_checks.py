@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from real.checks import TESTS, Check, run_all, suites_unless_in
+from real.checks import SUITES, TESTS, Check, all_unless_in, run_all
 
 
 def check(headline: str, status: int) -> Check:
@@ -37,11 +37,16 @@ def test_the_status_is_that_of_pytest(capfd: pytest.CaptureFixture[str]) -> None
 
 def test_naming_a_test_runs_that_alone() -> None:
     """
-    Options leave all suites in; a file, a folder or one test in a file replaces them.
+    Options leave all suites in, side by side; a file, a folder or one test in a file replaces them, in one process.
     """
     this_file = str(Path(__file__))
 
-    assert suites_unless_in(["-x", "-k", "queue"]) == [
-        str(TESTS / suite) for suite in ("unit", "integration", "architecture", "web", "acceptance")
-    ]
-    assert suites_unless_in([f"{this_file}::test_naming_a_test_runs_that_alone", "-x"]) == []
+    assert all_unless_in(["-x", "-k", "queue"])[-len(SUITES) :] == [str(TESTS / suite) for suite in SUITES]
+    assert all_unless_in([f"{this_file}::test_naming_a_test_runs_that_alone", "-x"]) == []
+
+
+def test_no_suite_is_forgotten() -> None:
+    """
+    Every folder with tests in it is run.
+    """
+    assert {file.relative_to(TESTS).parts[0] for file in TESTS.glob("*/**/test_*.py")} == set(SUITES)
