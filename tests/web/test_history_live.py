@@ -201,7 +201,7 @@ def test_it_opens_while_the_sidecar_is_away(open_panel: OpenPanel, sidecar: Scri
 
     sidecar.come_back()
 
-    expect(panel.cards).to_have_count(3, timeout=10_000)
+    expect(panel.cards).to_have_count(3)
     expect(panel.notice).to_be_hidden()
 
 
@@ -217,7 +217,7 @@ def test_what_ended_while_nobody_listened_is_found_out(open_panel: OpenPanel, si
     sidecar.end_unseen(1)
     sidecar.come_back()
 
-    expect(panel.cards).to_contain_text("3.2 sec", timeout=10_000)
+    expect(panel.cards).to_contain_text("3.2 sec")
 
 
 def test_a_long_absence_starts_the_list_over(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
@@ -231,7 +231,7 @@ def test_a_long_absence_starts_the_list_over(open_panel: OpenPanel, sidecar: Scr
     sidecar.go_away()
     sidecar.total = 200
     sidecar.come_back()
-    expect(panel.cards.first).to_contain_text("#200", timeout=10_000)
+    expect(panel.cards.first).to_contain_text("#200")
     panel.scroll_to_the_end()
 
     expect(panel.cards.last).to_contain_text("#1")

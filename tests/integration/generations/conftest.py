@@ -56,7 +56,7 @@ async def show(parts: Parts, generation_id: UUID) -> GenerationView:
     return await parts.history.show(LOCAL_OWNER_ID, generation_id)
 
 
-async def until(question: Callable[[], Any], *, within_s: float = 10.0) -> Any:
+async def until(question: Callable[[], Any], *, within_s: float = 30.0) -> Any:
     """Ask until the answer is true; the answer."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:
