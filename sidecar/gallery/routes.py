@@ -23,9 +23,9 @@ from litestar.status_codes import (
 from msgspec import Struct
 from sqlalchemy import Row, select
 
+from sidecar.conditions import ByteRange, UnsatisfiableRange, is_known, wanted_range
 from sidecar.database import Database
 from sidecar.errors import ImageCorrupt, ImageMissing, ImageNotKeptYet, NotFound
-from sidecar.gallery.conditions import ByteRange, UnsatisfiableRange, is_known, wanted_range
 from sidecar.gallery.models import Image, ImageState
 from sidecar.gallery.storage import CHUNK_BYTES, ImageStore
 from sidecar.gallery.thumbnails import MEDIA_TYPES, SIZES_PX

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,8 +12,9 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
+from sidecar.cursors import decode_cursor, encode_cursor
 from sidecar.database import Database
-from sidecar.errors import InvalidRequest, NotFound
+from sidecar.errors import NotFound
 from sidecar.gallery.intake import images_of
 from sidecar.gallery.models import Image
 from sidecar.gallery.schemas import to_view as image_view
@@ -59,7 +58,7 @@ class History:
         if states:
             query = query.where(Generation.state.in_([state.value for state in states]))
         if cursor:
-            after = decode_cursor(cursor)
+            after = decode_cursor(cursor, Position)
             query = query.where(tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id))
         async with self._database.reading() as session:
             rows = list(await session.scalars(query))
@@ -139,15 +138,3 @@ def to_failure(generation: Generation) -> Failure | None:
         node_id=error.get("node_id"),
         node_type=error.get("node_type"),
     )
-
-
-def encode_cursor(position: Position) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode("ascii").rstrip("=")
-
-
-def decode_cursor(cursor: str) -> Position:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=Position)
-    except (msgspec.DecodeError, binascii.Error, ValueError) as exc:
-        raise InvalidRequest("This cursor is not one of ours. Begin again without a cursor.") from exc

@@ -16,7 +16,8 @@ from benchmarks.figures import Budget, Row, each_timed, spread, timed
 from benchmarks.history_filling import BETWEEN_TWO, WORKFLOW, add_waiting, fill_history, give_thumbnails
 from benchmarks.running_sidecar import Sidecar, running_sidecar
 from install import step
-from sidecar.generations.history import Position, encode_cursor
+from sidecar.cursors import encode_cursor
+from sidecar.generations.history import Position
 from sidecar.settings import read_settings
 
 GENERATIONS = 1_000_000
