@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,6 +113,13 @@ class ComfyUIClient:
             response = await self._http.post("/genonaut/outcomes/confirm", json={"through": through})
         expect_success(response)
 
+    async def object_info(self) -> dict[str, Any]:
+        """Every node class with its inputs and what may be chosen there; some MB where many packs are installed."""
+        with translated():
+            response = await self._http.get("/object_info", timeout=FETCH_TIMEOUT)
+        expect_success(response)
+        return await asyncio.to_thread(read_object_info, response.content)
+
     def set_directories(self, directories: Mapping[str, str]) -> None:
         """Remember ComfyUI's folders if it runs on this machine, so that its files need not travel through HTTP."""
         if is_loopback(self.url):
@@ -153,6 +162,17 @@ def translated() -> Iterator[None]:
         raise ComfyUITimeout from exc
     except (httpx.HTTPError, msgspec.DecodeError, RecursionError) as exc:
         raise ComfyUIBroken from exc
+
+
+def read_object_info(content: bytes) -> dict[str, Any]:
+    try:
+        # Not msgspec: inputs may have `Infinity` as their greatest value, and files names that are no Unicode.
+        found = json.loads(content)
+    except (ValueError, RecursionError) as exc:
+        raise ComfyUIBroken("ComfyUI's description of its nodes cannot be read.") from exc
+    if not isinstance(found, dict):
+        raise ComfyUIBroken("ComfyUI's description of its nodes is not of the form that it should have.")
+    return found
 
 
 def expect_success(response: httpx.Response) -> None:

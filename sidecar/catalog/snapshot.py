@@ -1,0 +1,92 @@
+"""What is known of models at one moment: read once, asked often, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct, field
+
+from sidecar.comfyui.model_lists import Inputs, ModelInput, ModelKind, comparable
+
+Key = tuple[ModelKind, str]
+"""A model, by its kind and its comparable name."""
+
+
+class KnownModel(Struct, frozen=True):
+    """One model. `instances` are those that have it; empty: it is known from earlier."""
+
+    id: UUID
+    kind: ModelKind
+    name: str
+    active: bool
+    first_seen: datetime
+    last_seen: datetime
+    instances: tuple[UUID, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.kind, comparable(self.name)
+
+    @property
+    def available(self) -> bool:
+        return bool(self.instances)
+
+
+class InstanceListing(Struct, frozen=True):
+    """What one instance said of itself."""
+
+    inputs: Inputs = field(default_factory=dict)
+    samplers: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = ()
+
+
+class Snapshot:
+    """Every model, and what each instance said, as of `version`."""
+
+    def __init__(
+        self, version: int = 0, models: Iterable[KnownModel] = (), listings: Iterable[InstanceListing] = ()
+    ) -> None:
+        said = list(listings)
+        self.version = version
+        self.is_known = bool(said)
+        """Has any instance ever been asked? Before that nobody can say that a model is not there."""
+        self.models = sorted(models, key=position_of)
+        self.samplers = in_order(listing.samplers for listing in said)
+        self.schedulers = in_order(listing.schedulers for listing in said)
+        self.any_switched_off = not all(model.active for model in self.models)
+        self._by_key = {model.key: model for model in self.models}
+        self._inputs = merged(listing.inputs for listing in said)
+
+    def find(self, kind: ModelKind, name: str) -> KnownModel | None:
+        return self._by_key.get((kind, comparable(name)))
+
+    def inputs_of(self, class_type: str) -> Mapping[str, ModelInput]:
+        """The inputs of a node class that choose a model."""
+        return self._inputs.get(class_type, {})
+
+
+def position_of(model: KnownModel) -> tuple[str, str, str]:
+    """Where it stands in lists: by kind, then by name as people sort names."""
+    return model.kind.value, model.name.casefold(), model.name
+
+
+def in_order(offered: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """Each once, in the order in which the first instance that has it names it."""
+    return tuple(dict.fromkeys(choice for choices in offered for choice in choices))
+
+
+def merged(offered: Iterable[Inputs]) -> Inputs:
+    """What can be chosen on any of the instances."""
+    everywhere: Inputs = {}
+    for inputs in offered:
+        for class_type, found in inputs.items():
+            known = everywhere.setdefault(class_type, {})
+            for name, chosen in found.items():
+                known[name] = both(known[name], chosen) if name in known else chosen
+    return everywhere
+
+
+def both(one: ModelInput, other: ModelInput) -> ModelInput:
+    return ModelInput(one.kind, in_order([one.others, other.others]))
