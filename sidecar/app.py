@@ -31,12 +31,15 @@ from sidecar.gallery.intake import Intake
 from sidecar.gallery.storage import ImageStore
 from sidecar.generations import routes as generation_routes
 from sidecar.generations.admission import Admission
+from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
+from sidecar.generations.editing import Editor
 from sidecar.generations.history import History
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorder
 from sidecar.generations.sweeper import Sweeper
+from sidecar.generations.trash import Trash
 from sidecar.generations.turns import held
 from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
@@ -70,6 +73,9 @@ class Parts:
     history: History
     admission: Admission
     dispatcher: Dispatcher
+    editor: Editor
+    trash: Trash
+    bulk: Bulk
     observer: Observer
     embedded_worker: EmbeddedWorker
     health_check: HealthCheck
@@ -97,6 +103,8 @@ def put_together(settings: Settings) -> Parts:
     observer = Observer(comfyui, dispatcher, read_held)
     store = ImageStore(settings.data_folder / "images")
     intake = Intake(database, store, comfyui, announce)
+    editor = Editor(database, announce)
+    trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
     sweeper = Sweeper(database, dispatcher, queueing)
     return Parts(
         settings=settings,
@@ -107,11 +115,14 @@ def put_together(settings: Settings) -> Parts:
         history=history,
         admission=Admission(database, queueing, announce),
         dispatcher=dispatcher,
+        editor=editor,
+        trash=trash,
+        bulk=Bulk(dispatcher, trash, editor),
         observer=observer,
         embedded_worker=EmbeddedWorker(
             queue,
             functions=worker.jobs(dispatcher, intake),
-            cron_jobs=worker.clockwork(sweeper),
+            cron_jobs=worker.clockwork(sweeper, trash),
             concurrency=worker.CONCURRENCY,
         ),
         health_check=HealthCheck(database, queue, observer.presence),
@@ -177,7 +188,8 @@ def provided(parts: Parts) -> dict[str, Provide]:
         return Provide(lambda: value, sync_to_thread=False)
 
     names = ("database", "live_events", "store", "history", "admission", "dispatcher", "health_check")
-    return {"owner_id": always(LOCAL_OWNER_ID), **{name: always(getattr(parts, name)) for name in names}}
+    subjects = ("editor", "trash", "bulk")
+    return {"owner_id": always(LOCAL_OWNER_ID), **{name: always(getattr(parts, name)) for name in names + subjects}}
 
 
 def requires_pairing(settings: Settings) -> Any:

@@ -10,6 +10,9 @@ Every error that leaves a subject, in one tree.
           InvalidParameters          all field errors together
           NotPaired
           NotCancellable
+          StillOpen
+          NotRestorable
+          IdempotencyKeyReused
           ForeignOrigin
       x Away                         a part does not answer: 503, or retried
           ComfyUIAway
@@ -107,6 +110,27 @@ class NotCancellable(Refused):
 
     code = "not_cancellable"
     http_status = 409
+
+
+class StillOpen(Refused):
+    """This generation has not ended yet. Cancel it first, or delete it with `?cancel=true`."""
+
+    code = "still_open"
+    http_status = 409
+
+
+class NotRestorable(Refused):
+    """This generation has been in the trash for too long; it is being removed for good."""
+
+    code = "not_restorable"
+    http_status = 409
+
+
+class IdempotencyKeyReused(Refused):
+    """This Idempotency-Key was used for another request. Send a new key with each new request."""
+
+    code = "idempotency_key_reused"
+    http_status = 422
 
 
 class ForeignOrigin(Refused):

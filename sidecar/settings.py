@@ -22,6 +22,7 @@ PAIRING_SECRET_CHARACTERS = 43  # of those bytes, URL-safe
 SECRET_WAIT_S = 2.0
 SECRET_LOOK_S = 0.02
 HIGHEST_PORT = 2**16 - 1
+COUNT_AT_MOST = 10**6
 LOG_FORMATS = ("text", "json")
 
 
@@ -52,6 +53,9 @@ class Settings:
 
     parent_pid: int | None = None
     """The process that this one must not outlive (`GENONAUT_PARENT_PID`); set by a pack that starts its sidecar."""
+
+    trash_days: int = 30
+    """After how many days in the trash a generation is removed for good; 0: never (`GENONAUT_TRASH_DAYS`)."""
 
     log_format: str = "text"
     """`text` for people, `json` for machines (`GENONAUT_LOG`)."""
@@ -85,6 +89,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         queue_url=values.get("GENONAUT_QUEUE_URL") or f"sqlite:///{(data_folder / 'queue.sqlite3').as_posix()}",
         pairing_secret=pairing_secret,
         parent_pid=read_number(values, "GENONAUT_PARENT_PID", 0) if parent else None,
+        trash_days=read_count(values, "GENONAUT_TRASH_DAYS", Settings.trash_days),
         log_format=read_log_format(values),
     )
 
@@ -154,6 +159,13 @@ def read_log_format(values: Mapping[str, str]) -> str:
     if log_format not in LOG_FORMATS:
         raise SettingsUnusable(f"GENONAUT_LOG must be {' or '.join(LOG_FORMATS)}, not {log_format!r}.")
     return log_format
+
+
+def read_count(values: Mapping[str, str], name: str, default: int) -> int:
+    number = read_number(values, name, default)
+    if not 0 <= number <= COUNT_AT_MOST:
+        raise SettingsUnusable(f"{name} must be a whole number between 0 and {COUNT_AT_MOST}, not {number}.")
+    return number
 
 
 def read_number(values: Mapping[str, str], name: str, default: int) -> int:

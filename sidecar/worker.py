@@ -10,10 +10,12 @@ from sidecar.gallery.intake import Intake
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES
 from sidecar.generations.sweeper import Sweeper
+from sidecar.generations.trash import Trash
 from sidecar.queues.embedded import cron_job
 
 CONCURRENCY = 4  # jobs at once: few are enough, for dispatching takes turns and only two images are read at a time
 
+EVERY_HOUR = "17 * * * *"  # not at the full hour, when everybody's clockwork does something
 EVERY_TEN_SECONDS = "* * * * * */10"  # six fields: the last one counts seconds
 
 
@@ -22,6 +24,6 @@ def jobs(dispatcher: Dispatcher, intake: Intake) -> list[tuple[str, Any]]:
     return [(DISPATCH, dispatcher.dispatch_generation), (KEEP_IMAGES, intake.keep_images)]
 
 
-def clockwork(sweeper: Sweeper) -> list[CronJob[Any]]:
+def clockwork(sweeper: Sweeper, trash: Trash) -> list[CronJob[Any]]:
     """What happens by itself."""
-    return [cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS)]
+    return [cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS), cron_job(trash.purge, EVERY_HOUR)]

@@ -56,6 +56,11 @@ export interface Generation {
   cancel_requested: boolean
   title: string
   tags: string[]
+  favourite: boolean
+  /** The generation that it repeats. */
+  parent_id: string | null
+  /** How often it was repeated. */
+  child_count: number
   prompt: string
   negative_prompt: string
   checkpoint: string
@@ -76,6 +81,8 @@ export interface Generation {
   started_at: string | null
   finished_at: string | null
   updated_at: string
+  /** Since when it lies in the trash. */
+  trashed_at: string | null
 }
 
 export interface Page {

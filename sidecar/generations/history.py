@@ -18,14 +18,23 @@ from sidecar.errors import NotFound
 from sidecar.gallery.intake import images_of
 from sidecar.gallery.models import Image
 from sidecar.gallery.schemas import to_view as image_view
-from sidecar.generations.models import Generation, Workflow
+from sidecar.generations.filters import Filter
+from sidecar.generations.models import Generation, GenerationEvent, Workflow
 from sidecar.generations.progress import ProgressBoard
-from sidecar.generations.schemas import Failure, GenerationPage, GenerationView, WorkflowView
+from sidecar.generations.schemas import (
+    Failure,
+    GenerationPage,
+    GenerationView,
+    Timeline,
+    Transition,
+    WorkflowView,
+)
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import places
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.live_events import LiveEvent, LiveEvents
 
+EVERYTHING = Filter()
 COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "progress", "error", "images"}
 
 
@@ -45,18 +54,16 @@ class History:
         self._live_events = live_events
 
     async def page(
-        self, owner_id: UUID, *, limit: int, cursor: str | None = None, states: Sequence[GenerationState] = ()
+        self, owner_id: UUID, *, limit: int, cursor: str | None = None, wanted: Filter = EVERYTHING
     ) -> GenerationPage:
         """One page, newest first; `cursor` is the `next_cursor` of the page before."""
         query = (
             select(Generation)
             .options(defer(Generation.submission))  # other packs put into it what they like, and no list shows it
-            .where(Generation.owner_id == owner_id)
+            .where(Generation.owner_id == owner_id, *wanted.conditions())
             .order_by(Generation.created_at.desc(), Generation.id.desc())
             .limit(limit + 1)
         )
-        if states:
-            query = query.where(Generation.state.in_([state.value for state in states]))
         if cursor:
             after = decode_cursor(cursor, Position)
             query = query.where(tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id))
@@ -75,6 +82,17 @@ class History:
             generation = await owned(session, owner_id, generation_id)
             row = await session.get_one(Workflow, generation.workflow_hash)
             return unpack_workflow(row)
+
+    async def timeline(self, owner_id: UUID, generation_id: UUID) -> Timeline:
+        """Every step that it took, in the order in which they happened."""
+        async with self._database.reading() as session:
+            await owned(session, owner_id, generation_id)
+            events = await session.scalars(
+                select(GenerationEvent)
+                .where(GenerationEvent.generation_id == generation_id)
+                .order_by(GenerationEvent.at, GenerationEvent.id)
+            )
+            return Timeline([msgspec.convert(event, Transition, from_attributes=True) for event in events])
 
     async def announce(self, generation_id: UUID) -> None:
         """Tell the owner's browsers how this generation stands now."""

@@ -6,7 +6,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, LargeBinary, String, Text, desc
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    desc,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,6 +29,10 @@ from sidecar.generations.states import FINAL, GenerationState, may_go
 from sidecar.identity import now, uuid7
 
 State = String(16)
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class Workflow(Base):
@@ -39,6 +56,7 @@ class Generation(Base):
     source: Mapped[str] = mapped_column(String(16))
     title: Mapped[str] = mapped_column(String(200), default="")
     tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    favourite: Mapped[bool] = mapped_column(Boolean, default=False)
 
     prompt: Mapped[str] = mapped_column(Text, default="")
     negative_prompt: Mapped[str] = mapped_column(Text, default="")
@@ -54,6 +72,11 @@ class Generation(Base):
     """What else goes to ComfyUI with the workflow: `extra_data`, `partial_execution_targets`."""
     client_id: Mapped[str | None] = mapped_column(String(200), default=None)
 
+    parent_id: Mapped[UUID | None] = mapped_column(GUID, ForeignKey("generations.id"), default=None)
+    """What it repeats; None also where that has been purged."""
+    child_count: Mapped[int] = mapped_column(Integer, default=0)
+    """How often it was repeated."""
+
     tries: Mapped[int] = mapped_column(Integer, default=0)
     not_before: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -67,10 +90,16 @@ class Generation(Base):
     finished_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     updated_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
     """When the row was last written: of two tellings of a generation, the one with the later time is true."""
+    trashed_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
+    """Since when it lies in the trash; one that has not ended is cancelled and goes on to its end there."""
 
     __table_args__ = (
         Index("ix_generations_owner_newest", "owner_id", desc("created_at"), desc("id")),
         Index("ix_generations_state_turn", "state", "number"),
+        # Purging asks who else has this workflow, and which generations were repeats.
+        Index("ix_generations_workflow", "workflow_hash"),
+        partial_index("ix_generations_parent", "parent_id", where="parent_id IS NOT NULL"),
+        partial_index("ix_generations_trashed", "trashed_at", where="trashed_at IS NOT NULL"),
     )
 
 
@@ -107,6 +136,7 @@ def move(
     before = GenerationState(generation.state)
     if not may_go(before, state):
         raise ImpossibleTransition(f"Generation {generation.id} cannot go from {before.value} to {state.value}.")
+    at = max(at, latest_time(generation))
     generation.state = state.value
     touch(generation)
     if state is GenerationState.SUBMITTED:
@@ -118,6 +148,16 @@ def move(
     elif state in FINAL:
         generation.finished_at = at
     note_transition(session, generation, at=at, reason=reason)
+
+
+def latest_time(generation: Generation) -> datetime:
+    """
+    When it last went somewhere.
+
+    Times never go back, though the clock of a ComfyUI on another machine may be behind ours.
+    """
+    times = (generation.created_at, generation.submitted_at, generation.started_at)
+    return max(time for time in times if time is not None)
 
 
 def touch(generation: Generation) -> None:
@@ -153,6 +193,7 @@ __all__ = [
     "JournalPosition",
     "Workflow",
     "forget_foreign_prompt_id",
+    "latest_time",
     "move",
     "note_transition",
     "prompt_id_of",

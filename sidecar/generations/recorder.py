@@ -26,7 +26,7 @@ from sidecar.errors import Away
 from sidecar.gallery.intake import expect_images
 from sidecar.generations.admission import Request, split_extra_data, write_generation
 from sidecar.generations.in_flight import believed_in_flight, bring_into_line
-from sidecar.generations.models import Generation, JournalPosition, move, prompt_id_of
+from sidecar.generations.models import Generation, JournalPosition, latest_time, move, prompt_id_of
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
 from sidecar.identity import generation_id_of, now
@@ -257,7 +257,7 @@ async def record_finished(session: AsyncSession, entry: Finished) -> bool:
         move(session, generation, GenerationState.SUBMITTED, at=now(), reason="ComfyUI had it already")
     finished_at = from_unix(entry.finished_at)
     if entry.started_at is not None:
-        generation.started_at = from_unix(entry.started_at)
+        generation.started_at = max(from_unix(entry.started_at), latest_time(generation))
         generation.gpu_seconds = round(entry.finished_at - entry.started_at, 3)
     move(session, generation, GenerationState(entry.status), at=finished_at)
     if entry.error is not None and entry.status == "failed":

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timezone
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import get, post
-from litestar.di import NamedDependency
+from litestar import delete, get, patch, post
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
-from litestar.status_codes import HTTP_202_ACCEPTED
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from sidecar.generations.admission import Admission, from_prompt, from_submission
+from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
+from sidecar.generations.editing import Editor
+from sidecar.generations.filters import Filter
 from sidecar.generations.history import History
 from sidecar.generations.schemas import (
+    BulkAction,
+    BulkOutcomes,
     GenerationPage,
+    GenerationPatch,
     GenerationView,
     PromptAdmitted,
     PromptSubmission,
     Submission,
+    Timeline,
     WorkflowView,
 )
 from sidecar.generations.states import GenerationState
+from sidecar.generations.trash import Trash
 from sidecar.live_events import ENDED, Listener, LiveEvents
 
 PAGE_AT_MOST = 200
@@ -37,6 +46,51 @@ Cursor = Annotated[str | None, QueryParameter(max_length=200, description="`next
 States = Annotated[
     list[GenerationState] | None, QueryParameter(name="state", description="Only these; may be repeated.")
 ]
+Checkpoint = Annotated[str | None, QueryParameter(description="Made with this checkpoint, by its name.")]
+LoraName = Annotated[str | None, QueryParameter(name="lora", description="Made with this LoRA, by its name.")]
+Words = Annotated[
+    str | None,
+    QueryParameter(name="q", max_length=500, description="Words that stand in the title or in one of the prompts."),
+]
+Since = Annotated[datetime | None, QueryParameter(name="from", description="Created then or later.")]
+Until = Annotated[datetime | None, QueryParameter(name="to", description="Created earlier.")]
+WithTag = Annotated[str | None, QueryParameter(name="tag", description="With this tag.")]
+Favourite = Annotated[bool | None, QueryParameter(description="Favourites only, or only what is none.")]
+ParentId = Annotated[UUID | None, QueryParameter(description="Repeats of this generation.")]
+Trashed = Annotated[bool, QueryParameter(description="What lies in the trash, and nothing else.")]
+Cancel = Annotated[bool, QueryParameter(description="If it has not ended: cancel it, and then into the trash.")]
+
+
+def read_filter(
+    *,
+    states: States = None,
+    checkpoint: Checkpoint = None,
+    lora: LoraName = None,
+    words: Words = None,
+    since: Since = None,
+    until: Until = None,
+    tag: WithTag = None,
+    favourite: Favourite = None,
+    parent_id: ParentId = None,
+    trashed: Trashed = False,
+) -> Filter:
+    return Filter(
+        states=tuple(states or ()),
+        checkpoint=checkpoint,
+        lora=lora,
+        text=words,
+        since=in_utc(since),
+        until=in_utc(until),
+        tag=tag,
+        favourite=favourite,
+        parent_id=parent_id,
+        trashed=trashed,
+    )
+
+
+def in_utc(time: datetime | None) -> datetime | None:
+    """A time without a zone is meant in UTC, as all times here are."""
+    return time.replace(tzinfo=timezone.utc) if time is not None and time.tzinfo is None else time
 
 
 @post("/generations", status_code=HTTP_202_ACCEPTED)
@@ -51,12 +105,16 @@ async def submit_generation(
     return await history.show(owner_id, generation.id)
 
 
-@get("/generations")
+@get("/generations", dependencies={"wanted": Provide(read_filter, sync_to_thread=False)})
 async def list_generations(
-    history: NamedDependency[History], owner_id: Owner, limit: Limit = 50, cursor: Cursor = None, states: States = None
+    history: NamedDependency[History],
+    owner_id: Owner,
+    wanted: NamedDependency[Filter],
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> GenerationPage:
-    """Mine, newest first."""
-    return await history.page(owner_id, limit=limit, cursor=cursor, states=states or ())
+    """Mine, newest first; without what lies in the trash."""
+    return await history.page(owner_id, limit=limit, cursor=cursor, wanted=wanted)
 
 
 @get("/generations/{generation_id:uuid}")
@@ -85,6 +143,57 @@ async def cancel_generation(
     """Take it back: at once while it is held, else as soon as ComfyUI lets go of it."""
     await dispatcher.cancel(owner_id, generation_id)
     return await history.show(owner_id, generation_id)
+
+
+@get("/generations/{generation_id:uuid}/timeline")
+async def show_timeline(history: NamedDependency[History], owner_id: Owner, generation_id: FromPath[UUID]) -> Timeline:
+    """Every step that a generation took, with its time."""
+    return await history.timeline(owner_id, generation_id)
+
+
+@patch("/generations/{generation_id:uuid}")
+async def change_generation(
+    data: JSONBody[GenerationPatch],
+    editor: NamedDependency[Editor],
+    history: NamedDependency[History],
+    owner_id: Owner,
+    generation_id: FromPath[UUID],
+) -> GenerationView:
+    """Give a generation another title or other tags, or make it a favourite."""
+    await editor.change(owner_id, generation_id, data)
+    return await history.show(owner_id, generation_id)
+
+
+@delete("/generations/{generation_id:uuid}", status_code=HTTP_200_OK)
+async def trash_generation(
+    trash: NamedDependency[Trash],
+    history: NamedDependency[History],
+    owner_id: Owner,
+    generation_id: FromPath[UUID],
+    *,
+    cancel: Cancel = False,
+) -> GenerationView:
+    """Put a generation into the trash. Its images stay until it is removed for good."""
+    await trash.put_in(owner_id, generation_id, cancel=cancel)
+    return await history.show(owner_id, generation_id)
+
+
+@post("/generations/{generation_id:uuid}/restore", status_code=HTTP_200_OK)
+async def restore_generation(
+    trash: NamedDependency[Trash],
+    history: NamedDependency[History],
+    owner_id: Owner,
+    generation_id: FromPath[UUID],
+) -> GenerationView:
+    """Take a generation out of the trash."""
+    await trash.take_out(owner_id, generation_id)
+    return await history.show(owner_id, generation_id)
+
+
+@post("/generations/bulk", status_code=HTTP_200_OK)
+async def change_many(data: JSONBody[BulkAction], bulk: NamedDependency[Bulk], owner_id: Owner) -> BulkOutcomes:
+    """Cancel, trash, restore or tag up to 500 generations; each has its own outcome."""
+    return await bulk.apply(owner_id, data)
 
 
 @get("/events", media_type="text/event-stream")
@@ -145,7 +254,12 @@ PUBLIC_ROUTES = [
     list_generations,
     show_generation,
     show_workflow,
+    show_timeline,
     cancel_generation,
+    change_generation,
+    trash_generation,
+    restore_generation,
+    change_many,
     follow_all,
     follow_generation,
 ]

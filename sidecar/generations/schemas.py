@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -11,10 +12,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from sidecar.comfyui.workflow_builder import Parameters
 from sidecar.gallery.schemas import ImageView
 
+State = Literal["pending", "submitted", "running", "completed", "failed", "cancelled", "lost"]
+TAGS_AT_MOST = 20
+IN_BULK_AT_MOST = 500
+
 Source = Literal["page", "panel", "api", "outside"]
 Title = Annotated[str, Meta(max_length=200, description="A name for people to find it by.")]
 Tag = Annotated[str, Meta(min_length=1, max_length=50)]
-Tags = Annotated[list[Tag], Meta(max_length=20)]
+Tags = Annotated[list[Tag], Meta(max_length=TAGS_AT_MOST)]
 
 
 class Submission(Struct, forbid_unknown_fields=True):
@@ -78,7 +83,7 @@ class GenerationView(Struct):
 
     id: UUID
     number: int
-    state: Literal["pending", "submitted", "running", "completed", "failed", "cancelled", "lost"]
+    state: State
     cancel_requested: bool
     title: str
     tags: list[str]
@@ -96,12 +101,67 @@ class GenerationView(Struct):
     progress: Progress | None
     error: Failure | None
     images: list[ImageView]
+    favourite: bool
+    parent_id: UUID | None
+    """The generation that this one repeats."""
+    child_count: int
+    """How often this one was repeated."""
     gpu_seconds: float | None
     created_at: datetime
     submitted_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime
+    trashed_at: datetime | None
+    """Since when it lies in the trash."""
+
+
+class Transition(Struct):
+    """One step of a generation, and why where that is not plain."""
+
+    state: State
+    at: datetime
+    reason: str
+
+
+class Timeline(Struct):
+    """Every step of a generation, in the order in which they happened."""
+
+    items: list[Transition]
+
+
+class GenerationPatch(Struct, forbid_unknown_fields=True):
+    """What its owner may change of a generation; what is left out stays as it is."""
+
+    title: Title | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    favourite: bool | UnsetType = UNSET
+
+
+class BulkAction(Struct, forbid_unknown_fields=True):
+    """What shall be done with many generations at once; safe to send again."""
+
+    action: Literal["cancel", "trash", "restore", "tag"]
+    ids: Annotated[list[UUID], Meta(min_length=1, max_length=IN_BULK_AT_MOST)]
+    tags: Tags = field(default_factory=list)
+    """With `tag`: what to add to the tags that are there."""
+    cancel: bool = False
+    """With `trash`: take back first what has not ended."""
+
+
+class BulkOutcome(Struct):
+    """What became of one of them; `code` and `message` say why nothing was done."""
+
+    id: UUID
+    done: bool
+    code: str | None = None
+    message: str | None = None
+
+
+class BulkOutcomes(Struct):
+    """One outcome for each id, in their order."""
+
+    outcomes: list[BulkOutcome]
 
 
 class GenerationPage(Struct):
@@ -116,3 +176,8 @@ class WorkflowView(Struct):
 
     workflow: dict[str, Any]
     ui_workflow: dict[str, Any] | None
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Each once, without the space around it; empty ones are none."""
+    return list(dict.fromkeys(tag for tag in map(str.strip, tags) if tag))

@@ -58,7 +58,6 @@ def test_every_foreign_key_has_an_index_or_a_reason(table: Table) -> None:
     SQLite looks through the whole table for each check of a foreign key that no index begins with.
     """
     without_reason = {
-        "generations.workflow_hash",  # workflows are never deleted one by one
         "images.owner_id",  # found by their generation; a person is never deleted while they have images
     }
     leading = {next(iter(index.columns.keys()), None) for index in table.indexes}

@@ -84,12 +84,16 @@ def generation(number: int, **facts: Any) -> Json:
         "progress": None,
         "error": None,
         "images": [image(number, 0)],
+        "favourite": False,
+        "parent_id": None,
+        "child_count": 0,
         "gpu_seconds": 3.2,
         "created_at": stamp(created),
         "submitted_at": stamp(created),
         "started_at": stamp(created + timedelta(seconds=1)),
         "finished_at": stamp(created + timedelta(seconds=5)),
         "updated_at": stamp(created + timedelta(seconds=5)),
+        "trashed_at": None,
     }
     return {**whole, **facts}
 

@@ -61,6 +61,7 @@ def make_generations() -> None:
         sa.Column("source", sa.String(16), nullable=False),
         sa.Column("title", sa.String(200), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("favourite", sa.Boolean(), nullable=False),
         sa.Column("prompt", sa.Text(), nullable=False),
         sa.Column("negative_prompt", sa.Text(), nullable=False),
         sa.Column("checkpoint", sa.String(400), nullable=False),
@@ -72,6 +73,8 @@ def make_generations() -> None:
         sa.Column("workflow_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("submission", sa.JSON(), nullable=False),
         sa.Column("client_id", sa.String(200)),
+        sa.Column("parent_id", GUID()),
+        sa.Column("child_count", sa.Integer(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("not_before", DateTimeUTC(timezone=True)),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
@@ -83,15 +86,24 @@ def make_generations() -> None:
         sa.Column("started_at", DateTimeUTC(timezone=True)),
         sa.Column("finished_at", DateTimeUTC(timezone=True)),
         sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("trashed_at", DateTimeUTC(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_generations"),
         sa.UniqueConstraint("number", name="uq_generations_number"),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_generations_owner_id_users"),
         sa.ForeignKeyConstraint(["workflow_hash"], ["workflows.hash"], name="fk_generations_workflow_hash_workflows"),
+        sa.ForeignKeyConstraint(["parent_id"], ["generations.id"], name="fk_generations_parent_id_generations"),
     )
     op.create_index(
         "ix_generations_owner_newest", "generations", ["owner_id", sa.text("created_at DESC"), sa.text("id DESC")]
     )
     op.create_index("ix_generations_state_turn", "generations", ["state", "number"])
+    op.create_index("ix_generations_workflow", "generations", ["workflow_hash"])
+    make_partial_index("ix_generations_parent", "generations", ["parent_id"], where="parent_id IS NOT NULL")
+    make_partial_index("ix_generations_trashed", "generations", ["trashed_at"], where="trashed_at IS NOT NULL")
+
+
+def make_partial_index(name: str, table: str, columns: list[str], *, where: str) -> None:
+    op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def make_generation_events() -> None:
@@ -147,10 +159,4 @@ def make_images() -> None:
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_images_owner_id_users"),
         sa.UniqueConstraint("generation_id", "node_id", "position", name="uq_images_place"),
     )
-    op.create_index(
-        "ix_images_expected",
-        "images",
-        ["generation_id"],
-        sqlite_where=sa.text("state = 'expected'"),
-        postgresql_where=sa.text("state = 'expected'"),
-    )
+    make_partial_index("ix_images_expected", "images", ["generation_id"], where="state = 'expected'")

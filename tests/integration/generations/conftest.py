@@ -11,9 +11,11 @@ from uuid import UUID
 
 import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts, put_together, running
+from sidecar.app import Parts, create_app, put_together, running
 from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
 from sidecar.identity import uuid7
@@ -24,6 +26,7 @@ WORKFLOW: dict[str, Any] = {
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "test"}},
 }
 
+Client = AsyncTestClient[Litestar]
 StartSidecar = Callable[[ScriptedComfyUI], AbstractAsyncContextManager[Parts]]
 
 
@@ -45,6 +48,21 @@ def start_sidecar(tmp_path: Path) -> StartSidecar:
             yield parts
 
     return start
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    """A sidecar whose ComfyUI is away: it goes on accepting."""
+    settings = read_settings(
+        {
+            "GENONAUT_DATA": str(tmp_path),
+            "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9",
+            "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
+        }
+    )
+    app = create_app(settings)
+    async with AsyncTestClient(app, base_url="http://127.0.0.1:8190", raise_server_exceptions=False) as client:
+        yield client
 
 
 async def submit(parts: Parts, workflow: dict[str, Any] | None = None) -> UUID:

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.comfyui import PAIRING_SECRET
-from litestar import Litestar
-from litestar.testing import AsyncTestClient
 
-from sidecar.app import create_app
 from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.identity import uuid7
-from sidecar.settings import read_settings
 
-from .conftest import WORKFLOW
+from .conftest import WORKFLOW, Client
 
-Client = AsyncTestClient[Litestar]
 PAIRED = {PAIRING_HEADER: PAIRING_SECRET}
-
-
-@pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    """A sidecar whose ComfyUI is away: it goes on accepting."""
-    settings = read_settings(
-        {
-            "GENONAUT_DATA": str(tmp_path),
-            "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9",
-            "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
-        }
-    )
-    app = create_app(settings)
-    async with AsyncTestClient(app, base_url="http://127.0.0.1:8190", raise_server_exceptions=False) as client:
-        yield client
 
 
 async def test_parameters_become_a_generation(client: Client):
