@@ -21,6 +21,13 @@ from sidecar.database import Database
 from sidecar.errors import QueueUnavailable
 
 
+class Life(msgspec.Struct):
+    """The process answers."""
+
+    state: Literal["live"]
+    version: str
+
+
 class PartHealth(msgspec.Struct):
     """One part of the sidecar."""
 
@@ -86,9 +93,9 @@ class HealthCheck:
 
 
 @get("/health/live", sync_to_thread=False)
-def live() -> dict[str, str]:
+def live() -> Life:
     """The process runs."""
-    return {"state": "live", "version": __version__}
+    return Life("live", __version__)
 
 
 @get(

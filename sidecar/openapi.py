@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import msgspec
 from litestar import Litestar
@@ -10,48 +12,30 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, Operation, Reference, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Parameter, Reference, Schema
+from litestar.openapi.spec.base import BaseSchemaObject
 
 from sidecar import __version__
+from sidecar.errors import InvalidRequest, NotFound
+from sidecar.openapi_facts import EVENTS, EXAMPLES, OTHER_ANSWERS, REFUSALS
 from sidecar.problems import PROBLEM_JSON, Problem
 
 DOCS = "/schema"
 DOCS_FILES = "/schema-files"  # told to the page relatively: ComfyUI serves both below /genonaut
 PROBLEM = "Problem"
+EVENT_STREAM = "text/event-stream"
 Method = Literal["GET", "POST", "DELETE", "PATCH", "PUT", "HEAD", "TRACE", "OPTIONS"] | HttpMethod
 METHODS = ("get", "put", "post", "delete", "head", "patch")
 
-EXAMPLES: dict[str, dict[str, Example | Reference]] = {
-    "submit_generation": {
-        "parameters": Example(
-            summary="By parameters",
-            value={
-                "parameters": {
-                    "prompt": "a lighthouse at dawn",
-                    "negative_prompt": "blurry",
-                    "checkpoint": "sd15.safetensors",
-                    "width": 512,
-                    "height": 512,
-                    "steps": 20,
-                },
-                "title": "Lighthouse",
-                "tags": ["sea"],
-            },
-        ),
-        "workflow": Example(
-            summary="By a workflow in ComfyUI's API format",
-            value={
-                "workflow": {
-                    "1": {
-                        "class_type": "EmptyImage",
-                        "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 255},
-                    },
-                    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "blue"}},
-                }
-            },
-        ),
-    }
-}
+
+@dataclass
+class Whole(BaseSchemaObject):
+    """An example as it is: of any other, Litestar leaves out what is null."""
+
+    example: dict[str, Any]
+
+    def to_schema(self) -> dict[str, Any]:
+        return self.example
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -80,14 +64,14 @@ def name_operation(handler: HTTPRouteHandler, method: Method, _path: list[Any]) 
 
 
 def complete(app: Litestar) -> None:
-    """Add what cannot be read off the handlers: how errors look, once for all of them, and examples."""
+    """Add what cannot be read off the handlers: how errors look, which to expect, and examples."""
     schema = app.openapi_schema
-    (problem,), components = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
-    schema.components.schemas |= cast("dict[str, Schema]", components)
-    content = {PROBLEM_JSON: OpenAPIMediaType(schema=Reference(problem["$ref"]))}
-    schema.components.responses = {
-        PROBLEM: OpenAPIResponse("What went wrong, for programs (`code`) and for people (`detail`).", content=content)
-    }
+    _, components = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
+    schema.components.schemas |= {name: Schema(**described) for name, described in components.items()}
+    for name, examples in EXAMPLES.items():
+        schema.components.schemas[name].examples = [Whole(example) for example in examples]
+    sentence = "What went wrong, for programs (`code`) and for people (`detail`)."
+    schema.components.responses = {PROBLEM: described_problem(sentence)}
     for path in (schema.paths or {}).values():
         for method in METHODS:
             operation = getattr(path, method)
@@ -101,8 +85,36 @@ def complete_operation(operation: Operation) -> None:
     operation.description = rest.strip() or None
     # Litestar describes the errors it would give itself; here every error is a problem.
     answers = {status: answer for status, answer in (operation.responses or {}).items() if status != "400"}
-    operation.responses = {**answers, "default": Reference(f"#/components/responses/{PROBLEM}")}
-    examples = EXAMPLES.get(operation.operation_id or "")
-    if isinstance(operation.request_body, RequestBody):
-        for media in operation.request_body.content.values():
-            media.examples = examples
+    other = OTHER_ANSWERS.get(operation.operation_id or "", {})
+    operation.responses = {
+        **{status: with_example(answer) for status, answer in answers.items()},
+        **{status: OpenAPIResponse(description) for status, description in other.items()},
+        **refusals_of(operation),
+        "default": Reference(f"#/components/responses/{PROBLEM}"),
+    }
+
+
+def with_example(answer: OpenAPIResponse | Reference) -> OpenAPIResponse | Reference:
+    """A stream has no schema to carry its example."""
+    if isinstance(answer, OpenAPIResponse) and EVENT_STREAM in (answer.content or {}):
+        return replace(answer, content={EVENT_STREAM: OpenAPIMediaType(example=EVENTS)})
+    return answer
+
+
+def refusals_of(operation: Operation) -> dict[str, OpenAPIResponse]:
+    """The problems to expect, by their status."""
+    expected = [*REFUSALS.get(operation.operation_id or "", ())]
+    places = {parameter.param_in for parameter in operation.parameters or () if isinstance(parameter, Parameter)}
+    if "query" in places or operation.request_body is not None:
+        expected.append(InvalidRequest)
+    if "path" in places:
+        expected.append(NotFound)
+    sentences: dict[str, list[str]] = defaultdict(list)
+    for error in expected:
+        sentences[str(error.http_status)].append(f"`{error.code}`: {error().message}")
+    return {status: described_problem("\n\n".join(found)) for status, found in sentences.items()}
+
+
+def described_problem(description: str) -> OpenAPIResponse:
+    schema = Reference(f"#/components/schemas/{PROBLEM}")
+    return OpenAPIResponse(description, content={PROBLEM_JSON: OpenAPIMediaType(schema=schema)})

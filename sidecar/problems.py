@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -57,6 +58,7 @@ def from_http(request: Request[Any, Any, Any], exc: HTTPException) -> Response[b
         code="invalid_request" if status == HTTPStatus.BAD_REQUEST else status.phrase.lower().replace(" ", "_"),
         detail=exc.detail,
         errors=tuple({"field": error.get("key", ""), "message": error.get("message", "")} for error in errors),
+        headers=exc.headers,  # which methods there are, where this one is not
     )
 
 
@@ -78,6 +80,7 @@ def respond(
     help: tuple[str, ...] = (),  # noqa: A002 - the name it has on the wire
     retry_after_s: float | None = None,
     errors: tuple[Any, ...] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
     request_id = str(uuid7())
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -92,11 +95,11 @@ def respond(
         retry_after_s=retry_after_s,
         errors=errors,
     )
-    headers = {REQUEST_ID_HEADER: request_id}
+    sent = {**(headers or {}), REQUEST_ID_HEADER: request_id}
     if retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(retry_after_s)))
+        sent["Retry-After"] = str(max(1, round(retry_after_s)))
     content = msgspec.json.encode(problem)
-    return Response(content, status_code=int(status), media_type=PROBLEM_JSON, headers=headers)
+    return Response(content, status_code=int(status), media_type=PROBLEM_JSON, headers=sent)
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {

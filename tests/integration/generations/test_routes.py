@@ -176,6 +176,14 @@ async def test_the_page_of_the_api_needs_nothing_from_the_internet(client: Clien
     page = (await client.get("/schema")).text
     script = await client.get("/schema-files/swagger-ui-bundle.js")
 
-    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://127.0.0.1:", "")
     assert "https://" not in page
     assert script.status_code == 200
+
+
+async def test_a_method_that_there_is_not_is_refused_with_those_that_there_are(client: Client):
+    """RFC 9110, 15.5.6."""
+    response = await client.delete("/health/live")
+
+    assert response.status_code == 405
+    assert "GET" in response.headers["allow"]

@@ -1,0 +1,180 @@
+"""What the description of the API tells and the handlers do not: examples, and how each question may be refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sidecar.errors import (
+    GenonautError,
+    ImageCorrupt,
+    ImageMissing,
+    ImageNotKeptYet,
+    InvalidParameters,
+    NotCancellable,
+    NotRestorable,
+    StillOpen,
+)
+
+NOT_KEPT = (ImageNotKeptYet, ImageMissing, ImageCorrupt)
+
+REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
+    "submit_generation": (InvalidParameters,),
+    "cancel_generation": (NotCancellable,),
+    "trash_generation": (StillOpen,),
+    "restore_generation": (NotRestorable,),
+    "show_image": NOT_KEPT,
+    "show_image_head": NOT_KEPT,
+    "show_thumbnail": NOT_KEPT,
+    "show_thumbnail_head": NOT_KEPT,
+}
+"""
+By the name of the operation. Not here, since they follow from its form: what takes an id may not find it, and what
+takes a body or a query may be asked wrongly.
+"""
+
+UNCHANGED = {"304": "It is the one that the browser has (`If-None-Match`)."}
+IN_PARTS = {
+    **UNCHANGED,
+    "206": "The part that was asked for (`Range`).",
+    "416": "There is no such part.",
+}
+
+OTHER_ANSWERS: dict[str, dict[str, str]] = {
+    "show_image": IN_PARTS,
+    "show_image_head": UNCHANGED,
+    "show_thumbnail": IN_PARTS,
+    "show_thumbnail_head": UNCHANGED,
+}
+"""Answers that are no refusals, by the name of the operation and their status: HTTP's own business with pictures."""
+
+GENERATION_ID = "019aa3b0-5c4e-7d31-9f02-6f3a1c2b4d5e"
+IMAGE_ID = "019aa3b0-8e11-7c40-8a55-2d9be0c7f413"
+
+IMAGE: dict[str, Any] = {
+    "id": IMAGE_ID,
+    "generation_id": GENERATION_ID,
+    "position": 0,
+    "state": "kept",
+    "width": 512,
+    "height": 512,
+    "bytes": 398123,
+    "media_type": "image/png",
+    "thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+    "thumbnails": ["small", "medium", "large"],
+}
+PARAMETERS: dict[str, Any] = {
+    "prompt": "a lighthouse at dawn",
+    "negative_prompt": "blurry",
+    "checkpoint": "sd15.safetensors",
+    "loras": [{"name": "watercolour.safetensors", "strength_model": 0.8, "strength_clip": 0.8}],
+    "width": 512,
+    "height": 512,
+    "steps": 20,
+}
+WORKFLOW: dict[str, Any] = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 255}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "blue"}},
+}
+GENERATION: dict[str, Any] = {
+    "id": GENERATION_ID,
+    "number": 17,
+    "state": "completed",
+    "cancel_requested": False,
+    "title": "Lighthouse",
+    "tags": ["sea"],
+    **{name: PARAMETERS[name] for name in ("prompt", "negative_prompt", "checkpoint", "loras", "width", "height")},
+    "batch_size": 1,
+    "sampler": {
+        "seed": 42,
+        "steps": 20,
+        "cfg": 7.0,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "denoise": 1.0,
+    },
+    "source": "api",
+    "place": None,
+    "progress": None,
+    "error": None,
+    "images": [IMAGE],
+    "favourite": False,
+    "parent_id": None,
+    "child_count": 0,
+    "gpu_seconds": 3.2,
+    "created_at": "2026-11-21T12:00:00.120000Z",
+    "submitted_at": "2026-11-21T12:00:00.131000Z",
+    "started_at": "2026-11-21T12:00:00.140000Z",
+    "finished_at": "2026-11-21T12:00:03.340000Z",
+    "updated_at": "2026-11-21T12:00:03.512000Z",
+    "trashed_at": None,
+}
+
+EXAMPLES: dict[str, list[Any]] = {
+    "Submission": [
+        {"parameters": PARAMETERS, "title": "Lighthouse", "tags": ["sea"]},
+        {"workflow": WORKFLOW},
+    ],
+    "GenerationView": [GENERATION],
+    "GenerationPage": [{"items": [GENERATION], "next_cursor": "WyIyMDI2LTExLTIxIl0"}],
+    "Timeline": [
+        {
+            "items": [
+                {"state": "pending", "at": GENERATION["created_at"], "reason": ""},
+                {"state": "cancelled", "at": GENERATION["finished_at"], "reason": ""},
+            ]
+        }
+    ],
+    "GenerationPatch": [{"title": "Lighthouse, third try", "favourite": True}],
+    "BulkAction": [{"action": "tag", "ids": [GENERATION_ID], "tags": ["sea"]}],
+    "BulkOutcomes": [
+        {
+            "outcomes": [
+                {"id": GENERATION_ID, "done": True, "code": None, "message": None},
+                {
+                    "id": IMAGE_ID,
+                    "done": False,
+                    "code": "not_found",
+                    "message": "There is no generation with this id.",
+                },
+            ]
+        }
+    ],
+    "WorkflowView": [{"workflow": WORKFLOW, "ui_workflow": None}],
+    "Life": [{"state": "live", "version": "0.1.0"}],
+    "Health": [
+        {
+            "ready": True,
+            "version": "0.1.0",
+            "database": {"state": "ok", "reason": ""},
+            "queue": {"state": "ok", "reason": ""},
+            "comfyui": {
+                "state": "connected",
+                "since": "2026-11-21T11:58:20.004000Z",
+                "url": "http://127.0.0.1:8188",
+                "version": "0.3.75",
+                "reason": "",
+            },
+        }
+    ],
+    "Problem": [
+        {
+            "type": "about:blank",
+            "title": "Bad Request",
+            "status": 400,
+            "detail": "Some of the parameters cannot be used; each is listed with its reason.",
+            "code": "invalid_parameters",
+            "request_id": "019aa3b1-1b7c-7e52-b1c4-90ad3f5e6b20",
+            "errors": [{"field": "width", "message": "Must be a multiple of 8 between 16 and 8192."}],
+        }
+    ],
+}
+"""Of what goes in and out, by the name of its schema."""
+
+EVENTS = f"""\
+event: hello
+data: {{}}
+
+event: progress
+data: {{"id": "{GENERATION_ID}", "progress": {{"fraction": 0.42, "node_id": "5", "node_type": "KSampler"}}}}
+"""
+"""What an event stream looks like. The event `generation` has a whole one as its data."""

@@ -1,0 +1,114 @@
+"""
+Whatever is asked, the answer is one that the description of the API tells of.
+
+schemathesis makes the questions up from the description itself: some as it wants them, some that break its rules. They
+are the same ones in every run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.result import Ok
+from schemathesis.schemas import APIOperation
+
+import sidecar
+
+from .conftest import Served
+
+QUESTIONS = 8  # of each kind, to each route
+TIMEOUT_S = 30.0
+EVENT_STREAM = "text/event-stream"
+
+Operation = APIOperation[Any, Any, Any, Any]
+
+
+def described() -> dict[str, Any]:
+    """
+    The description without its answer for everything else, with which every answer would be a described one; and
+    without the streams, which never end and have tests of their own.
+    """
+    schema: dict[str, Any] = json.loads(Path(sidecar.__file__).with_name("openapi.json").read_text(encoding="utf-8"))
+    for operations in schema["paths"].values():
+        for method, operation in list(operations.items()):
+            del operation["responses"]["default"]
+            if any(EVENT_STREAM in answer.get("content", {}) for answer in operation["responses"].values()):
+                del operations[method]
+    return schema
+
+
+def operations() -> Iterator[Operation]:
+    for found in schemathesis.openapi.from_dict(described()).get_all_operations():
+        assert isinstance(found, Ok), found
+        yield found.ok()
+
+
+OPERATIONS = list(operations())
+
+load_all_checks()
+# What no schema says (either parameters or a workflow, a width that is a multiple of 8) is refused, and may be.
+PROMISES: list[Any] = [check for check in CHECKS.get_all() if check.__name__ != "positive_data_acceptance"]
+
+the_same_every_time = settings(
+    max_examples=QUESTIONS,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def rules(operation: Operation) -> Iterator[Any]:
+    """What of a question can be wrong."""
+    yield from operation.iter_parameters()
+    yield from operation.body
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_every_answer_is_a_described_one(served: Served, http: requests.Session, operation: Operation) -> None:
+    """
+    Never a 5xx, no status and no media type that is not described, and every body as its schema says.
+    """
+    ask(served, http, operation, GenerationMode("positive"))
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if any(rules(one))], ids=lambda operation: operation.label
+)
+def test_what_breaks_the_rules_is_refused(served: Served, http: requests.Session, operation: Operation) -> None:
+    """
+    With a described answer, too.
+    """
+    ask(served, http, operation, GenerationMode("negative"))
+
+
+def ask(served: Served, http: requests.Session, operation: Operation, mode: GenerationMode) -> None:
+    """Ask some questions; where a path takes an id, half of them name something that is there."""
+    known = {name: st.sampled_from(ids) for name, ids in served.known.items() if f"{{{name}}}" in operation.path}
+    paths = st.none() | st.fixed_dictionaries(known) if known else st.none()
+
+    @the_same_every_time
+    @given(st.data())
+    def ask_some(data: st.DataObject) -> None:
+        case: Case[Operation] = data.draw(operation.as_strategy(mode, path_parameters=data.draw(paths)))
+        case.call_and_validate(base_url=served.url, session=http, checks=PROMISES, timeout=TIMEOUT_S)
+
+    ask_some()
