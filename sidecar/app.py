@@ -22,8 +22,7 @@ from litestar.static_files import create_static_files_router
 
 from sidecar import __version__, worker
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.comfyui.client import PAIRING_HEADER, ComfyUIClient
-from sidecar.comfyui.events import Observer
+from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.database import Database
 from sidecar.errors import NotPaired
 from sidecar.gallery import routes as gallery_routes
@@ -34,15 +33,18 @@ from sidecar.generations.admission import Admission
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor
+from sidecar.generations.following import Following
 from sidecar.generations.history import History
+from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.recorder import Recorder
+from sidecar.generations.recorder import Aftermath, Recorders
 from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.trash import Trash
-from sidecar.generations.turns import held
 from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
+from sidecar.instances.connections import Instances
+from sidecar.instances.registry import keep_configured
 from sidecar.live_events import LiveEvents
 from sidecar.migrations import upgrade
 from sidecar.openapi import DOCS_FILES, complete, openapi_config
@@ -67,7 +69,7 @@ class Parts:
 
     settings: Settings
     database: Database
-    comfyui: ComfyUIClient
+    instances: Instances
     live_events: LiveEvents
     store: ImageStore
     history: History
@@ -76,14 +78,15 @@ class Parts:
     editor: Editor
     trash: Trash
     bulk: Bulk
-    observer: Observer
+    recorders: Recorders
+    following: Following
     embedded_worker: EmbeddedWorker
     health_check: HealthCheck
 
 
 def put_together(settings: Settings) -> Parts:
     database = Database(settings.database_url)
-    comfyui = ComfyUIClient(settings.comfyui_url, settings.pairing_secret)
+    instances = Instances(database, settings.pairing_secret)
     live_events = LiveEvents()
     board = ProgressBoard(live_events)
     history = History(database, board, live_events)
@@ -91,25 +94,22 @@ def put_together(settings: Settings) -> Parts:
     queueing = Queueing(queue)
 
     async def announce(generation_id: UUID) -> None:
-        observer.held_changed()
+        following.held_changed()
         await history.announce(generation_id)
 
-    async def read_held() -> dict[str, Any]:
-        async with database.reading() as session:
-            return await held(session)
-
-    recorder = Recorder(database, comfyui, queueing, announce, board.end)
-    dispatcher = Dispatcher(database, comfyui, queueing, recorder, board, announce)
-    observer = Observer(comfyui, dispatcher, read_held)
+    postings: set[UUID] = set()
+    recorders = Recorders(database, instances, postings, Aftermath(queueing, announce, board.end))
+    dispatcher = Dispatcher(database, instances, queueing, recorders, postings, board, announce)
+    following = Following(database, instances, recorders, board, announce, dispatcher.wake)
     store = ImageStore(settings.data_folder / "images")
-    intake = Intake(database, store, comfyui, announce)
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
+    intake = Intake(database, store, OutputSources(database, instances), announce)
     sweeper = Sweeper(database, dispatcher, queueing)
     return Parts(
         settings=settings,
         database=database,
-        comfyui=comfyui,
+        instances=instances,
         live_events=live_events,
         store=store,
         history=history,
@@ -118,14 +118,15 @@ def put_together(settings: Settings) -> Parts:
         editor=editor,
         trash=trash,
         bulk=Bulk(dispatcher, trash, editor),
-        observer=observer,
+        recorders=recorders,
+        following=following,
         embedded_worker=EmbeddedWorker(
             queue,
             functions=worker.jobs(dispatcher, intake),
             cron_jobs=worker.clockwork(sweeper, trash),
             concurrency=worker.CONCURRENCY,
         ),
-        health_check=HealthCheck(database, queue, observer.presence),
+        health_check=HealthCheck(database, queue, instances),
     )
 
 
@@ -164,14 +165,17 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(parts.database.close)
         await upgrade(parts.database.engine)
-        stack.push_async_callback(parts.comfyui.close)
+        stack.push_async_callback(parts.instances.close)
+        async with parts.database.writing() as session:
+            await keep_configured(session, parts.settings.comfyui_urls)
         await parts.embedded_worker.start()
         stack.push_async_callback(parts.embedded_worker.stop, STOP_GRACE_S)
-        following = asyncio.create_task(parts.observer.follow())
+        await parts.following.adjust()
+        following = asyncio.create_task(parts.following.run())
         stack.push_async_callback(stopped, following)
         dispatching = asyncio.create_task(parts.dispatcher.run())
         stack.push_async_callback(stopped, dispatching)
-        log.info("sidecar_ready", version=__version__, comfyui=parts.settings.comfyui_url)
+        log.info("sidecar_ready", version=__version__, comfyui=parts.settings.comfyui_urls)
         yield
 
 

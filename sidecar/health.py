@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 from litestar import Response, get
@@ -16,9 +17,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar import __version__
-from sidecar.comfyui.events import Presence
 from sidecar.database import Database
 from sidecar.errors import QueueUnavailable
+from sidecar.instances.connections import Instances
+from sidecar.instances.models import Connection
 
 
 class Life(msgspec.Struct):
@@ -35,9 +37,11 @@ class PartHealth(msgspec.Struct):
     reason: str = ""
 
 
-class ComfyUIHealth(msgspec.Struct):
+class InstanceHealth(msgspec.Struct):
     """One ComfyUI. Away is no fault of the sidecar's: it goes on accepting."""
 
+    id: UUID
+    name: str
     state: Literal["connected", "away"]
     since: datetime
     url: str
@@ -52,7 +56,7 @@ class Health(msgspec.Struct):
     version: str
     database: PartHealth
     queue: PartHealth
-    comfyui: ComfyUIHealth
+    instances: list[InstanceHealth]
 
 
 @dataclass(frozen=True)
@@ -61,19 +65,16 @@ class HealthCheck:
 
     database: Database
     queue: Queue
-    presence: Presence
+    instances: Instances
 
     async def look(self) -> Health:
         database, queue = await self._database(), await self._queue()
-        presence = self.presence
         return Health(
             ready=database.state == queue.state == "ok",
             version=__version__,
             database=database,
             queue=queue,
-            comfyui=ComfyUIHealth(
-                presence.state, presence.since, presence.url, presence.comfyui_version, presence.reason
-            ),
+            instances=await self._instances() if database.state == "ok" else [],
         )
 
     async def _database(self) -> PartHealth:
@@ -83,6 +84,20 @@ class HealthCheck:
         except SQLAlchemyError as exc:
             return PartHealth("away", type(exc).__name__)
         return PartHealth("ok")
+
+    async def _instances(self) -> list[InstanceHealth]:
+        return [
+            InstanceHealth(
+                id=instance.id,
+                name=instance.name,
+                state=Connection(instance.state).value,
+                since=instance.since,
+                url=instance.url,
+                version=instance.comfyui_version,
+                reason=instance.reason,
+            )
+            for instance in await self.instances.all()
+        ]
 
     async def _queue(self) -> PartHealth:
         try:

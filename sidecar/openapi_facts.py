@@ -147,13 +147,17 @@ EXAMPLES: dict[str, list[Any]] = {
             "version": "0.1.0",
             "database": {"state": "ok", "reason": ""},
             "queue": {"state": "ok", "reason": ""},
-            "comfyui": {
-                "state": "connected",
-                "since": "2026-11-21T11:58:20.004000Z",
-                "url": "http://127.0.0.1:8188",
-                "version": "0.3.75",
-                "reason": "",
-            },
+            "instances": [
+                {
+                    "id": "019aa3b0-0b1c-7a53-8d10-52f0a3c1e6b7",
+                    "name": "127.0.0.1:8188",
+                    "state": "connected",
+                    "since": "2026-11-21T11:58:20.004000Z",
+                    "url": "http://127.0.0.1:8188",
+                    "version": "0.3.75",
+                    "reason": "",
+                }
+            ],
         }
     ],
     "Problem": [

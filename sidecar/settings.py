@@ -39,8 +39,8 @@ class Settings:
     port: int = 8190
     """The port to listen on (`GENONAUT_PORT`)."""
 
-    comfyui_url: str = "http://127.0.0.1:8188"
-    """Where ComfyUI answers (`GENONAUT_COMFYUI_URL`)."""
+    comfyui_urls: tuple[str, ...] = ("http://127.0.0.1:8188",)
+    """Where ComfyUI answers, or several of them, separated by commas (`GENONAUT_COMFYUI_URL`)."""
 
     database_url: str = ""
     """SQLAlchemy's URL (`GENONAUT_DATABASE_URL`); empty: a SQLite file in the data folder."""
@@ -83,7 +83,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         data_folder=data_folder,
         host=values.get("GENONAUT_HOST") or Settings.host,
         port=read_port(values),
-        comfyui_url=read_comfyui_url(values),
+        comfyui_urls=read_comfyui_urls(values),
         database_url=values.get("GENONAUT_DATABASE_URL")
         or f"sqlite+aiosqlite:///{(data_folder / 'genonaut.sqlite3').as_posix()}",
         queue_url=values.get("GENONAUT_QUEUE_URL") or f"sqlite:///{(data_folder / 'queue.sqlite3').as_posix()}",
@@ -147,11 +147,14 @@ def read_port(values: Mapping[str, str]) -> int:
     return port
 
 
-def read_comfyui_url(values: Mapping[str, str]) -> str:
-    url = values.get("GENONAUT_COMFYUI_URL") or Settings.comfyui_url
-    if not url.startswith(("http://", "https://")):
-        raise SettingsUnusable(f"GENONAUT_COMFYUI_URL must begin with http:// or https://, not be {url!r}.")
-    return url.rstrip("/")
+def read_comfyui_urls(values: Mapping[str, str]) -> tuple[str, ...]:
+    """Each of them once, in the order in which they were named."""
+    text = values.get("GENONAUT_COMFYUI_URL") or ",".join(Settings.comfyui_urls)
+    urls = [url.strip().rstrip("/") for url in text.split(",") if url.strip()]
+    for url in urls:
+        if not url.startswith(("http://", "https://")):
+            raise SettingsUnusable(f"GENONAUT_COMFYUI_URL must begin with http:// or https://, not be {url!r}.")
+    return tuple(dict.fromkeys(urls))
 
 
 def read_log_format(values: Mapping[str, str]) -> str:

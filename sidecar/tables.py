@@ -6,5 +6,6 @@ from sidecar.accounts.models import User
 from sidecar.database import Base
 from sidecar.gallery.models import Image
 from sidecar.generations.models import Generation, GenerationEvent, JournalPosition, Workflow
+from sidecar.instances.models import Instance
 
-__all__ = ["Base", "Generation", "GenerationEvent", "Image", "JournalPosition", "User", "Workflow"]
+__all__ = ["Base", "Generation", "GenerationEvent", "Image", "Instance", "JournalPosition", "User", "Workflow"]

@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -41,14 +39,22 @@ class ObserverEvent(msgspec.Struct):
     data: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+class Hello(msgspec.Struct):
+    """What a ComfyUI says of itself. `directories` are its own output, temp and input folders."""
+
+    comfyui_version: str = ""
+    pack_version: str = ""
+    directories: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 class Listener(Protocol):
     """Who is told what ComfyUI does."""
 
-    async def connected(self) -> None:
+    async def connected(self, hello: Hello) -> None:
         """ComfyUI is there (again): bring everything up to date."""
 
-    def disconnected(self) -> None:
-        """ComfyUI is away."""
+    async def disconnected(self, reason: str) -> None:
+        """ComfyUI is away, or away for another reason than before."""
 
     async def heard(self, event: ObserverEvent) -> None:
         """Something happened."""
@@ -57,35 +63,17 @@ class Listener(Protocol):
         """Nothing was heard for a while."""
 
 
-@dataclass
-class Presence:
-    """Whether ComfyUI is there, since when, and what was last said of it."""
-
-    url: str
-    state: Literal["connected", "away"] = "away"
-    since: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    reason: str = "not asked yet"
-    comfyui_version: str = ""
-    pack_version: str = ""
-
-    def change(self, state: Literal["connected", "away"], reason: str = "") -> None:
-        if state != self.state:
-            self.state = state
-            self.since = datetime.now(timezone.utc)
-        self.reason = reason
-
-
 class Observer:
     """Follows one ComfyUI for as long as the process lives, across all its restarts."""
 
     def __init__(
         self, comfyui: ComfyUIClient, listener: Listener, read_held: Callable[[], Awaitable[dict[str, Any]]]
     ) -> None:
-        self.presence = Presence(comfyui.url)
         self._comfyui = comfyui
         self._listener = listener
         self._read_held = read_held
         self._held_changed = asyncio.Event()
+        self._away_because = ""
 
     def held_changed(self) -> None:
         """Tell ComfyUI's own queue panel soon that other prompts are held."""
@@ -96,22 +84,33 @@ class Observer:
         backoff_s = BACKOFF_FIRST_S
         while True:
             began = time.monotonic()
+            reason = await self._listen_until_away()
             try:
-                await self._listen()
-            except (OSError, asyncio.TimeoutError, WebSocketException, msgspec.DecodeError, Away) as exc:
-                self._away(f"{type(exc).__name__}: {exc}")
+                await self._away(reason)
             except Exception:
-                # A fault of ours or of the database: told in full, and tried again like any other trouble.
-                log.exception("following_comfyui_failed", url=self._comfyui.url)
+                log.exception("away_not_told", url=self._comfyui.url)
             if time.monotonic() - began > BACKOFF_MOST_S:
                 backoff_s = BACKOFF_FIRST_S
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, BACKOFF_MOST_S)
 
-    def _away(self, reason: str) -> None:
-        if self.presence.state == "connected" or self.presence.reason != reason:
+    async def _listen_until_away(self) -> str:
+        """Listen for as long as that goes; tells why it ended."""
+        try:
+            await self._listen()
+        except (OSError, asyncio.TimeoutError, WebSocketException, msgspec.DecodeError, Away) as exc:
+            return f"{type(exc).__name__}: {exc}"
+        except Exception:
+            # A fault of ours or of the database: told in full, and tried again like any other trouble.
+            log.exception("following_comfyui_failed", url=self._comfyui.url)
+            return "something went wrong in the sidecar; its log says what"
+        return "the connection was closed"
+
+    async def _away(self, reason: str) -> None:
+        if self._away_because != reason:
             log.warning("comfyui_away", url=self._comfyui.url, reason=reason)
-        self.presence.change("away", reason)
+            await self._listener.disconnected(reason)
+            self._away_because = reason
 
     async def _listen(self) -> None:
         url = "ws" + self._comfyui.url.removeprefix("http") + "/genonaut/observer"
@@ -124,23 +123,14 @@ class Observer:
             ping_timeout=PING_INTERVAL_S,
             close_timeout=CLOSE_WITHIN_S,
         ) as connection:
-            self._greeted(await receive(connection))
-            try:
-                await until_one_ends(self._hear(connection), self._tell_held(connection))
-            finally:
-                self._listener.disconnected()
-                self._away("the connection was closed")
+            hello = read_hello(await receive(connection))
+            self._comfyui.set_directories(hello.directories)
+            await until_one_ends(self._hear(connection, hello), self._tell_held(connection))
 
-    def _greeted(self, hello: ObserverEvent | None) -> None:
-        data = hello.data if hello is not None else {}
-        self._comfyui.set_directories(data.get("directories") or {})
-        self.presence.comfyui_version = str(data.get("comfyui_version") or "")
-        self.presence.pack_version = str(data.get("pack_version") or "")
-        self.presence.change("connected")
-        log.info("comfyui_connected", url=self._comfyui.url, version=self.presence.comfyui_version)
-
-    async def _hear(self, connection: ClientConnection) -> None:
-        await self._listener.connected()
+    async def _hear(self, connection: ClientConnection, hello: Hello) -> None:
+        self._away_because = ""
+        await self._listener.connected(hello)
+        log.info("comfyui_connected", url=self._comfyui.url, version=hello.comfyui_version)
         while True:
             event = await receive(connection)
             if event is None:
@@ -169,6 +159,10 @@ async def until_one_ends(*doings: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def read_hello(event: ObserverEvent | None) -> Hello:
+    return msgspec.convert(event.data, Hello) if event is not None else Hello()
 
 
 async def receive(connection: ClientConnection) -> ObserverEvent | None:

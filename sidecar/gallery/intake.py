@@ -68,6 +68,12 @@ class ImageSource(Protocol):
         ...
 
 
+class ImageSources(Protocol):
+    """Which ComfyUI made what."""
+
+    async def source_of(self, generation_id: UUID) -> ImageSource: ...
+
+
 class KeptFacts(Struct, frozen=True):
     """What the last transaction of an image writes."""
 
@@ -145,12 +151,12 @@ class Intake:
         self,
         database: Database,
         store: ImageStore,
-        source: ImageSource,
+        sources: ImageSources,
         announce: Callable[[UUID], Awaitable[None]],
     ) -> None:
         self._database = database
         self._store = store
-        self._source = source
+        self._sources = sources
         self._announce = announce
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
@@ -204,12 +210,13 @@ class Intake:
     async def _take(self, image: Image, reference: FileReference) -> KeptFacts:
         """Everything but the last transaction; doing it twice gives the same."""
         key = image_key(image.id, suffix_of(reference))
-        await self._bring_in(reference, key, image.reported)
+        source = await self._sources.source_of(image.generation_id)
+        await self._bring_in(source, reference, key, image.reported)
         # From here on only our own file is looked at: ComfyUI's may be overwritten at any moment.
         ours = self._store.path_of(key)
         try:
             async with self._reading:
-                pictures = await self._picture(ours, image.reported)
+                pictures = await self._picture(source, ours, image.reported)
                 size, etag = await asyncio.to_thread(measure, ours)
         except UnreadableImage:
             await self._store.delete(key)
@@ -220,13 +227,15 @@ class Intake:
             await self._store.put(thumbnail_key(image.id, name), thumbnail.content)
         return KeptFacts(pictures, key, size, etag)
 
-    async def _bring_in(self, reference: FileReference, key: str, reported: dict[str, Any]) -> None:
+    async def _bring_in(
+        self, source: ImageSource, reference: FileReference, key: str, reported: dict[str, Any]
+    ) -> None:
         """Have the bytes of an output in our store, from wherever they can be had."""
         if await self._store.has(key):
             return  # by an earlier run that died before it said so; ComfyUI may have emptied its folder meanwhile
-        path = await asyncio.to_thread(self._source.local_path, reference)
+        path = await asyncio.to_thread(source.local_path, reference)
         if path is None or not await asyncio.to_thread(os.access, path, os.R_OK):
-            await self._store.put(key, await self._source.fetch(reference))
+            await self._store.put(key, await source.fetch(reference))
             return
         try:
             may_link = await asyncio.to_thread(saved_by_our_node, path, reported)
@@ -234,34 +243,15 @@ class Intake:
         except FileNotFoundError as exc:  # gone since it was found a moment ago
             raise OutputGone from exc
 
-    async def _picture(self, image: Path, reported: dict[str, Any]) -> Pictures:
+    async def _picture(self, source: ImageSource, image: Path, reported: dict[str, Any]) -> Pictures:
         """The thumbnails that were made in the graph where they are sound, else our own."""
-        thumbnails = await self._reported_thumbnails(reported)
+        thumbnails = await reported_thumbnails(source, reported)
         if thumbnails is not None:
             try:
                 return await asyncio.to_thread(take_over, image, thumbnails, reported.get("thumbhash"))
             except UnusableThumbnails as exc:
                 log.info("reported_thumbnails_unusable", reason=str(exc))
         return await asyncio.to_thread(make_thumbnails, image)
-
-    async def _reported_thumbnails(self, reported: dict[str, Any]) -> dict[str, bytes] | None:
-        """Their bytes as the node reported them; None unless all three are there."""
-        named = reported.get("thumbnails")
-        if not isinstance(named, dict) or not SIZES_PX.keys() <= named.keys():
-            return None
-        try:
-            return {size: await self._read_thumbnail(named[size]) for size in SIZES_PX}
-        except (OutputGone, FileNotFoundError, PermissionError, msgspec.ValidationError, ValueError) as exc:
-            log.info("reported_thumbnails_unusable", reason=str(exc))
-            return None
-
-    async def _read_thumbnail(self, named: Any) -> bytes:
-        reference = msgspec.convert(named, FileReference)
-        check_reference(reference)
-        path = await asyncio.to_thread(self._source.local_path, reference)
-        if path is None:
-            return await self._source.fetch(reference)
-        return await asyncio.to_thread(read_small_file, path)
 
     async def _finish(self, image: Image, *, state: ImageState, reason: str = "", **columns: Any) -> None:
         kept_at = current_time() if state is ImageState.KEPT else None
@@ -279,6 +269,27 @@ class Intake:
         query = update(Image).where(Image.id == image.id, Image.state == ImageState.EXPECTED.value).values(**columns)
         async with self._database.writing() as session:
             await session.execute(query)
+
+
+async def reported_thumbnails(source: ImageSource, reported: dict[str, Any]) -> dict[str, bytes] | None:
+    """Their bytes as the node reported them; None unless all three are there."""
+    named = reported.get("thumbnails")
+    if not isinstance(named, dict) or not SIZES_PX.keys() <= named.keys():
+        return None
+    try:
+        return {size: await read_thumbnail(source, named[size]) for size in SIZES_PX}
+    except (OutputGone, FileNotFoundError, PermissionError, msgspec.ValidationError, ValueError) as exc:
+        log.info("reported_thumbnails_unusable", reason=str(exc))
+        return None
+
+
+async def read_thumbnail(source: ImageSource, named: Any) -> bytes:
+    reference = msgspec.convert(named, FileReference)
+    check_reference(reference)
+    path = await asyncio.to_thread(source.local_path, reference)
+    if path is None:
+        return await source.fetch(reference)
+    return await asyncio.to_thread(read_small_file, path)
 
 
 def saved_by_our_node(path: Path, reported: dict[str, Any]) -> bool:

@@ -3,92 +3,66 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.comfyui.client import ComfyUIClient
-from sidecar.comfyui.events import ObserverEvent
 from sidecar.database import Database
 from sidecar.errors import (
     Away,
     ComfyUIAway,
     ComfyUIUnreachable,
+    ImpossibleTransition,
     NotCancellable,
     PromptFinishedAlready,
     PromptRejected,
 )
 from sidecar.generations.history import owned
-from sidecar.generations.in_flight import TRIES_AT_MOST, count_in_flight
+from sidecar.generations.in_flight import TRIES_AT_MOST
 from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of, touch
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.recorder import Recorder
+from sidecar.generations.recorder import Recorders
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.turns import next_turn
+from sidecar.generations.turns import Turn, next_turn
 from sidecar.generations.workflows import unpack_workflow
-from sidecar.identity import generation_id_of, now
+from sidecar.identity import now
+from sidecar.instances import standing
+from sidecar.instances.connections import Instances
+from sidecar.instances.models import Instance
 
 RETRY_FIRST_S = 2.0
-LOOK_EVERY_S = 60.0
 HEADLESS_CLIENT_ID = "genonaut"  # without any client id ComfyUI would broadcast its previews to every browser
 
 log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """Feeds one ComfyUI, one prompt ahead of the running one. One a process."""
+    """Feeds every instance, one prompt ahead of the running one. One a process."""
 
     def __init__(
         self,
         database: Database,
-        comfyui: ComfyUIClient,
+        instances: Instances,
         queueing: Queueing,
-        recorder: Recorder,
+        recorders: Recorders,
+        postings: set[UUID],
         board: ProgressBoard,
         announce: Callable[[UUID], Awaitable[None]],
     ) -> None:
         self._database = database
-        self._comfyui = comfyui
+        self._instances = instances
         self._queueing = queueing
-        self._recorder = recorder
+        self._recorders = recorders
+        self._postings = postings
         self._board = board
         self._announce = announce
-        self._reachable = False
-        self._postings: set[UUID] = set()
         self._awake = asyncio.Event()
-
-    # What ComfyUI's observer tells (comfyui.events.Listener).
-
-    async def connected(self) -> None:
-        await self._recorder.reconcile(self._postings)
-        self._reachable = True
-        self.wake()
-
-    def disconnected(self) -> None:
-        self._reachable = False
-
-    async def silence(self) -> None:
-        async with self._database.reading() as session:
-            if not await count_in_flight(session):
-                return
-        await self._recorder.reconcile(self._postings)
-
-    async def heard(self, event: ObserverEvent) -> None:
-        if event.type == "outcome":
-            await self._recorder.collect()
-        elif event.type == "gap":
-            await self._recorder.reconcile(self._postings)
-        elif event.type == "execution_start":
-            await self._started(generation_id_of(str(event.data.get("prompt_id"))))
-        else:
-            self._board.heard(event)
-
-    # What the queue's tokens ask for.
+        self._lanes: dict[UUID, Lane] = {}
 
     async def dispatch_generation(self, _context: Any, *, generation_id: str) -> None:
         """SAQ job. `generation_id` names why it was enqueued; whose turn it is, the database says."""
@@ -105,33 +79,25 @@ class Dispatcher:
 
         A task of its own: a ComfyUI that takes a minute to answer must not hold up the queue's workers.
         """
-        looked_at = time.monotonic()
-        while True:
-            await self._awake.wait()
-            self._awake.clear()
-            try:
-                if time.monotonic() - looked_at > LOOK_EVERY_S:
-                    looked_at = time.monotonic()
-                    await self._look_around()
-                await self._fill()
-            except Exception:
-                # A fault of ours or of the database. The sweeper wakes us again in some seconds.
-                log.exception("dispatching_failed")
-
-    async def _look_around(self) -> None:
-        """A busy ComfyUI is never silent, and something may have been left behind all the same."""
-        if not self._reachable:
-            return
         try:
-            await self.silence()
-        except Away:
-            log.info("comfyui_not_looked_at", exc_info=True)
+            while True:
+                await self._awake.wait()
+                self._awake.clear()
+                try:
+                    await self._fill()
+                except Exception:
+                    # A fault of ours or of the database. The sweeper wakes us again in some seconds.
+                    log.exception("dispatching_failed")
+        finally:
+            await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
 
     async def _fill(self) -> None:
-        """Send as many generations as ComfyUI may have, in the order of turns."""
-        while self._reachable and (generation := await self._take_turn()):
-            if not await self._send(generation):
-                break
+        """Hand out as many generations as the instances may have, in the order of turns."""
+        while turn := await self._take_turn():
+            instance_id = turn.instance.id
+            if instance_id not in self._lanes:
+                self._lanes[instance_id] = Lane(self._send)
+            self._lanes[instance_id].put(turn.generation)
 
     async def cancel(self, owner_id: UUID, generation_id: UUID) -> None:
         """
@@ -159,31 +125,39 @@ class Dispatcher:
         await self._announce(generation_id)
 
     async def _cancel_in_comfyui(self, generation: Generation) -> None:
+        if generation.instance_id is None:
+            return
+        comfyui = await self._instances.client_of(generation.instance_id)
+        recorder = await self._recorders.of(generation.instance_id)
         try:
-            await self._comfyui.cancel_prompt(prompt_id_of(generation))
-            await self._recorder.collect()
+            await comfyui.cancel_prompt(prompt_id_of(generation))
+            await recorder.collect()
         except Away:
             # The request is written down; reconciling repeats it when ComfyUI is back.
             log.warning("cancel_waits_for_comfyui", generation_id=str(generation.id), exc_info=True)
 
-    async def _take_turn(self) -> Generation | None:
+    async def _take_turn(self) -> Turn | None:
         async with self._database.reading() as session:
             if await next_turn(session, at=now()) is None:
                 return None
         async with self._database.writing() as session:
-            generation = await next_turn(session, at=now())
-            if generation is None:
+            turn = await next_turn(session, at=now())
+            if turn is None:
                 return None
+            generation = turn.generation
             move(session, generation, GenerationState.SUBMITTED, at=now())
+            generation.instance_id = turn.instance.id
             generation.tries += 1
+            turn.instance.checkpoint = generation.checkpoint or turn.instance.checkpoint
             forget_foreign_prompt_id(generation)  # from here on it has ours
             # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.
             self._postings.add(generation.id)
-        return generation
+        return turn
 
-    async def _send(self, generation: Generation) -> bool:
-        """Post one prompt; tells whether it makes sense to send the next one."""
+    async def _send(self, generation: Generation) -> None:
+        """Post one prompt, and deal with whatever comes of it."""
         try:
+            await self._announce(generation.id)
             await self._post(generation)
         except PromptFinishedAlready:
             await self._find_outcome(generation)
@@ -191,17 +165,18 @@ class Dispatcher:
             await self._reject(generation, exc)
         except ComfyUIAway as exc:
             await self._put_back(generation, exc)
-            return False
+        else:
+            return
         finally:
             self._postings.discard(generation.id)
         await self._announce(generation.id)
-        return True
 
     async def _post(self, generation: Generation) -> None:
         async with self._database.reading() as session:
             stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
         self._board.begin(generation.id, generation.owner_id, stored.workflow)
-        await self._comfyui.submit_prompt(
+        comfyui = await self._instances.client_of(instance_of(generation))
+        await comfyui.submit_prompt(
             str(generation.id),
             workflow=stored.workflow,
             extra_data=tagged_extra_data(generation, stored.ui_workflow),
@@ -217,7 +192,8 @@ class Dispatcher:
 
     async def _find_outcome(self, generation: Generation) -> None:
         """ComfyUI says that it has run this: the journal tells how it ended, or nobody ever will."""
-        await self._recorder.collect()
+        recorder = await self._recorders.of(instance_of(generation))
+        await recorder.collect()
         async with self._database.writing() as session:
             generation = await session.get_one(Generation, generation.id)
             if GenerationState(generation.state) not in IN_FLIGHT:
@@ -241,12 +217,15 @@ class Dispatcher:
 
     async def _put_back(self, generation: Generation, exc: ComfyUIAway) -> None:
         """It did not arrive, as far as is known: it waits again, and fails after the last try."""
+        instance_id = instance_of(generation)
         async with self._database.writing() as session:
             generation = await session.get_one(Generation, generation.id)
             if GenerationState(generation.state) is not GenerationState.SUBMITTED:
                 return
+            await self._note_failure(session, instance_id, generation, exc)
             if isinstance(exc, ComfyUIUnreachable):
                 generation.tries -= 1  # nothing was tried: nobody was there
+                generation.instance_id = None
             if generation.cancel_requested:
                 # Should it have arrived all the same, the next look at ComfyUI's queue finds and ends it.
                 move(session, generation, GenerationState.CANCELLED, at=now(), reason=exc.code)
@@ -265,18 +244,48 @@ class Dispatcher:
         if generation.state == GenerationState.PENDING.value:
             token = f"try-{generation.tries}"
             await self._queueing.dispatch(generation.id, reason=token, not_before=generation.not_before)
-        await self._announce(generation.id)
 
-    async def _started(self, generation_id: UUID) -> None:
-        async with self._database.writing() as session:
-            generation = await session.get(Generation, generation_id)
-            if generation is None or generation.state != GenerationState.SUBMITTED.value:
-                return
-            stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
-            move(session, generation, GenerationState.RUNNING, at=now())
-        self._board.begin(generation_id, generation.owner_id, stored.workflow)
-        log.info("generation_running", generation_id=str(generation_id))
-        await self._announce(generation_id)
+    async def _note_failure(
+        self, session: AsyncSession, instance_id: UUID, generation: Generation, exc: ComfyUIAway
+    ) -> None:
+        instance = await session.get_one(Instance, instance_id)
+        standing.failed(instance, code=exc.code, reason=exc.message, generation_id=generation.id, at=now())
+
+
+class Lane:
+    """
+    What is on its way to one instance: one prompt after the other, in the order of turns.
+
+    Each instance has its own: one that takes a minute to answer must not hold up the others.
+    """
+
+    def __init__(self, send: Callable[[Generation], Awaitable[None]]) -> None:
+        self._send = send
+        self._queue: asyncio.Queue[Generation] = asyncio.Queue()
+        self._working = asyncio.create_task(self._work())
+
+    def put(self, generation: Generation) -> None:
+        self._queue.put_nowait(generation)
+
+    async def _work(self) -> None:
+        while True:
+            generation = await self._queue.get()
+            try:
+                await self._send(generation)
+            except Exception:
+                # A fault of ours or of the database: reconciling finds out what became of the prompt.
+                log.exception("sending_failed", generation_id=str(generation.id))
+
+    async def close(self) -> None:
+        self._working.cancel()
+        await asyncio.gather(self._working, return_exceptions=True)
+
+
+def instance_of(generation: Generation) -> UUID:
+    """Where a generation that is on its way goes."""
+    if generation.instance_id is None:
+        raise ImpossibleTransition(f"Generation {generation.id} was sent without an instance.")
+    return generation.instance_id
 
 
 def tagged_extra_data(generation: Generation, ui_workflow: dict[str, Any] | None) -> dict[str, Any]:

@@ -17,13 +17,16 @@ TRIES_AT_MOST = 3
 log = structlog.get_logger(__name__)
 
 
-async def believed_in_flight(session: AsyncSession) -> list[UUID]:
-    """The generations that ComfyUI should have in its hands."""
-    return list(await session.scalars(select(Generation.id).where(is_in_flight())))
+async def believed_in_flight(session: AsyncSession, instance_id: UUID) -> list[UUID]:
+    """The generations that an instance should have in its hands."""
+    query = select(Generation.id).where(is_in_flight(), Generation.instance_id == instance_id)
+    return list(await session.scalars(query))
 
 
-async def count_in_flight(session: AsyncSession) -> int:
-    return await session.scalar(select(func.count()).where(is_in_flight())) or 0
+async def count_in_flight(session: AsyncSession) -> dict[UUID | None, int]:
+    """How many generations each instance has; those that have none are not in it."""
+    query = select(Generation.instance_id, func.count()).where(is_in_flight()).group_by(Generation.instance_id)
+    return {row[0]: row[1] for row in await session.execute(query)}
 
 
 def bring_into_line(session: AsyncSession, generation: Generation, *, running: set[UUID], queued: set[UUID]) -> bool:
@@ -48,6 +51,7 @@ def bring_into_line(session: AsyncSession, generation: Generation, *, running: s
         )
     elif generation.tries < TRIES_AT_MOST:
         move(session, generation, GenerationState.PENDING, at=now(), reason="ComfyUI does not have it any more")
+        generation.instance_id = None
     else:
         move(session, generation, GenerationState.LOST, at=now(), reason="ComfyUI lost it again and again")
         generation.error_code = "lost"
@@ -66,3 +70,8 @@ def bring_into_line(session: AsyncSession, generation: Generation, *, running: s
 
 def is_in_flight() -> ColumnElement[bool]:
     return Generation.state.in_([state.value for state in IN_FLIGHT])
+
+
+def is_at(generation: Generation, instance_id: UUID) -> bool:
+    """Is it in flight there, as far as we know?"""
+    return GenerationState(generation.state) in IN_FLIGHT and generation.instance_id == instance_id

@@ -77,6 +77,8 @@ class Generation(Base):
     child_count: Mapped[int] = mapped_column(Integer, default=0)
     """How often it was repeated."""
 
+    instance_id: Mapped[UUID | None] = mapped_column(GUID, ForeignKey("instances.id"), default=None)
+    """Where it is, or where it ended. While it waits: the one that may have it all the same (its answer was lost)."""
     tries: Mapped[int] = mapped_column(Integer, default=0)
     not_before: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -100,6 +102,7 @@ class Generation(Base):
         Index("ix_generations_workflow", "workflow_hash"),
         partial_index("ix_generations_parent", "parent_id", where="parent_id IS NOT NULL"),
         partial_index("ix_generations_trashed", "trashed_at", where="trashed_at IS NOT NULL"),
+        partial_index("ix_generations_in_flight", "instance_id", where="state IN ('submitted', 'running')"),
     )
 
 

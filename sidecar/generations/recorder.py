@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 from uuid import UUID
@@ -25,11 +26,12 @@ from sidecar.database import Database
 from sidecar.errors import Away
 from sidecar.gallery.intake import expect_images
 from sidecar.generations.admission import Request, split_extra_data, write_generation
-from sidecar.generations.in_flight import believed_in_flight, bring_into_line
+from sidecar.generations.in_flight import believed_in_flight, bring_into_line, is_at
 from sidecar.generations.models import Generation, JournalPosition, latest_time, move, prompt_id_of
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
+from sidecar.generations.states import FINAL, GenerationState
 from sidecar.identity import generation_id_of, now
+from sidecar.instances.connections import Instances
 
 log = structlog.get_logger(__name__)
 
@@ -43,22 +45,28 @@ class Postings(Protocol):
     def __contains__(self, generation_id: UUID) -> bool: ...
 
 
+@dataclass(frozen=True)
+class Aftermath:
+    """Who has to know what was written down."""
+
+    queueing: Queueing
+    announce: Callable[[UUID], Awaitable[None]]
+    """A generation looks different now."""
+    ended: Callable[[UUID], None]
+    """It makes no more progress."""
+
+
 class Recorder:
-    """Brings what is written here into line with one ComfyUI. One a process."""
+    """Brings what is written here into line with one instance. One an instance and process."""
 
     def __init__(
-        self,
-        database: Database,
-        comfyui: ComfyUIClient,
-        queueing: Queueing,
-        announce: Callable[[UUID], Awaitable[None]],
-        ended: Callable[[UUID], None],
+        self, database: Database, instance_id: UUID, comfyui: ComfyUIClient, postings: Postings, aftermath: Aftermath
     ) -> None:
         self._database = database
+        self._instance_id = instance_id
         self._comfyui = comfyui
-        self._queueing = queueing
-        self._announce = announce
-        self._ended = ended
+        self._postings = postings
+        self._aftermath = aftermath
         self._journal = ""
         self._recorded = 0
         # By this process: one that died between a commit and its confirmation left entries that nobody reads again.
@@ -75,7 +83,7 @@ class Recorder:
         async with self._one_at_a_time:
             await self._collect()
 
-    async def reconcile(self, postings: Postings) -> None:
+    async def reconcile(self) -> None:
         """
         Collect, and bring each generation that we believe in flight to its true state.
 
@@ -85,7 +93,8 @@ class Recorder:
         async with self._one_at_a_time:
             # What we believe first, then the look: whoever was in flight before and is not in it has ended or is lost.
             async with self._database.reading() as session:
-                believed = [found for found in await believed_in_flight(session) if found not in postings]
+                found = await believed_in_flight(session, self._instance_id)
+            believed = [generation_id for generation_id in found if generation_id not in self._postings]
             look = await self._collect()
             await self._bring_into_line(believed, look)
 
@@ -147,11 +156,11 @@ class Recorder:
     async def _write(self, session: AsyncSession, entry: Entry | Unreadable) -> bool:
         """Write down one entry; tells whether there are images to keep."""
         if isinstance(entry, Finished):
-            return await record_finished(session, entry)
+            return await record_finished(session, entry, self._instance_id)
         if isinstance(entry, Accepted):
-            await record_accepted(session, entry)
+            await record_accepted(session, entry, self._instance_id)
         elif isinstance(entry, Started):
-            await record_started(session, entry)
+            await record_started(session, entry, self._instance_id)
         else:
             log.error("outcome_unreadable", journal=self._journal, sequence=entry.sequence)
         return False
@@ -160,11 +169,12 @@ class Recorder:
         """What others have to know of an entry, once it is committed."""
         generation_id = generation_id_of(entry.prompt_id)
         if isinstance(entry, Finished):
-            self._ended(generation_id)
-            await self._queueing.dispatch(generation_id, reason="ended")  # a place in ComfyUI's queue is free
+            self._aftermath.ended(generation_id)
+            # A place in ComfyUI's queue is free.
+            await self._aftermath.queueing.dispatch(generation_id, reason="ended")
         if has_images:
-            await self._queueing.keep_images(generation_id)
-        await self._announce(generation_id)
+            await self._aftermath.queueing.keep_images(generation_id)
+        await self._aftermath.announce(generation_id)
 
     async def _bring_into_line(self, believed: list[UUID], look: Look) -> None:
         running = {generation_id_of(prompt_id) for prompt_id in look.running}
@@ -175,9 +185,9 @@ class Recorder:
                 changed = bring_into_line(session, generation, running=running, queued=queued)
                 unheard_cancel = generation.cancel_requested and generation_id in running | queued
             if changed:
-                self._ended(generation_id)
-                await self._announce(generation_id)
-                await self._queueing.dispatch(generation_id, reason="missing")
+                self._aftermath.ended(generation_id)
+                await self._aftermath.announce(generation_id)
+                await self._aftermath.queueing.dispatch(generation_id, reason="missing")
             if unheard_cancel:
                 await self._comfyui.cancel_prompt(prompt_id_of(generation))
         await self._end_strays(look, (running | queued) - set(believed))
@@ -186,8 +196,8 @@ class Recorder:
         """
         Deal with what ComfyUI has and we do not believe it has.
 
-        One that we gave up or that was cancelled while its answer was lost: out of ComfyUI with it. One that we hold
-        back because its answer was lost: it is there.
+        One that we gave up, that was cancelled while its answer was lost, or that went elsewhere while this ComfyUI was
+        away: out of it with it. One that we hold back because its answer was lost: it is there.
         """
         for prompt_id in (*look.running, *look.pending):
             generation_id = generation_id_of(prompt_id)
@@ -195,19 +205,42 @@ class Recorder:
                 continue
             async with self._database.writing() as session:
                 generation = await session.get(Generation, generation_id)
-                if generation is None or GenerationState(generation.state) in IN_FLIGHT:
+                if generation is None or is_at(generation, self._instance_id):
                     continue
                 held = generation.state == GenerationState.PENDING.value
                 if held:
                     move(session, generation, GenerationState.SUBMITTED, at=now(), reason="ComfyUI has it already")
+                    generation.instance_id = self._instance_id
             if held:
-                await self._announce(generation_id)
+                await self._aftermath.announce(generation_id)
             else:
                 was = await self._comfyui.cancel_prompt(prompt_id)
                 log.info("stray_prompt", generation_id=str(generation_id), state=generation.state, was=was)
 
 
-async def record_accepted(session: AsyncSession, entry: Accepted) -> None:
+class Recorders:
+    """One recorder for each instance. One a process."""
+
+    def __init__(self, database: Database, instances: Instances, postings: Postings, aftermath: Aftermath) -> None:
+        self._database = database
+        self._instances = instances
+        self._postings = postings
+        self._aftermath = aftermath
+        self._recorders: dict[UUID, Recorder] = {}
+
+    async def of(self, instance_id: UUID) -> Recorder:
+        if instance_id not in self._recorders:
+            comfyui = await self._instances.client_of(instance_id)
+            recorder = Recorder(self._database, instance_id, comfyui, self._postings, self._aftermath)
+            self._recorders.setdefault(instance_id, recorder)
+        return self._recorders[instance_id]
+
+    def forget(self, instance_id: UUID) -> None:
+        """There is no such instance any more."""
+        self._recorders.pop(instance_id, None)
+
+
+async def record_accepted(session: AsyncSession, entry: Accepted, instance_id: UUID) -> None:
     """Write down a prompt that entered ComfyUI's queue by another door than ours."""
     generation_id = generation_id_of(entry.prompt_id)
     known = await session.get(Generation, generation_id)
@@ -216,6 +249,7 @@ async def record_accepted(session: AsyncSession, entry: Accepted) -> None:
         if known.state == GenerationState.PENDING.value:
             move(session, known, GenerationState.SUBMITTED, at=now(), reason="let through by the gate")
             known.tries = 1
+            known.instance_id = instance_id
         return
     ui_workflow, extra_data = split_extra_data(entry.extra_data)
     request = Request(
@@ -231,20 +265,23 @@ async def record_accepted(session: AsyncSession, entry: Accepted) -> None:
     generation = await write_generation(session, request, at=accepted_at, state=GenerationState.SUBMITTED)
     generation.submitted_at = accepted_at
     generation.tries = 1
+    generation.instance_id = instance_id
     if entry.prompt_id != str(generation_id):
         generation.submission = {**generation.submission, "prompt_id": entry.prompt_id}
     log.info("generation_imported", generation_id=str(generation_id), source=entry.source)
 
 
-async def record_started(session: AsyncSession, entry: Started) -> None:
+async def record_started(session: AsyncSession, entry: Started, instance_id: UUID) -> None:
     """Write down that a prompt began to run; mostly its event has told so already."""
     generation = await session.get(Generation, generation_id_of(entry.prompt_id))
-    if generation is not None and generation.state == GenerationState.SUBMITTED.value:
+    if generation is None or not is_at(generation, instance_id):
+        return
+    if generation.state == GenerationState.SUBMITTED.value:
         move(session, generation, GenerationState.RUNNING, at=from_unix(entry.started_at))
 
 
-async def record_finished(session: AsyncSession, entry: Finished) -> bool:
-    """Write down how a prompt ended; tells whether there are images to keep."""
+async def record_finished(session: AsyncSession, entry: Finished, instance_id: UUID) -> bool:
+    """Write down how a prompt ended there; tells whether there are images to keep."""
     generation_id = generation_id_of(entry.prompt_id)
     generation = await session.get(Generation, generation_id)
     if generation is None:
@@ -255,6 +292,11 @@ async def record_finished(session: AsyncSession, entry: Finished) -> bool:
         return False
     if generation.state == GenerationState.PENDING.value:
         move(session, generation, GenerationState.SUBMITTED, at=now(), reason="ComfyUI had it already")
+    elif not is_at(generation, instance_id) and entry.status != "completed":
+        # It was taken out of an instance that came back; where it is now, it goes on.
+        log.info("outcome_elsewhere", generation_id=str(generation_id), status=entry.status)
+        return False
+    generation.instance_id = instance_id
     finished_at = from_unix(entry.finished_at)
     if entry.started_at is not None:
         generation.started_at = max(from_unix(entry.started_at), latest_time(generation))

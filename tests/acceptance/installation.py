@@ -124,7 +124,7 @@ class Installation:
     def comfyui_is(self, state: str) -> bool:
         """As the sidecar knows it."""
         health = self.http.get(f"{self.sidecar_url}/health/ready").json()
-        return bool(health["comfyui"]["state"] == state)
+        return {instance["state"] for instance in health["instances"]} == {state}
 
     def sidecar_pids(self) -> list[int]:
         """The process ids of the sidecar that ComfyUI started."""

@@ -19,6 +19,11 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    async def source_of(self, generation_id: UUID) -> Folder:
+        """There is one ComfyUI, and it made everything."""
+        del generation_id
+        return self
+
     def path_of(self, file: FileReference) -> Path:
         return self.root / file.type / file.subfolder / file.filename
 

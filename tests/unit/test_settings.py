@@ -70,6 +70,7 @@ def test_a_number_that_is_none_is_refused_by_name(tmp_path: Path, name: str):
         ("GENONAUT_PORT", "99999"),
         ("GENONAUT_PORT", "-1"),
         ("GENONAUT_COMFYUI_URL", "127.0.0.1:8188"),
+        ("GENONAUT_COMFYUI_URL", "http://127.0.0.1:8188,127.0.0.1:8189"),
         ("GENONAUT_LOG", "xml"),
     ],
 )
@@ -91,7 +92,9 @@ def test_every_setting_is_explained_where_it_stands_and_in_the_readme():
     source = Path(sys.modules["sidecar.settings"].__file__ or "").read_text(encoding="utf-8")
     readme = (Path(__file__).parents[2] / "sidecar" / "README.md").read_text(encoding="utf-8")
     variables = {
-        "GENONAUT_DATA" if name == "data_folder" else f"GENONAUT_{name.removesuffix('_format').upper()}"
+        {"data_folder": "GENONAUT_DATA", "comfyui_urls": "GENONAUT_COMFYUI_URL"}.get(
+            name, f"GENONAUT_{name.removesuffix('_format').upper()}"
+        )
         for name in Settings.__dataclass_fields__
     }
 

@@ -1,4 +1,4 @@
-"""People, workflows, generations and their events, the position in the journal, images; and the local owner."""
+"""People, instances, workflows, generations and their events, the position in the journal, images; and the local owner."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ LOCAL_OWNER_ID = UUID("00000000-0000-7000-8000-000000000001")
 
 def upgrade() -> None:
     make_users()
+    make_instances()
     make_workflows()
     make_generations()
     make_generation_events()
@@ -26,7 +27,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("images", "journal_positions", "generation_events", "generations", "workflows", "users"):
+    for table in ("images", "journal_positions", "generation_events", "generations", "workflows", "instances", "users"):
         op.drop_table(table)
 
 
@@ -40,6 +41,33 @@ def make_users() -> None:
         sa.UniqueConstraint("name", name="uq_users_name"),
     )
     op.bulk_insert(users, [{"id": LOCAL_OWNER_ID, "name": "local", "created_at": datetime.now(timezone.utc)}])
+
+
+def make_instances() -> None:
+    op.create_table(
+        "instances",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("url", sa.String(400), nullable=False),
+        sa.Column("wanted", sa.String(16), nullable=False),
+        sa.Column("from_settings", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("since", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("reason", sa.String(400), nullable=False),
+        sa.Column("comfyui_version", sa.String(60), nullable=False),
+        sa.Column("pack_version", sa.String(60), nullable=False),
+        sa.Column("devices", sa.JSON(), nullable=False),
+        sa.Column("directories", sa.JSON(), nullable=False),
+        sa.Column("checkpoint", sa.String(400), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("rests_until", DateTimeUTC(timezone=True)),
+        sa.Column("set_aside_at", DateTimeUTC(timezone=True)),
+        sa.Column("probes", sa.Integer(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_instances"),
+        sa.UniqueConstraint("url", name="uq_instances_url"),
+    )
 
 
 def make_workflows() -> None:
@@ -75,6 +103,7 @@ def make_generations() -> None:
         sa.Column("client_id", sa.String(200)),
         sa.Column("parent_id", GUID()),
         sa.Column("child_count", sa.Integer(), nullable=False),
+        sa.Column("instance_id", GUID()),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("not_before", DateTimeUTC(timezone=True)),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
@@ -92,6 +121,7 @@ def make_generations() -> None:
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_generations_owner_id_users"),
         sa.ForeignKeyConstraint(["workflow_hash"], ["workflows.hash"], name="fk_generations_workflow_hash_workflows"),
         sa.ForeignKeyConstraint(["parent_id"], ["generations.id"], name="fk_generations_parent_id_generations"),
+        sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_generations_instance_id_instances"),
     )
     op.create_index(
         "ix_generations_owner_newest", "generations", ["owner_id", sa.text("created_at DESC"), sa.text("id DESC")]
@@ -100,6 +130,8 @@ def make_generations() -> None:
     op.create_index("ix_generations_workflow", "generations", ["workflow_hash"])
     make_partial_index("ix_generations_parent", "generations", ["parent_id"], where="parent_id IS NOT NULL")
     make_partial_index("ix_generations_trashed", "generations", ["trashed_at"], where="trashed_at IS NOT NULL")
+    in_flight = "state IN ('submitted', 'running')"
+    make_partial_index("ix_generations_in_flight", "generations", ["instance_id"], where=in_flight)
 
 
 def make_partial_index(name: str, table: str, columns: list[str], *, where: str) -> None:

@@ -74,6 +74,12 @@ async def show(parts: Parts, generation_id: UUID) -> GenerationView:
     return await parts.history.show(LOCAL_OWNER_ID, generation_id)
 
 
+async def look_again(parts: Parts) -> None:
+    """As after each reconnect: bring everything into line with what the instances have."""
+    for instance in await parts.instances.all():
+        await (await parts.recorders.of(instance.id)).reconcile()
+
+
 async def until(question: Callable[[], Any], *, within_s: float = 30.0) -> Any:
     """Ask until the answer is true; the answer."""
     deadline = asyncio.get_running_loop().time() + within_s

@@ -7,7 +7,7 @@ from fakes.comfyui import AmnesiacComfyUI, LossyComfyUI, ScriptedComfyUI, SlowAn
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.identity import generation_id_of
 
-from .conftest import WORKFLOW, StartSidecar, show, submit, until, until_state
+from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
 
 
 async def test_a_prompt_that_arrived_though_its_answer_was_lost_runs_once(start_sidecar: StartSidecar):
@@ -16,7 +16,7 @@ async def test_a_prompt_that_arrived_though_its_answer_was_lost_runs_once(start_
         generation_id = await submit(parts)
         await until(lambda: comfyui.pending)
         await until_state(parts, generation_id, "pending")
-        await parts.dispatcher.connected()
+        await look_again(parts)
         await until_state(parts, generation_id, "submitted")
         await comfyui.finish(str(generation_id))
 
@@ -44,7 +44,7 @@ async def test_what_was_cancelled_while_it_was_on_its_way_is_not_sent_again(star
         await parts.dispatcher.cancel(LOCAL_OWNER_ID, generation_id)
         comfyui.go_on.set()
         await until_state(parts, generation_id, "cancelled")
-        await parts.dispatcher.connected()
+        await look_again(parts)
 
         await until(lambda: not comfyui.pending)
         assert comfyui.asked == 1
@@ -57,7 +57,7 @@ async def test_a_comfyui_that_takes_its_time_is_not_asked_twice(start_sidecar: S
         await until(lambda: comfyui.asked)
         for _ in range(3):
             await parts.dispatcher.dispatch_generation({}, generation_id=str(generation_id))
-            await parts.dispatcher.silence()
+            await look_again(parts)
         comfyui.go_on.set()
         await until(lambda: comfyui.pending)
 

@@ -168,7 +168,7 @@ async def test_a_comfyui_that_is_away_does_not_make_the_sidecar_unready(client: 
     response = await client.get("/health/ready")
     health = response.json()
 
-    assert (response.status_code, health["ready"], health["comfyui"]["state"]) == (200, True, "away")
+    assert (response.status_code, health["ready"], health["instances"][0]["state"]) == (200, True, "away")
 
 
 async def test_the_page_of_the_api_needs_nothing_from_the_internet(client: Client):

@@ -13,7 +13,7 @@ from sidecar.generations.admission import Request
 from sidecar.generations.models import GenerationEvent
 from sidecar.identity import uuid7
 
-from .conftest import WORKFLOW, StartSidecar, show, submit, until, until_state
+from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
 
 
 async def states_of(parts: Parts, generation_id: object) -> list[str]:
@@ -185,7 +185,7 @@ async def test_an_outcome_that_is_told_twice_is_recorded_once(start_sidecar: Sta
         await until(lambda: comfyui.pending)
         await comfyui.finish(str(generation_id), outputs=outputs)
         await until_state(parts, generation_id, "completed")
-        await parts.dispatcher.connected()
+        await look_again(parts)
         view = await show(parts, generation_id)
 
         assert len(view.images) == 1
@@ -235,7 +235,7 @@ async def test_what_takes_comfyui_down_each_time_is_lost_after_three_tries(start
             await until_arrived(parts, comfyui)
             await comfyui.start(str(generation_id))
             comfyui.forget_everything()
-            await parts.dispatcher.connected()
+            await look_again(parts)
         view = await until_state(parts, generation_id, "lost")
 
         assert len(comfyui.posted) == 3
@@ -250,7 +250,7 @@ async def test_what_only_waited_when_comfyui_died_is_not_to_blame(start_sidecar:
         for _ in range(5):
             await until_arrived(parts, comfyui)
             comfyui.forget_everything()
-            await parts.dispatcher.connected()
+            await look_again(parts)
         await until(lambda: comfyui.pending)
         await comfyui.finish(str(generation_id))
 
@@ -275,7 +275,7 @@ async def test_outcomes_that_were_missed_are_read_after_a_silence(start_sidecar:
         generation_id = await submit(parts)
         await until(lambda: comfyui.pending)
         await comfyui.finish(str(generation_id))
-        await parts.dispatcher.silence()
+        await look_again(parts)
 
         assert (await show(parts, generation_id)).state == "completed"
 

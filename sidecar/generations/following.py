@@ -1,0 +1,182 @@
+"""
+Following every instance: what each of them tells, and that its row says how it stands.
+
+An instance is followed by one process at a time; any process may send to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from sidecar.comfyui.events import Hello, Observer, ObserverEvent
+from sidecar.database import Database
+from sidecar.generations.in_flight import believed_in_flight
+from sidecar.generations.models import Generation, Workflow, move
+from sidecar.generations.progress import ProgressBoard
+from sidecar.generations.recorder import Recorder, Recorders
+from sidecar.generations.states import GenerationState
+from sidecar.generations.turns import held
+from sidecar.generations.workflows import unpack_workflow
+from sidecar.identity import generation_id_of, now
+from sidecar.instances import registry, standing
+from sidecar.instances.connections import Instances
+from sidecar.instances.models import Instance
+
+LOOK_EVERY_S = 60.0  # a busy ComfyUI is never silent, and something may have been left behind all the same
+LOOK_FOR_INSTANCES_EVERY_S = 30.0  # another process may have registered one
+
+log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Hears what one instance does (comfyui.events.Listener). One an instance, in one process."""
+
+    def __init__(
+        self,
+        instance_id: UUID,
+        database: Database,
+        recorder: Recorder,
+        board: ProgressBoard,
+        announce: Callable[[UUID], Awaitable[None]],
+        wake: Callable[[], None],
+    ) -> None:
+        self._instance_id = instance_id
+        self._database = database
+        self._recorder = recorder
+        self._board = board
+        self._announce = announce
+        self._wake = wake
+        self._looked_at = 0.0
+
+    async def connected(self, hello: Hello) -> None:
+        """First the truth of what it has, then it counts as connected: nothing is sent to it before."""
+        await self._look()
+        greeting = standing.Greeting(hello.comfyui_version, hello.pack_version, hello.directories)
+        async with self._database.writing() as session:
+            standing.connected(await session.get_one(Instance, self._instance_id), greeting, at=now())
+        self._wake()
+
+    async def disconnected(self, reason: str) -> None:
+        async with self._database.writing() as session:
+            standing.went_away(await session.get_one(Instance, self._instance_id), reason, at=now())
+
+    async def silence(self) -> None:
+        async with self._database.reading() as session:
+            if not await believed_in_flight(session, self._instance_id):
+                return
+        await self._look()
+
+    async def _look(self) -> None:
+        await self._recorder.reconcile()
+        self._looked_at = time.monotonic()
+
+    async def heard(self, event: ObserverEvent) -> None:
+        if time.monotonic() - self._looked_at > LOOK_EVERY_S:
+            await self._look()
+        elif event.type == "outcome":
+            await self._recorder.collect()
+        elif event.type == "gap":
+            await self._look()
+        elif event.type == "execution_start":
+            await self._started(generation_id_of(str(event.data.get("prompt_id"))))
+        else:
+            self._board.heard(event)
+
+    async def _started(self, generation_id: UUID) -> None:
+        async with self._database.writing() as session:
+            generation = await session.get(Generation, generation_id)
+            if generation is None or generation.state != GenerationState.SUBMITTED.value:
+                return
+            stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
+            move(session, generation, GenerationState.RUNNING, at=now())
+        self._board.begin(generation_id, generation.owner_id, stored.workflow)
+        log.info("generation_running", generation_id=str(generation_id))
+        await self._announce(generation_id)
+
+
+class Following:
+    """One follower for each instance, for as long as there is that instance. One a process."""
+
+    def __init__(
+        self,
+        database: Database,
+        instances: Instances,
+        recorders: Recorders,
+        board: ProgressBoard,
+        announce: Callable[[UUID], Awaitable[None]],
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._instances = instances
+        self._recorders = recorders
+        self._board = board
+        self._announce = announce
+        self._wake = wake
+        self._observers: dict[UUID, Observer] = {}
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+
+    def instances_changed(self) -> None:
+        """Some came or went."""
+        self._changed.set()
+
+    def held_changed(self) -> None:
+        """Tell each ComfyUI's own queue panel soon that other prompts are held."""
+        for observer in self._observers.values():
+            observer.held_changed()
+
+    async def run(self) -> None:
+        """Follow whatever instances there are, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self.adjust()
+                except Exception:
+                    # A fault of ours or of the database, told in full; tried again at the next look.
+                    log.exception("instances_not_looked_up")
+                await self._until_changed()
+        finally:
+            for instance_id in list(self._tasks):
+                await self._leave(instance_id)
+
+    async def _until_changed(self) -> None:
+        try:
+            await asyncio.wait_for(self._changed.wait(), LOOK_FOR_INSTANCES_EVERY_S)
+        except asyncio.TimeoutError:
+            return
+        self._changed.clear()
+
+    async def adjust(self) -> None:
+        """Follow those that came, leave those that went."""
+        there = {instance.id for instance in await self._instances.all()}
+        for instance_id in self._tasks.keys() - there:
+            await self._leave(instance_id)
+            self._recorders.forget(instance_id)
+            await self._instances.close_client_of(instance_id)
+        for instance_id in there - self._tasks.keys():
+            await self._follow(instance_id)
+
+    async def _follow(self, instance_id: UUID) -> None:
+        recorder = await self._recorders.of(instance_id)
+        follower = Follower(instance_id, self._database, recorder, self._board, self._announce, self._wake)
+        # What a process that died left written down is not true any more.
+        await follower.disconnected(registry.NOT_ASKED_YET)
+        observer = Observer(await self._instances.client_of(instance_id), follower, self._read_held)
+        self._observers[instance_id] = observer
+        self._tasks[instance_id] = asyncio.create_task(observer.follow())
+
+    async def _leave(self, instance_id: UUID) -> None:
+        self._observers.pop(instance_id)
+        task = self._tasks.pop(instance_id)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _read_held(self) -> dict[str, Any]:
+        async with self._database.reading() as session:
+            return await held(session)

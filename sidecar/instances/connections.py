@@ -1,0 +1,46 @@
+"""How this process speaks with each ComfyUI."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sidecar.comfyui.client import ComfyUIClient
+from sidecar.database import Database
+from sidecar.instances import registry
+from sidecar.instances.models import Instance
+
+
+class Instances:
+    """The ComfyUIs there are, and one client for each. One a process; closed when the process stops."""
+
+    def __init__(self, database: Database, pairing_secret: str) -> None:
+        self._database = database
+        self._pairing_secret = pairing_secret
+        self._clients: dict[UUID, ComfyUIClient] = {}
+
+    async def all(self) -> list[Instance]:
+        """Every instance, as it stands now."""
+        async with self._database.reading() as session:
+            return await registry.instances(session)
+
+    async def client_of(self, instance_id: UUID) -> ComfyUIClient:
+        """Also of an instance that was removed: what it made may still have to be fetched."""
+        if instance_id not in self._clients:
+            async with self._database.reading() as session:
+                found = await session.get_one(Instance, instance_id)
+            self._clients.setdefault(instance_id, self._new_client(found))
+        return self._clients[instance_id]
+
+    def _new_client(self, instance: Instance) -> ComfyUIClient:
+        client = ComfyUIClient(instance.url, self._pairing_secret)
+        client.set_directories(instance.directories)
+        return client
+
+    async def close_client_of(self, instance_id: UUID) -> None:
+        client = self._clients.pop(instance_id, None)
+        if client is not None:
+            await client.close()
+
+    async def close(self) -> None:
+        for instance_id in list(self._clients):
+            await self.close_client_of(instance_id)
