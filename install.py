@@ -178,7 +178,12 @@ def with_uv(folder: Path, wanted: list[str]) -> dict[str, Any]:
         [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)],
         "making a Python environment with uv",
     )
-    run_program([uv, "pip", "install", "--quiet", "--python", str(python), *wanted], "fetching packages with uv")
+    # Compiled here and once, as pip does by itself: otherwise the first start does it, or, where Python may not write
+    # (PYTHONDONTWRITEBYTECODE, a cache that is read-only), every start.
+    run_program(
+        [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wanted],
+        "fetching packages with uv",
+    )
     return {"python": str(python), "packages": ""}
 
 

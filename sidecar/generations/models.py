@@ -97,6 +97,8 @@ class Generation(Base):
 
     __table_args__ = (
         Index("ix_generations_owner_newest", "owner_id", desc("created_at"), desc("id")),
+        Index("ix_generations_owner_state", "owner_id", "state", desc("created_at"), desc("id")),
+        Index("ix_generations_owner_checkpoint", "owner_id", "checkpoint", desc("created_at"), desc("id")),
         Index("ix_generations_state_turn", "state", "number"),
         # Purging asks who else has this workflow, and which generations were repeats.
         Index("ix_generations_workflow", "workflow_hash"),

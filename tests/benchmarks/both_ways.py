@@ -19,16 +19,17 @@ from real.comfyui import fetch_comfyui
 from real.http import answers
 from real.processes import RunningComfyUI, free_port, start_comfyui
 
-from benchmarks.figures import Budget, Row, spread, timed
+from benchmarks.figures import Budget, Row, Scale, spread, timed
 from benchmarks.watched_comfyui import WatchedComfyUI, watched
 from install import PACK_FOLDER
 
 SIDECAR_READY_WITHIN_S = 60.0
 WARM_UP_PROMPTS = 5
-SINGLE_PROMPTS = 60
+SINGLE_PROMPTS = Scale(full=60, quick=20)
 BREATH_S = 0.05  # between single prompts: nothing of one reaches into the next
-TRIVIAL_ROUNDS, TRIVIAL_PROMPTS = 3, 60
-LONG_ROUNDS, LONG_PROMPTS = 3, 3
+ROUNDS = Scale(full=3, quick=1)
+TRIVIAL_PROMPTS = 60
+LONG_PROMPTS = 3
 CLIENTS = 8
 LONG_STEPS = 12
 
@@ -38,10 +39,10 @@ Workflow = dict[str, Any]
 number = itertools.count()
 
 
-def rows(folder: Path) -> list[Row]:
+def rows(folder: Path, *, quick: bool) -> list[Row]:
     with ExitStack() as on_exit:
         alone, through = start_both(folder, on_exit)
-        return asyncio.run(measure(alone.url, through.url))
+        return asyncio.run(measure(alone.url, through.url, quick=quick))
 
 
 def start_both(folder: Path, on_exit: ExitStack) -> tuple[RunningComfyUI, RunningComfyUI]:
@@ -67,19 +68,18 @@ def start_both(folder: Path, on_exit: ExitStack) -> tuple[RunningComfyUI, Runnin
     return alone, through
 
 
-async def measure(alone_url: str, through_url: str) -> list[Row]:
+async def measure(alone_url: str, through_url: str, *, quick: bool) -> list[Row]:
+    rounds = ROUNDS.of(quick=quick)
     async with listening_to_both(alone_url, through_url) as both:
         for comfyui in both:
             await rate(comfyui, trivial_workflow, WARM_UP_PROMPTS)
             await rate(comfyui, long_workflow, 1)
         return [
-            *await single_prompts(both),
+            *await single_prompts(both, SINGLE_PROMPTS.of(quick=quick)),
             await rates(
-                both, "prompts through, trivial graph", trivial_workflow, TRIVIAL_ROUNDS, TRIVIAL_PROMPTS, at_least=0.8
+                both, "prompts through, trivial graph", trivial_workflow, rounds, TRIVIAL_PROMPTS, at_least=0.8
             ),
-            await rates(
-                both, "prompts through, graph of a second", long_workflow, LONG_ROUNDS, LONG_PROMPTS, at_least=0.99
-            ),
+            await rates(both, "prompts through, graph of a second", long_workflow, rounds, LONG_PROMPTS, at_least=0.99),
         ]
 
 
@@ -89,12 +89,12 @@ async def listening_to_both(alone_url: str, through_url: str) -> AsyncIterator[B
         yield alone, through
 
 
-async def single_prompts(both: Both) -> list[Row]:
+async def single_prompts(both: Both, times: int) -> list[Row]:
     """One prompt at a time on an idle system."""
     answered: tuple[list[float], list[float]] = ([], [])
     ended: tuple[list[float], list[float]] = ([], [])
     done: tuple[list[float], list[float]] = ([], [])
-    for _ in range(SINGLE_PROMPTS):
+    for _ in range(times):
         for side, comfyui in enumerate(both):
             submitted = await comfyui.submit(trivial_workflow())
             ended[side].append(await comfyui.until_ended(submitted))

@@ -4,43 +4,70 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timezone
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import aiohttp
 
-from benchmarks.figures import Budget, Row, each_timed, spread, timed
-from benchmarks.history_filling import BETWEEN_TWO, WORKFLOW, add_waiting, fill_history, give_thumbnails
+from benchmarks.figures import Budget, Row, Scale, each_timed, spread, timed
+from benchmarks.history_filling import (
+    BETWEEN_TWO,
+    RARE_CHECKPOINT,
+    RARE_LORA,
+    RARE_TAG,
+    RARE_WORD,
+    WORKFLOW,
+    add_waiting,
+    fill_history,
+    give_thumbnails,
+)
 from benchmarks.running_sidecar import Sidecar, running_sidecar
 from install import step
+from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.cursors import encode_cursor
 from sidecar.generations.history import Position
 from sidecar.settings import read_settings
 
-GENERATIONS = 1_000_000
+GENERATIONS = Scale(full=1_000_000, quick=100_000)
 WAITING = 10_000
 CLIENTS = 16
 BACK_TO_BACK_EACH = 25
 UNHURRIED_EACH, PAUSE_S = 8, 0.5
 PAGES = 60
+PAGES_FOR_S = 4.0
+STATISTICS = 20
+LAST_DAYS = 30
+QUERY_P95_MS = 100.0
 LOOKS = 200
 THUMBNAILS = 3000
 THUMBNAIL_BYTES = 12_000
 
+RARE: dict[str, dict[str, str]] = {
+    "a rare checkpoint": {"checkpoint": RARE_CHECKPOINT},
+    "a rare LoRA": {"lora": RARE_LORA},
+    "a rare tag": {"tag": RARE_TAG},
+    "a rare word": {"q": RARE_WORD},
+    "favourites": {"favourite": "true"},
+    "the trash": {"trashed": "true"},
+}
+
 Action = Callable[[], Awaitable[Any]]
 
 
-def rows(folder: Path) -> list[Row]:
+def rows(folder: Path, *, quick: bool) -> list[Row]:
     settings = read_settings({"GENONAUT_DATA": str(folder)})
     database = folder / "genonaut.sqlite3"
     with step("Recording a long history"):
-        recorded = asyncio.run(fill_history(settings.database_url, database, GENERATIONS))
+        recorded = asyncio.run(fill_history(settings.database_url, database, GENERATIONS.of(quick=quick)))
         images = asyncio.run(give_thumbnails(database, folder / "images", bytes(THUMBNAIL_BYTES)))
     with running_sidecar(folder) as sidecar:
-        return asyncio.run(measure(sidecar, database, recorded, images))
+        found = asyncio.run(measure(sidecar, database, recorded, images))
+    return [*found, *statistics(database)]
 
 
 async def measure(sidecar: Sidecar, database: Path, recorded: int, images: list[UUID]) -> list[Row]:
@@ -60,12 +87,42 @@ async def pages(http: aiohttp.ClientSession, recorded: int) -> list[Row]:
         "the newest": {},
         "halfway down": {"cursor": cursor_at(oldest + recorded // 2 * BETWEEN_TWO)},
         "at the bottom": {"cursor": cursor_at(oldest + 200 * BETWEEN_TWO)},
-        "what failed (one in a thousand)": {"state": "failed"},
+        "a day of it": {"from": told(oldest + 1000 * BETWEEN_TWO), "to": told(oldest + 5000 * BETWEEN_TWO)},
+        "what failed (one in 1 000)": {"state": "failed"},
+        "a frequent word": {"q": "lighthouse"},
+        **{f"{kind} (one in 5 000)": query for kind, query in RARE.items()},
     }
     found = []
     for kind, query in kinds.items():
-        seconds = await each_timed(PAGES, getting(http, "generations", limit="50", **query))
+        seconds = await each_timed(PAGES, getting(http, "generations", limit="50", **query), within_s=PAGES_FOR_S)
         found += spread(f"page of 50 of {recorded:_}, {kind}".replace("_", " "), seconds, p95_ms=10)
+    return found
+
+
+def told(at: datetime) -> str:
+    return at.isoformat()
+
+
+def statistics(database: Path) -> list[Row]:
+    """The counts that an operator asks for, straight from the database."""
+    since = (datetime.now(timezone.utc) - timedelta(days=LAST_DAYS)).strftime("%Y-%m-%d %H:%M:%S")
+    questions = {
+        "counted by state": ("SELECT state, count(*) FROM generations GROUP BY state", ()),
+        f"counted by state and day, last {LAST_DAYS} days": (
+            "SELECT state, date(created_at), count(*) FROM generations"
+            " WHERE owner_id = ? AND created_at >= ? GROUP BY 1, 2",
+            (LOCAL_OWNER_ID.bytes, since),
+        ),
+    }
+    found = []
+    with closing(sqlite3.connect(database)) as connection:
+        for name, (query, parameters) in questions.items():
+            seconds = []
+            for _ in range(STATISTICS):
+                with timed() as watch:
+                    connection.execute(query, parameters).fetchall()
+                seconds.append(watch.seconds)
+            found += spread(name, seconds, p95_ms=QUERY_P95_MS)
     return found
 
 

@@ -6,7 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 COLUMNS = ("", "ComfyUI alone", "measured", "unit", "ratio", "budget", "")
 
@@ -23,6 +25,17 @@ class Budget:
 
     def __str__(self) -> str:
         return f"{'>=' if self.at_least else '<='} {shown(self.limit)}"
+
+
+@dataclass(frozen=True)
+class Scale(Generic[T]):
+    """How much of something a benchmark does, and how much where it shall be over soon."""
+
+    full: T
+    quick: T
+
+    def of(self, *, quick: bool) -> T:
+        return self.quick if quick else self.full
 
 
 @dataclass(frozen=True)
@@ -47,12 +60,13 @@ class Row:
         return None if self.budget is None or judged is None else self.budget.holds(judged)
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            **asdict(self),
-            "budget": str(self.budget) if self.budget else None,
-            "ratio": self.ratio,
-            "within_budget": self.within_budget,
-        }
+        return {**asdict(self), "ratio": self.ratio, "within_budget": self.within_budget}
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Row:
+        budget = Budget(**kept["budget"]) if kept["budget"] else None
+        names = ("name", "value", "unit", "alone", "of_ratio")
+        return cls(**{name: kept[name] for name in names}, budget=budget)
 
     def cells(self) -> tuple[str, ...]:
         verdict = {True: "", False: "OVER", None: ""}[self.within_budget]
@@ -125,10 +139,12 @@ def timed() -> Iterator[Stopwatch]:
         watch.seconds = time.perf_counter() - began
 
 
-async def each_timed(times: int, action: Callable[[], Awaitable[Any]]) -> list[float]:
-    """Do it again and again, one after the other; how long each took."""
-    seconds = []
-    for _ in range(times):
+async def each_timed(
+    times: int, action: Callable[[], Awaitable[Any]], *, within_s: float = float("inf")
+) -> list[float]:
+    """Do it again and again, one after the other, but not for longer than that; how long each took."""
+    seconds: list[float] = []
+    while len(seconds) < times and sum(seconds) < within_s:
         with timed() as watch:
             await action()
         seconds.append(watch.seconds)

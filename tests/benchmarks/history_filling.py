@@ -32,10 +32,11 @@ from sidecar.generations.states import GenerationState
 from sidecar.generations.workflows import pack_workflow, store_workflow
 from sidecar.migrations import upgrade
 
-GO_ON_FOR_S = 30.0
+GO_ON_FOR_S = 90.0
 AT_ONCE = 20_000
 WITH_THUMBNAILS = 100
 ONE_IN_FAILED = 1000
+ONE_IN_RARE = 5000  # has a checkpoint, a LoRA, a tag and a word in its prompt that no other one has
 BETWEEN_TWO = timedelta(seconds=20)  # so a million of them are the last eight months
 
 WORKFLOW: dict[str, Any] = {
@@ -43,7 +44,13 @@ WORKFLOW: dict[str, Any] = {
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "benchmark"}},
 }
 PROMPT = "a lighthouse on a cliff at dawn, long exposure, soft light, fishing boats far below, gulls"
+RARE_WORD, RARE_TAG = "zeppelin", "harbour"
+RARE_CHECKPOINT, RARE_LORA = "rare.safetensors", "watercolour.safetensors"
 SAMPLER = {"seed": 1, "steps": 20, "cfg": 7.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}
+
+
+INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+DIFFERING = ("id", "number", "state", "created_at", "prompt", "checkpoint", "loras", "tags", "favourite", "trashed_at")
 
 
 async def fill_history(url: str, file: Path, wanted: int) -> int:
@@ -62,7 +69,12 @@ async def fill_history(url: str, file: Path, wanted: int) -> int:
         # Nothing here has to survive anything.
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("PRAGMA journal_mode=OFF")
+        indexes = connection.execute(INDEXES).fetchall()
+        for name, _ in indexes:
+            connection.execute(f"DROP INDEX {name}")
         written = copy_pair(connection, generation, image, first, wanted)
+        for _, statement in indexes:  # sorting once is quicker than inserting a million times
+            connection.execute(statement)
         connection.execute("ANALYZE")
         connection.execute("PRAGMA journal_mode=WAL")
     return written
@@ -127,7 +139,7 @@ async def write_first(database: Database, at: datetime) -> tuple[UUID, UUID]:
 def copy_pair(connection: sqlite3.Connection, generation: UUID, image: UUID, first: datetime, wanted: int) -> int:
     """Copy a generation and its image until there are so many of them, or the time is up."""
     deadline = monotonic() + GO_ON_FOR_S
-    copy_generations = copier(connection, Generation, generation, "id", "number", "state", "created_at")
+    copy_generations = copier(connection, Generation, generation, *DIFFERING)
     copy_images = copier(connection, Image, image, "id", "generation_id")
     numbers = iter(range(2, wanted + 1))
     written = 1
@@ -135,15 +147,22 @@ def copy_pair(connection: sqlite3.Connection, generation: UUID, image: UUID, fir
         rows = [generation_row(number, first + number * BETWEEN_TWO) for number in chunk]
         connection.execute("BEGIN")
         copy_generations(rows)
-        copy_images((id_at(created_at), generation_id) for generation_id, _, _, created_at in rows)
+        copy_images((id_at(created_at), generation_id) for generation_id, _, _, created_at, *_ in rows)
         connection.execute("COMMIT")
         written += len(chunk)
     return written
 
 
-def generation_row(number: int, at: datetime) -> tuple[UUID, int, str, datetime]:
+def generation_row(number: int, at: datetime) -> tuple[Any, ...]:
+    """What `DIFFERING` names."""
     state = GenerationState.COMPLETED if number % ONE_IN_FAILED else GenerationState.FAILED
-    return id_at(at), number, state.value, at
+    own = (id_at(at), number, state.value, at)
+    if number % ONE_IN_RARE:
+        return *own, PROMPT, "sd15.safetensors", [], [], False, None
+    loras = [{"name": RARE_LORA, "strength_model": 1.0, "strength_clip": 1.0}]
+    # Its neighbour of the same kind lies in the trash.
+    trashed_at = at if number % (2 * ONE_IN_RARE) == 0 else None
+    return *own, f"{PROMPT}, a {RARE_WORD}", RARE_CHECKPOINT, loras, [RARE_TAG], True, trashed_at
 
 
 def add_waiting(file: Path, count: int) -> list[UUID]:

@@ -123,9 +123,10 @@ def make_generations() -> None:
         sa.ForeignKeyConstraint(["parent_id"], ["generations.id"], name="fk_generations_parent_id_generations"),
         sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_generations_instance_id_instances"),
     )
-    op.create_index(
-        "ix_generations_owner_newest", "generations", ["owner_id", sa.text("created_at DESC"), sa.text("id DESC")]
-    )
+    newest_first = [sa.text("created_at DESC"), sa.text("id DESC")]
+    op.create_index("ix_generations_owner_newest", "generations", ["owner_id", *newest_first])
+    op.create_index("ix_generations_owner_state", "generations", ["owner_id", "state", *newest_first])
+    op.create_index("ix_generations_owner_checkpoint", "generations", ["owner_id", "checkpoint", *newest_first])
     op.create_index("ix_generations_state_turn", "generations", ["state", "number"])
     op.create_index("ix_generations_workflow", "generations", ["workflow_hash"])
     make_partial_index("ix_generations_parent", "generations", ["parent_id"], where="parent_id IS NOT NULL")
