@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -31,6 +32,7 @@ from install import step
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.cursors import encode_cursor
 from sidecar.generations.history import Position
+from sidecar.generations.states import GenerationState
 from sidecar.settings import read_settings
 
 GENERATIONS = Scale(full=1_000_000, quick=100_000)
@@ -106,13 +108,13 @@ def told(at: datetime) -> str:
 def statistics(database: Path) -> list[Row]:
     """The counts that an operator asks for, straight from the database."""
     since = (datetime.now(timezone.utc) - timedelta(days=LAST_DAYS)).strftime("%Y-%m-%d %H:%M:%S")
-    questions = {
+    by_day = """
+        SELECT state, date(created_at), count(*) FROM generations
+        WHERE owner_id = ? AND state IN (SELECT value FROM json_each(?)) AND created_at >= ? GROUP BY 1, 2"""
+    of_mine = (LOCAL_OWNER_ID.bytes, json.dumps([state.value for state in GenerationState]), since)
+    questions: dict[str, tuple[str, tuple[Any, ...]]] = {
         "counted by state": ("SELECT state, count(*) FROM generations GROUP BY state", ()),
-        f"counted by state and day, last {LAST_DAYS} days": (
-            "SELECT state, date(created_at), count(*) FROM generations"
-            " WHERE owner_id = ? AND created_at >= ? GROUP BY 1, 2",
-            (LOCAL_OWNER_ID.bytes, since),
-        ),
+        f"counted by state and day, last {LAST_DAYS} days": (by_day, of_mine),
     }
     found = []
     with closing(sqlite3.connect(database)) as connection:

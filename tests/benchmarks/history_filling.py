@@ -24,13 +24,13 @@ from sqlalchemy.dialects import sqlite
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Base, Database
-from sidecar.gallery.models import Image, ImageState
+from sidecar.gallery.models import ImageState
 from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
 from sidecar.gallery.thumbnails import SIZES_PX
-from sidecar.generations.models import Generation
 from sidecar.generations.states import GenerationState
 from sidecar.generations.workflows import pack_workflow, store_workflow
 from sidecar.migrations import upgrade
+from sidecar.tables import Generation, Image
 
 GO_ON_FOR_S = 90.0
 AT_ONCE = 20_000
@@ -75,7 +75,6 @@ async def fill_history(url: str, file: Path, wanted: int) -> int:
         written = copy_pair(connection, generation, image, first, wanted)
         for _, statement in indexes:  # sorting once is quicker than inserting a million times
             connection.execute(statement)
-        connection.execute("ANALYZE")
         connection.execute("PRAGMA journal_mode=WAL")
     return written
 
