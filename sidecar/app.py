@@ -35,10 +35,12 @@ from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor
 from sidecar.generations.following import Following
 from sidecar.generations.history import History
+from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Recorders
+from sidecar.generations.repeat import Repeats
 from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.trash import Trash
 from sidecar.health import ROUTES as HEALTH_ROUTES
@@ -75,6 +77,7 @@ class Parts:
     history: History
     admission: Admission
     dispatcher: Dispatcher
+    repeats: Repeats
     editor: Editor
     trash: Trash
     bulk: Bulk
@@ -115,6 +118,7 @@ def put_together(settings: Settings) -> Parts:
         history=history,
         admission=Admission(database, queueing, announce),
         dispatcher=dispatcher,
+        repeats=Repeats(database),
         editor=editor,
         trash=trash,
         bulk=Bulk(dispatcher, trash, editor),
@@ -123,7 +127,7 @@ def put_together(settings: Settings) -> Parts:
         embedded_worker=EmbeddedWorker(
             queue,
             functions=worker.jobs(dispatcher, intake),
-            cron_jobs=worker.clockwork(sweeper, trash),
+            cron_jobs=worker.clockwork(sweeper, trash, RememberedKeys(database)),
             concurrency=worker.CONCURRENCY,
         ),
         health_check=HealthCheck(database, queue, instances),
@@ -192,7 +196,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
         return Provide(lambda: value, sync_to_thread=False)
 
     names = ("database", "live_events", "store", "history", "admission", "dispatcher", "health_check")
-    subjects = ("editor", "trash", "bulk")
+    subjects = ("repeats", "editor", "trash", "bulk")
     return {"owner_id": always(LOCAL_OWNER_ID), **{name: always(getattr(parts, name)) for name in names + subjects}}
 
 

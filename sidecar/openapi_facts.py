@@ -6,6 +6,7 @@ from typing import Any
 
 from sidecar.errors import (
     GenonautError,
+    IdempotencyKeyReused,
     ImageCorrupt,
     ImageMissing,
     ImageNotKeptYet,
@@ -18,7 +19,8 @@ from sidecar.errors import (
 NOT_KEPT = (ImageNotKeptYet, ImageMissing, ImageCorrupt)
 
 REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
-    "submit_generation": (InvalidParameters,),
+    "submit_generation": (InvalidParameters, IdempotencyKeyReused),
+    "repeat_generation": (InvalidParameters, IdempotencyKeyReused),
     "cancel_generation": (NotCancellable,),
     "trash_generation": (StillOpen,),
     "restore_generation": (NotRestorable,),
@@ -124,6 +126,7 @@ EXAMPLES: dict[str, list[Any]] = {
             ]
         }
     ],
+    "Repeat": [{"parameters": {"seed": "random"}}, {"parameters": {"prompt": "a lighthouse at dusk"}, "tags": ["sea"]}],
     "GenerationPatch": [{"title": "Lighthouse, third try", "favourite": True}],
     "BulkAction": [{"action": "tag", "ids": [GENERATION_ID], "tags": ["sea"]}],
     "BulkOutcomes": [

@@ -5,7 +5,17 @@ from __future__ import annotations
 from sidecar.accounts.models import User
 from sidecar.database import Base
 from sidecar.gallery.models import Image
-from sidecar.generations.models import Generation, GenerationEvent, JournalPosition, Workflow
+from sidecar.generations.models import Generation, GenerationEvent, IdempotencyKey, JournalPosition, Workflow
 from sidecar.instances.models import Instance
 
-__all__ = ["Base", "Generation", "GenerationEvent", "Image", "Instance", "JournalPosition", "User", "Workflow"]
+__all__ = [
+    "Base",
+    "Generation",
+    "GenerationEvent",
+    "IdempotencyKey",
+    "Image",
+    "Instance",
+    "JournalPosition",
+    "User",
+    "Workflow",
+]

@@ -8,6 +8,7 @@ from saq import CronJob
 
 from sidecar.gallery.intake import Intake
 from sidecar.generations.dispatcher import Dispatcher
+from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES
 from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.trash import Trash
@@ -24,6 +25,10 @@ def jobs(dispatcher: Dispatcher, intake: Intake) -> list[tuple[str, Any]]:
     return [(DISPATCH, dispatcher.dispatch_generation), (KEEP_IMAGES, intake.keep_images)]
 
 
-def clockwork(sweeper: Sweeper, trash: Trash) -> list[CronJob[Any]]:
+def clockwork(sweeper: Sweeper, trash: Trash, keys: RememberedKeys) -> list[CronJob[Any]]:
     """What happens by itself."""
-    return [cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS), cron_job(trash.purge, EVERY_HOUR)]
+    return [
+        cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS),
+        cron_job(trash.purge, EVERY_HOUR),
+        cron_job(keys.forget_old, EVERY_HOUR),
+    ]

@@ -19,7 +19,8 @@ from sidecar.comfyui.workflow_builder import MAX_SEED, Parameters, build_workflo
 from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.database import Database
 from sidecar.errors import InvalidParameters, InvalidRequest
-from sidecar.generations.models import Generation, note_transition
+from sidecar.generations.idempotency import Once, recall, remember
+from sidecar.generations.models import Generation, note_transition, touch
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import PromptSubmission, Source, Submission
 from sidecar.generations.states import GenerationState
@@ -48,6 +49,9 @@ class Request:
     partial_execution_targets: list[str] | None = None
     title: str = ""
     tags: tuple[str, ...] = ()
+    parent_id: UUID | None = None
+    """The generation that it repeats."""
+    once: Once | None = None
 
 
 class Admission:
@@ -60,17 +64,19 @@ class Admission:
 
     async def admit(self, request: Request) -> Generation:
         """
-        Write a generation down and ask for its turn. A known id answers as it did the first time.
+        Write a generation down and ask for its turn. A known id, or a known `Idempotency-Key`, answers as it did the
+        first time.
 
         Raises:
             InvalidRequest: The id belongs to somebody else's generation.
+            IdempotencyKeyReused: The key belongs to another request.
         """
         async with self._database.writing() as session:
-            known = await session.get(Generation, request.id)
+            known = await self._known(session, request)
             if known is None:
                 generation = await write_generation(session, request, at=now())
-            elif known.owner_id != request.owner_id:
-                raise InvalidRequest("This id cannot be used. Submit again with a new one.")
+                if request.once is not None:
+                    await remember(session, request.owner_id, request.once, generation.id)
         if known is not None:
             return known
         log.info(
@@ -81,7 +87,28 @@ class Admission:
         )
         await self._queueing.dispatch(generation.id, reason="admitted")
         await self._announce(generation.id)
+        if generation.parent_id is not None:
+            await self._announce(generation.parent_id)
         return generation
+
+    async def earlier(self, owner_id: UUID, once: Once | None) -> UUID | None:
+        """
+        What the same request made before, whatever would become of it today.
+
+        Raises:
+            IdempotencyKeyReused: The key belongs to another request.
+        """
+        if once is None:
+            return None
+        async with self._database.reading() as session:
+            return await recall(session, owner_id, once)
+
+    async def _known(self, session: AsyncSession, request: Request) -> Generation | None:
+        earlier = await recall(session, request.owner_id, request.once) if request.once else None
+        known = await session.get(Generation, earlier or request.id)
+        if known is not None and known.owner_id != request.owner_id:
+            raise InvalidRequest("This id cannot be used. Submit again with a new one.")
+        return known
 
 
 async def write_generation(
@@ -113,6 +140,7 @@ async def write_generation(
             "partial_execution_targets": request.partial_execution_targets,
         },
         client_id=request.client_id[:CLIENT_ID_CHARACTERS] if request.client_id else None,
+        parent_id=await counted_parent(session, request),
         created_at=at,
         updated_at=at,
     )
@@ -122,7 +150,17 @@ async def write_generation(
     return generation
 
 
-def from_submission(submission: Submission, owner_id: UUID) -> Request:
+async def counted_parent(session: AsyncSession, request: Request) -> UUID | None:
+    """The generation that is repeated, if it has not been purged in this moment: it counts its repeats."""
+    parent = await session.get(Generation, request.parent_id) if request.parent_id else None
+    if parent is None:
+        return None
+    parent.child_count += 1
+    touch(parent)
+    return parent.id
+
+
+def from_submission(submission: Submission, owner_id: UUID, once: Once | None = None) -> Request:
     """
     Read what an API client asks for.
 
@@ -145,6 +183,7 @@ def from_submission(submission: Submission, owner_id: UUID) -> Request:
         client_id=submission.client_id,
         title=submission.title,
         tags=tuple(submission.tags),
+        once=once,
     )
 
 

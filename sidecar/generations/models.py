@@ -120,6 +120,19 @@ class GenerationEvent(Base):
     at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
 
 
+class IdempotencyKey(Base):
+    """A request that shall have its effect once, and the generation that it made."""
+
+    __tablename__ = "idempotency_keys"
+
+    owner_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("users.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """A hash of everything that makes it another request."""
+    generation_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("generations.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), index=True)
+
+
 class JournalPosition(Base):
     """How far the outcome journal of an instance is recorded; committed together with the outcomes themselves."""
 
@@ -195,6 +208,7 @@ __all__ = [
     "Generation",
     "GenerationEvent",
     "GenerationState",
+    "IdempotencyKey",
     "JournalPosition",
     "Workflow",
     "forget_foreign_prompt_id",

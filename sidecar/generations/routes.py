@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar import delete, get, patch, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
@@ -21,6 +21,8 @@ from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor
 from sidecar.generations.filters import Filter
 from sidecar.generations.history import History
+from sidecar.generations.idempotency import once
+from sidecar.generations.repeat import Repeats
 from sidecar.generations.schemas import (
     BulkAction,
     BulkOutcomes,
@@ -29,6 +31,7 @@ from sidecar.generations.schemas import (
     GenerationView,
     PromptAdmitted,
     PromptSubmission,
+    Repeat,
     Submission,
     Timeline,
     WorkflowView,
@@ -58,6 +61,16 @@ WithTag = Annotated[str | None, QueryParameter(name="tag", description="With thi
 Favourite = Annotated[bool | None, QueryParameter(description="Favourites only, or only what is none.")]
 ParentId = Annotated[UUID | None, QueryParameter(description="Repeats of this generation.")]
 Trashed = Annotated[bool, QueryParameter(description="What lies in the trash, and nothing else.")]
+Key = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Any text that is new for each new request. The same request with the same key within 24 hours "
+        "makes nothing new and is answered with the same generation.",
+    ),
+]
 Cancel = Annotated[bool, QueryParameter(description="If it has not ended: cancel it, and then into the trash.")]
 
 
@@ -99,10 +112,14 @@ async def submit_generation(
     admission: NamedDependency[Admission],
     history: NamedDependency[History],
     owner_id: Owner,
+    idempotency_key: Key = None,
 ) -> GenerationView:
     """Ask for a generation, by parameters or by a workflow in ComfyUI's API format."""
-    generation = await admission.admit(from_submission(data, owner_id))
-    return await history.show(owner_id, generation.id)
+    asked_once = once(idempotency_key, "submit", data)
+    generation_id = await admission.earlier(owner_id, asked_once)
+    if generation_id is None:
+        generation_id = (await admission.admit(from_submission(data, owner_id, asked_once))).id
+    return await history.show(owner_id, generation_id)
 
 
 @get("/generations", dependencies={"wanted": Provide(read_filter, sync_to_thread=False)})
@@ -143,6 +160,25 @@ async def cancel_generation(
     """Take it back: at once while it is held, else as soon as ComfyUI lets go of it."""
     await dispatcher.cancel(owner_id, generation_id)
     return await history.show(owner_id, generation_id)
+
+
+@post("/generations/{generation_id:uuid}/repeat", status_code=HTTP_202_ACCEPTED)
+async def repeat_generation(
+    data: JSONBody[Repeat],
+    admission: NamedDependency[Admission],
+    repeats: NamedDependency[Repeats],
+    history: NamedDependency[History],
+    owner_id: Owner,
+    generation_id: FromPath[UUID],
+    idempotency_key: Key = None,
+) -> GenerationView:
+    """Do it again: the same workflow, with whatever shall be different this time."""
+    asked_once = once(idempotency_key, "repeat", generation_id, data)
+    repeat_id = await admission.earlier(owner_id, asked_once)
+    if repeat_id is None:
+        request = await repeats.of(owner_id, generation_id, data, asked_once)
+        repeat_id = (await admission.admit(request)).id
+    return await history.show(owner_id, repeat_id)
 
 
 @get("/generations/{generation_id:uuid}/timeline")
@@ -256,6 +292,7 @@ PUBLIC_ROUTES = [
     show_workflow,
     show_timeline,
     cancel_generation,
+    repeat_generation,
     change_generation,
     trash_generation,
     restore_generation,

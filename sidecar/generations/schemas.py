@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from sidecar.comfyui.workflow_builder import Parameters
+from sidecar.comfyui.workflow_builder import Lora, Parameters
 from sidecar.gallery.schemas import ImageView
 
 State = Literal["pending", "submitted", "running", "completed", "failed", "cancelled", "lost"]
@@ -29,6 +29,36 @@ class Submission(Struct, forbid_unknown_fields=True):
     workflow: dict[str, Any] | UnsetType = UNSET
     title: Title = ""
     tags: Tags = field(default_factory=list)
+    client_id: Annotated[str, Meta(max_length=200)] | None = None
+    """The ComfyUI websocket that shall hear of it while it runs."""
+
+
+class Overrides(Struct, forbid_unknown_fields=True):
+    """What shall be different this time; what is left out stays as it was."""
+
+    prompt: str | UnsetType = UNSET
+    negative_prompt: str | UnsetType = UNSET
+    checkpoint: str | UnsetType = UNSET
+    loras: list[Lora] | UnsetType = UNSET
+    """All of them anew; only where the generation was submitted by parameters."""
+    width: int | UnsetType = UNSET
+    height: int | UnsetType = UNSET
+    batch_size: int | UnsetType = UNSET
+    seed: int | Literal["random"] | UnsetType = UNSET
+    """A seed, or `random` for one that is drawn; without either the images may be the same again."""
+    steps: int | UnsetType = UNSET
+    cfg: float | UnsetType = UNSET
+    sampler_name: str | UnsetType = UNSET
+    scheduler: str | UnsetType = UNSET
+    denoise: float | UnsetType = UNSET
+
+
+class Repeat(Struct, forbid_unknown_fields=True):
+    """How to do a generation again. Title and tags are those of the first unless others are given."""
+
+    parameters: Overrides | UnsetType = UNSET
+    title: Title | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
     client_id: Annotated[str, Meta(max_length=200)] | None = None
     """The ComfyUI websocket that shall hear of it while it runs."""
 

@@ -22,12 +22,22 @@ def upgrade() -> None:
     make_workflows()
     make_generations()
     make_generation_events()
+    make_idempotency_keys()
     make_journal_positions()
     make_images()
 
 
 def downgrade() -> None:
-    for table in ("images", "journal_positions", "generation_events", "generations", "workflows", "instances", "users"):
+    for table in (
+        "images",
+        "journal_positions",
+        "idempotency_keys",
+        "generation_events",
+        "generations",
+        "workflows",
+        "instances",
+        "users",
+    ):
         op.drop_table(table)
 
 
@@ -153,6 +163,24 @@ def make_generation_events() -> None:
         ),
     )
     op.create_index("ix_generation_events_generation_id", "generation_events", ["generation_id"])
+
+
+def make_idempotency_keys() -> None:
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("owner_id", GUID(), nullable=False),
+        sa.Column("key", sa.String(255), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(32), nullable=False),
+        sa.Column("generation_id", GUID(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("owner_id", "key", name="pk_idempotency_keys"),
+        sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_idempotency_keys_owner_id_users"),
+        sa.ForeignKeyConstraint(
+            ["generation_id"], ["generations.id"], name="fk_idempotency_keys_generation_id_generations"
+        ),
+    )
+    op.create_index("ix_idempotency_keys_generation_id", "idempotency_keys", ["generation_id"])
+    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"])
 
 
 def make_journal_positions() -> None:

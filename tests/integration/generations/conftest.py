@@ -16,6 +16,7 @@ from litestar.testing import AsyncTestClient
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, create_app, put_together, running
+from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
 from sidecar.identity import uuid7
@@ -25,6 +26,8 @@ WORKFLOW: dict[str, Any] = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "test"}},
 }
+
+PAIRED = {PAIRING_HEADER: PAIRING_SECRET}
 
 Client = AsyncTestClient[Litestar]
 StartSidecar = Callable[[ScriptedComfyUI], AbstractAsyncContextManager[Parts]]

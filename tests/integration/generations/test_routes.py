@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.comfyui import PAIRING_SECRET
 
 from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.identity import uuid7
 
-from .conftest import WORKFLOW, Client
-
-PAIRED = {PAIRING_HEADER: PAIRING_SECRET}
+from .conftest import PAIRED, WORKFLOW, Client
 
 
 async def test_parameters_become_a_generation(client: Client):
