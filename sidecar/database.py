@@ -1,32 +1,38 @@
 """
 One database, two ways in: `reading` and `writing`.
 
-A write takes SQLite's writer lock at its beginning (`BEGIN IMMEDIATE`), so that what it read stays true until it
-commits; on other databases it is an ordinary transaction. Who waits for that lock asks again after ever longer pauses,
-and may see many others go first; so the writers of one process form a line before they ask.
+A write has the database to itself from its beginning: what it read stays true until it commits. SQLite has one writer
+at a time anyway, and is asked for its lock at once (`BEGIN IMMEDIATE`); on PostgreSQL all writers of all processes take
+the same advisory lock first, so that one and the same code is right on both. Whoever waits for SQLite's lock asks again
+after ever longer pauses, and on PostgreSQL holds a connection meanwhile; so the writers of one process form a line
+before they ask.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import msgspec
 from advanced_alchemy.base import orm_registry
 from advanced_alchemy.types import GUID, DateTimeUTC
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from sidecar.errors import SettingsUnusable
+from sidecar.errors import DatabaseUnavailable, SettingsUnusable
 from sidecar.sqlite_connection import connector
 
 WRITING = "genonaut_writing"
+WRITERS_LOCK = 0x67656E6F  # "geno": PostgreSQL's advisory locks have numbers, and other programs may use some too
 BUSY_TIMEOUT_MS = 10_000
 JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024**2
+POSTGRESQL_DRIVER = "postgresql+asyncpg"
+ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 __all__ = ["GUID", "Base", "Database", "DateTimeUTC"]
 
@@ -41,54 +47,85 @@ class Database:
     """The one way to the tables. One a process; closed when the process stops."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.engine = make_engine(url)
+        self._url = read_url(url)
+        self.engine = make_engine(self._url)
+        self.is_shared = self._url.get_backend_name() != "sqlite"
+        """Is it a server, to which several processes may speak? SQLite's file belongs to one sidecar."""
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._line_of_writers: AbstractAsyncContextManager[None] = (
-            asyncio.Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
-        )
+        self._line_of_writers = asyncio.Lock()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session that sees one consistent state and changes nothing."""
-        async with self._sessions() as session:
-            yield session
+        """
+        A session that sees one consistent state and changes nothing.
+
+        Raises:
+            DatabaseUnavailable: It does not answer.
+        """
+        with as_database_errors():
+            async with self._sessions() as session:
+                if self.is_shared:
+                    await connected(session, ONE_MOMENT)
+                yield session
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A transaction: committed when the block ends, rolled back when it raises. Never one inside another."""
-        async with self._sessions() as session, self._line_of_writers:
-            await session.connection(execution_options={WRITING: True})
-            yield session
-            await session.commit()
+        """
+        A transaction: committed when the block ends, rolled back when it raises. Never one inside another.
+
+        Raises:
+            DatabaseUnavailable: It does not answer.
+        """
+        with as_database_errors():
+            async with self._sessions() as session, self._line_of_writers:
+                await connected(session, {WRITING: True})
+                yield session
+                await session.commit()
 
     async def close(self) -> None:
         await self.engine.dispose()
 
 
-def make_engine(url: str) -> AsyncEngine:
-    parsed = read_url(url)
-    # A page of 50 generations holds 350 values of JSON: msgspec reads them in a fraction of the time.
-    json_columns = {"json_serializer": encode_json, "json_deserializer": msgspec.json.decode}
-    if parsed.get_backend_name() != "sqlite":
-        return create_server_engine(parsed, **json_columns)
-    engine = create_async_engine(parsed, async_creator=connector(parsed.database or ":memory:"), **json_columns)
-    event.listen(engine.sync_engine, "connect", set_pragmas)
+def read_url(url: str) -> URL:
+    """
+    Raises:
+        SettingsUnusable: It is no URL, or one of a database that the tables are not made for.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise unusable(exc) from exc
+    if parsed.get_backend_name() == "postgresql":
+        # The one driver that is asynchronous on Windows, too; a URL may be written as every other program has it.
+        return parsed.set(drivername=POSTGRESQL_DRIVER)
+    if parsed.get_backend_name() == "sqlite":
+        return parsed
+    raise SettingsUnusable(
+        f"GENONAUT_DATABASE_URL begins with {parsed.drivername}:, and the tables are made for SQLite and PostgreSQL. "
+        "Use postgresql://USER:PASSWORD@HOST/DATABASE, or leave it out: then it is a file in the data folder."
+    )
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url, async_creator=connector(url.database or ":memory:"), **JSON_COLUMNS)
+        event.listen(engine.sync_engine, "connect", set_pragmas)
+    else:
+        # Asked before it is used: a server that was restarted must not cost one failed request for each connection.
+        engine = create_server_engine(url, pool_pre_ping=True)
     event.listen(engine.sync_engine, "begin", begin)
     return engine
 
 
-def read_url(url: str) -> URL:
-    try:
-        return make_url(url)
-    except ArgumentError as exc:
-        raise unusable(exc) from exc
-
-
 def create_server_engine(url: URL, **options: Any) -> AsyncEngine:
     try:
-        return create_async_engine(url, **options)
-    except (ArgumentError, InvalidRequestError, ImportError) as exc:
+        return create_async_engine(url, **JSON_COLUMNS, **options)
+    except ModuleNotFoundError as exc:
+        raise SettingsUnusable(
+            "GENONAUT_DATABASE_URL names a PostgreSQL database, for which a package is missing here. "
+            'Install it beside the sidecar: pip install "genonaut[sidecar,postgresql]".'
+        ) from exc
+    except (ArgumentError, InvalidRequestError) as exc:
         raise unusable(exc) from exc
 
 
@@ -102,6 +139,34 @@ def unusable(exc: Exception) -> SettingsUnusable:
 
 def encode_json(value: Any) -> str:
     return msgspec.json.encode(value).decode("utf-8")
+
+
+# A page of 50 generations holds 350 values of JSON: msgspec reads them in a fraction of the time.
+JSON_COLUMNS: dict[str, Any] = {"json_serializer": encode_json, "json_deserializer": msgspec.json.decode}
+
+
+async def connected(session: AsyncSession, options: Mapping[str, Any]) -> None:
+    """Begin the transaction now, with these options."""
+    try:
+        await session.connection(execution_options=options)
+    except SQLAlchemyError:
+        raise
+    except Exception as exc:
+        # asyncpg's own words and the network's: SQLAlchemy translates nothing that happens before it is connected.
+        raise DatabaseUnavailable from exc
+
+
+@contextmanager
+def as_database_errors() -> Iterator[None]:
+    """Who calls need not know whose error it is that says: not now."""
+    try:
+        yield
+    except (OperationalError, PoolTimeoutError) as exc:
+        raise DatabaseUnavailable from exc
+    except DBAPIError as exc:
+        if exc.connection_invalidated:
+            raise DatabaseUnavailable from exc
+        raise
 
 
 def set_pragmas(connection: Any, _record: Any) -> None:
@@ -118,5 +183,9 @@ def set_pragmas(connection: Any, _record: Any) -> None:
 
 
 def begin(connection: Connection) -> None:
+    """Begin a transaction; one that writes waits here until it is alone."""
     writing = connection.get_execution_options().get(WRITING, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    elif writing:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")

@@ -19,6 +19,7 @@ Every error that leaves a subject, in one tree.
               ComfyUIUnreachable
               ComfyUITimeout
               ComfyUIBroken          5xx, or an answer that is not ComfyUI's
+          DatabaseUnavailable
           StorageUnavailable
           QueueUnavailable
       x AttemptReplaced              a job that lost its lease; only SAQ's worker sees it
@@ -169,6 +170,12 @@ class ComfyUIBroken(ComfyUIAway):
     """ComfyUI answered with an error of its own. What you submitted waits and is tried again."""
 
     code = "comfyui_broken"
+
+
+class DatabaseUnavailable(Away):
+    """The database cannot be used at the moment. Nothing that was accepted is lost; try again soon."""
+
+    code = "database_unavailable"
 
 
 class StorageUnavailable(Away):

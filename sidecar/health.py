@@ -14,11 +14,10 @@ from litestar.openapi import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from saq import Queue
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from sidecar import __version__
 from sidecar.database import Database
-from sidecar.errors import QueueUnavailable
+from sidecar.errors import DatabaseUnavailable, QueueUnavailable
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Connection
 
@@ -81,7 +80,7 @@ class HealthCheck:
         try:
             async with self.database.reading() as session:
                 await session.execute(text("SELECT 1"))
-        except SQLAlchemyError as exc:
+        except DatabaseUnavailable as exc:
             return PartHealth("away", type(exc).__name__)
         return PartHealth("ok")
 

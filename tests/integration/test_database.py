@@ -1,26 +1,25 @@
-"""Reading and writing on SQLite, with several at once."""
+"""Reading and writing, with several at once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from real.postgresql import PostgreSQL
+from sqlalchemy import make_url, text
 
 from sidecar.database import Database
-from sidecar.migrations import upgrade
+from sidecar.errors import DatabaseUnavailable
 
 
 @pytest.fixture
-async def database(tmp_path: Path):
-    database = Database(f"sqlite+aiosqlite:///{(tmp_path / 'test.sqlite3').as_posix()}")
-    await upgrade(database.engine)
+async def counter(database: Database):
     async with database.writing() as session:
         await session.execute(text("CREATE TABLE counter (value INTEGER NOT NULL)"))
         await session.execute(text("INSERT INTO counter VALUES (0)"))
-    yield database
-    await database.close()
+    return database
 
 
 async def value_of(database: Database) -> int:
@@ -28,47 +27,98 @@ async def value_of(database: Database) -> int:
         return int((await session.execute(text("SELECT value FROM counter"))).scalar_one())
 
 
-async def test_what_a_write_has_read_stays_true_until_it_commits(database: Database):
-    """A hundred at once read, add one and write: none is lost, none fails because the database is locked."""
+async def test_what_a_write_has_read_stays_true_until_it_commits(counter: Database, database_url: str):
+    """A hundred at once read, add one and write, half of them elsewhere: none is lost, none fails on a lock."""
+    elsewhere = Database(database_url)
 
-    async def add_one() -> None:
+    async def add_one(database: Database) -> None:
         async with database.writing() as session:
             value = (await session.execute(text("SELECT value FROM counter"))).scalar_one()
             await session.execute(text("UPDATE counter SET value = :value"), {"value": value + 1})
 
-    await asyncio.gather(*(add_one() for _ in range(100)))
+    await asyncio.gather(*(add_one(database) for database in [counter, elsewhere] * 50))
+    await elsewhere.close()
 
-    assert await value_of(database) == 100
+    assert await value_of(counter) == 100
 
 
-async def test_a_write_that_raises_leaves_nothing_behind(database: Database):
+async def test_a_write_that_raises_leaves_nothing_behind(counter: Database):
     """One transaction or none."""
 
     async def change_and_fail() -> None:
-        async with database.writing() as session:
+        async with counter.writing() as session:
             await session.execute(text("UPDATE counter SET value = 7"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         await change_and_fail()
 
-    assert await value_of(database) == 0
+    assert await value_of(counter) == 0
 
 
-async def test_a_read_does_not_wait_for_a_write(database: Database):
+async def test_a_read_does_not_wait_for_a_write(counter: Database):
     """The panel stays quick while something is being recorded."""
-    async with database.writing() as session:
+    async with counter.writing() as session:
         await session.execute(text("UPDATE counter SET value = 7"))
 
-        assert await asyncio.wait_for(value_of(database), 1) == 0
+        assert await asyncio.wait_for(value_of(counter), 10) == 0
 
 
-async def test_the_database_waits_for_locks_and_checks_what_refers_to_what(database: Database):
+async def test_a_read_sees_one_moment(counter: Database):
+    """What is written between two looks of one read is not seen by the second: pages fit together."""
+    async with counter.reading() as session:
+        first = (await session.execute(text("SELECT value FROM counter"))).scalar_one()
+        async with counter.writing() as writing:
+            await writing.execute(text("UPDATE counter SET value = 7"))
+        second = (await session.execute(text("SELECT value FROM counter"))).scalar_one()
+
+    assert (first, second) == (0, 0)
+
+
+async def test_a_database_that_is_away_says_so(empty_database_url: str):
+    """One error of ours for whatever the drivers say, so that nobody takes an outage for a mistake."""
+    away = Database(nobody_there(empty_database_url))
+
+    with pytest.raises(DatabaseUnavailable):
+        await value_of(away)
+    with pytest.raises(DatabaseUnavailable):
+        async with away.writing():
+            pass
+
+    await away.close()
+
+
+def nobody_there(url: str) -> str:
+    parsed = make_url(url)
+    if parsed.port:
+        return parsed.set(port=9).render_as_string()
+    return parsed.set(database=f"{parsed.database}/is/no/folder").render_as_string()
+
+
+async def test_a_server_that_closed_every_connection_costs_no_request(
+    new_postgresql_database: Callable[[], str], postgresql: PostgreSQL
+):
+    """PostgreSQL was restarted, or an admin ended our sessions: the next request opens a new one."""
+    database = Database(new_postgresql_database())
+    async with database.reading() as session:
+        await session.execute(text("SELECT 1"))
+    postgresql.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ~ '^[0-9a-f]{32}$'")
+
+    async with database.reading() as session:
+        answer = (await session.execute(text("SELECT 1"))).scalar_one()
+    await database.close()
+
+    assert answer == 1
+
+
+async def test_the_database_waits_for_locks_and_checks_what_refers_to_what(migrated_file: Path):
     """WAL from the migrations, the rest for each connection."""
+    database = Database(f"sqlite+aiosqlite:///{migrated_file.as_posix()}")
     async with database.reading() as session:
         pragmas = {
             name: (await session.execute(text(f"PRAGMA {name}"))).scalar_one()
             for name in ("journal_mode", "busy_timeout", "foreign_keys", "synchronous")
         }
+    await database.close()
 
     assert pragmas == {"journal_mode": "wal", "busy_timeout": 10_000, "foreign_keys": 1, "synchronous": 1}

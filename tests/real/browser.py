@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from comfy_nodes.locations import SetupFailed
-from install import run_program, step
+from real.debian import install_from_debian
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 ELSEWHERE = (
@@ -39,10 +38,7 @@ def find_chromium() -> Path:
         SetupFailed: There is none and it cannot be installed from here.
     """
     found = next(installed(), None)
-    if found:
-        return found
-    if sys.platform == "linux" and os.geteuid() == 0 and shutil.which("apt-get"):
-        install_from_debian()
+    if found is None and install_from_debian("chromium", megabytes=150):
         found = next(installed(), None)
     if found is None:
         raise SetupFailed(
@@ -56,14 +52,3 @@ def installed() -> Iterator[Path]:
     chosen = os.environ.get("GENONAUT_CHROMIUM")
     on_path = (shutil.which(name) for name in NAMES)
     yield from (Path(place) for place in (chosen, *on_path, *ELSEWHERE) if place and Path(place).is_file())
-
-
-def install_from_debian() -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with step("Installing Chromium from Debian's packages (150 MB)"):
-        run_program(["apt-get", "update"], "reading Debian's list of packages", environment=environment)
-        run_program(
-            ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"],
-            "installing Chromium with apt-get",
-            environment=environment,
-        )

@@ -46,9 +46,13 @@ class Program:
         log: Path,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        account: str | None = None,
     ) -> None:
         """
         Start it, in a group of its own, so that a Ctrl-C in the terminal stops it only through us.
+
+        Args:
+            account: Whom to run it as, where that is not us.
 
         Raises:
             SetupFailed: It cannot be started.
@@ -65,6 +69,7 @@ class Program:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
+                    user=account,
                     start_new_session=True,  # means nothing on Windows, where the flags say it
                     creationflags=GROUP_FLAGS,
                 )

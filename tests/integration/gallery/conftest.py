@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,9 @@ from sidecar.gallery.intake import Intake, expect_images, images_of
 from sidecar.gallery.models import Image
 from sidecar.gallery.storage import ImageStore
 from sidecar.identity import uuid7
-from sidecar.migrations import upgrade
 from sidecar.tables import Generation, User, Workflow
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{(tmp_path / 'genonaut.sqlite3').as_posix()}")
-    await upgrade(database.engine)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -23,6 +23,12 @@ CONTENT = png(1200, 900)
 
 
 @pytest.fixture
+def database_url(sqlite_database_url: str) -> str:
+    """What is tested here is HTTP; and the client's thread cannot share PostgreSQL's connections with the test's."""
+    return sqlite_database_url
+
+
+@pytest.fixture
 async def client(database, store) -> AsyncIterator[AsyncTestClient[Litestar]]:
     def always(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False)
