@@ -8,7 +8,8 @@ from uuid import UUID
 
 from msgspec import Struct, field
 
-from sidecar.comfyui.model_lists import Inputs, ModelInput, ModelKind, comparable
+from sidecar.comfyui.model_lists import Inputs, ModelInput, ModelKind
+from sidecar.comfyui.model_names import comparable
 
 Key = tuple[ModelKind, str]
 """A model, by its kind and its comparable name."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from sidecar.comfyui.workflow_builder import MAX_NAME_CHARACTERS
+from sidecar.comfyui.model_names import MAX_NAME_CHARACTERS
 
 
 class ModelKind(str, Enum):
@@ -113,8 +113,3 @@ def is_name(choice: Any) -> bool:
     if not isinstance(choice, str) or not 0 < len(choice) <= MAX_NAME_CHARACTERS:
         return False
     return not any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in choice)
-
-
-def comparable(name: str) -> str:
-    """One model has one name, also where a ComfyUI on Windows has backslashes in it."""
-    return name.replace("\\", "/")

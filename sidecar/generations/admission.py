@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +14,7 @@ from msgspec import UnsetType, structs
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.comfyui.workflow_builder import MAX_SEED, Parameters, build_workflow, check_parameters
+from sidecar.comfyui.workflow_builder import Parameters, build_workflow, check_parameters, draw_seed
 from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.database import Database
 from sidecar.errors import InvalidParameters, InvalidRequest
@@ -227,7 +226,7 @@ def checked_workflow(workflow: dict[str, Any]) -> dict[str, Any]:
 
 def built_workflow(parameters: Parameters) -> dict[str, Any]:
     if parameters.seed is None:
-        parameters = structs.replace(parameters, seed=secrets.randbelow(MAX_SEED + 1))
+        parameters = structs.replace(parameters, seed=draw_seed())
     errors = check_parameters(parameters)
     if errors:
         raise InvalidParameters(errors=tuple(msgspec.to_builtins(error) for error in errors))

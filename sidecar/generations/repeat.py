@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ import msgspec
 from msgspec import UNSET, structs
 
 from sidecar.comfyui.ui_workflow import redrawn
-from sidecar.comfyui.workflow_builder import Parameters, check_parameters
+from sidecar.comfyui.workflow_builder import Parameters, check_parameters, draw_seed
 from sidecar.comfyui.workflow_editor import override, parameters_of
 from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.database import Database
@@ -23,9 +22,6 @@ from sidecar.generations.models import Generation, Workflow
 from sidecar.generations.schemas import Repeat, WorkflowView
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import uuid7
-
-DRAWN_SEEDS = 2**53
-"""From so many seeds one is drawn: a page shows them exactly, since JavaScript's numbers end there."""
 
 
 class Repeats:
@@ -54,7 +50,7 @@ def overrides_of(wanted: Repeat) -> dict[str, Any]:
         return {}
     overrides = {name: value for name, value in structs.asdict(wanted.parameters).items() if value is not UNSET}
     if overrides.get("seed") == "random":
-        overrides["seed"] = secrets.randbelow(DRAWN_SEEDS)
+        overrides["seed"] = draw_seed()
     return overrides
 
 

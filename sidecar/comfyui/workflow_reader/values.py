@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sidecar.comfyui.workflow_builder import MAX_NAME_CHARACTERS, MAX_SEED
+from sidecar.comfyui.model_names import MAX_NAME_CHARACTERS
+from sidecar.comfyui.workflow_builder import MAX_SEED
 
 MAX_COUNT = 2**31 - 1  # what fits into an integer column of any database
 MAX_DIGITS = 25

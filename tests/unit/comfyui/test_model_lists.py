@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.comfyui.client import read_object_info
-from sidecar.comfyui.model_lists import ModelInput, ModelKind, comparable, read_model_lists
+from sidecar.comfyui.model_lists import ModelInput, ModelKind, read_model_lists
+from sidecar.comfyui.model_names import comparable
 from sidecar.errors import ComfyUIBroken
 
 CHECKPOINT, LORA, VAE = ModelKind

@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
-from sidecar.comfyui.workflow_builder import MAX_SEED, Lora, Parameters, build_workflow, check_parameters
+from sidecar.comfyui.workflow_builder import (
+    MAX_SEED,
+    Bounds,
+    Choices,
+    Lora,
+    Options,
+    Parameters,
+    build_workflow,
+    check_parameters,
+    in_field_order,
+    with_listed_names,
+)
+
+WAYS_OUT = [
+    *("../up", "a/../../b", "..\\up", "a\\..\\..\\b", "a/.. /b", "./a", "a//b", "a/"),
+    *("/etc/passwd", "\\\\server\\share", "C:/x", "c:x", "a\nb", "a\0b", "a\ud800b", " ", ""),
+]
+KNOWN = Options(
+    checkpoints=Choices(["sd15.safetensors", "SDXL\\juggernautXL_v9.safetensors"]),
+    loras=Choices(["ink.safetensors", "style/oil.safetensors"]),
+    samplers=Choices(["euler", "dpmpp_2m"]),
+    schedulers=Choices(["normal", "karras"]),
+)
 
 
 def fields_with_faults(parameters: Parameters) -> list[str]:
@@ -103,7 +126,7 @@ def test_usable_parameters_have_no_faults():
 
 def test_all_faults_are_told_together():
     """
-    Nobody corrects a form one refusal at a time.
+    Nobody corrects a form one refusal at a time. They come in the order of its fields.
     """
     parameters = Parameters(
         prompt="x" * 20_001,
@@ -120,6 +143,9 @@ def test_all_faults_are_told_together():
     assert fields_with_faults(parameters) == [
         "prompt",
         "checkpoint",
+        "loras[0].name",
+        "loras[0].strength_model",
+        "loras[0].strength_clip",
         "width",
         "height",
         "batch_size",
@@ -127,13 +153,10 @@ def test_all_faults_are_told_together():
         "steps",
         "cfg",
         "denoise",
-        "loras[0].name",
-        "loras[0].strength_model",
-        "loras[0].strength_clip",
     ]
 
 
-@pytest.mark.parametrize("name", ["../up", "a/../../b", "/etc/passwd", "C:/x", "a\\b", "a\nb", " ", ""])
+@pytest.mark.parametrize("name", WAYS_OUT)
 def test_a_name_never_leads_out_of_comfyuis_folders(name):
     """
     A checkpoint is named as ComfyUI lists it; a path to somewhere else is refused.
@@ -141,10 +164,12 @@ def test_a_name_never_leads_out_of_comfyuis_folders(name):
     assert fields_with_faults(usable(checkpoint=name)) == ["checkpoint"]
 
 
-@pytest.mark.parametrize("name", ["sd15.safetensors", "anime/v1..2.safetensors", "Ünïcode näme.ckpt"])
+@pytest.mark.parametrize(
+    "name", ["sd15.safetensors", "anime/v1..2.safetensors", "SDXL\\foo.safetensors", "Ünïcode näme \U0001f98a.ckpt"]
+)
 def test_names_in_subfolders_and_other_languages_are_fine(name):
     """
-    Only ways out are refused, not dots, blanks or umlauts.
+    Only ways out are refused, not dots, blanks or umlauts; a ComfyUI on Windows separates folders with backslashes.
     """
     assert check_parameters(usable(checkpoint=name)) == []
 
@@ -168,3 +193,102 @@ def test_limits_belong_to_what_they_allow(field, least, most):
     assert check_parameters(usable(**{field: least})) == check_parameters(usable(**{field: most})) == []
     assert fields_with_faults(usable(**{field: least - 8})) == [field]
     assert fields_with_faults(usable(**{field: most + 8})) == [field]
+
+
+def test_a_name_that_nobody_has_is_told_with_the_likely_ones():
+    """
+    People misspell names; capitals, folders and endings are what they leave out.
+    """
+    errors = check_parameters(
+        usable(checkpoint="JuggernautXL", loras=[Lora("ink.safetensors"), Lora("oil")], sampler_name="dpm_2m"), KNOWN
+    )
+
+    assert errors == [
+        {
+            "field": "checkpoint",
+            "code": "model_unknown",
+            "message": "There is no JuggernautXL here. Did you mean SDXL\\juggernautXL_v9.safetensors?",
+        },
+        {
+            "field": "loras[1].name",
+            "code": "model_unknown",
+            "message": "There is no oil here. Did you mean style/oil.safetensors?",
+        },
+        {
+            "field": "sampler_name",
+            "code": "choice_unknown",
+            "message": "There is no dpm_2m here. Did you mean dpmpp_2m?",
+        },
+    ]
+
+
+def test_a_name_like_no_other_is_told_without_a_guess():
+    """
+    A bad guess is worse than none.
+    """
+    (error,) = check_parameters(usable(scheduler="zzz"), KNOWN)
+
+    assert error["message"] == "There is no zzz here. Choose one that is listed."
+
+
+def test_any_name_may_be_right_before_anything_is_known():
+    """
+    No ComfyUI has been seen yet: what is submitted waits for one, and that one decides.
+    """
+    assert check_parameters(usable(checkpoint="whatever.ckpt", sampler_name="new_one")) == []
+
+
+def test_the_other_separator_names_the_same_model():
+    """
+    ComfyUI takes only the name that it lists itself, so that one goes into the workflow.
+    """
+    asked = usable(checkpoint="SDXL/juggernautXL_v9.safetensors", loras=[Lora("style\\oil.safetensors", 0.5)])
+
+    built = build_workflow(with_listed_names(asked, KNOWN))
+
+    assert check_parameters(asked, KNOWN) == []
+    assert built["1"]["inputs"]["ckpt_name"] == "SDXL\\juggernautXL_v9.safetensors"
+    assert built["2"]["inputs"]["lora_name"] == "style/oil.safetensors"
+    assert built["2"]["inputs"]["strength_model"] == 0.5
+
+
+def test_a_plan_may_allow_less():
+    """
+    Bounds come with the options, and the sentence names the ones that hold.
+    """
+    options = Options(bounds=Bounds(max_side_px=1024, max_batch=2, max_steps=30))
+
+    errors = check_parameters(usable(width=1032, batch_size=3, steps=31), options)
+
+    assert [error["message"] for error in errors] == [
+        "Must be a multiple of 8 between 16 and 1024.",
+        "Must be between 1 and 2.",
+        "Must be between 1 and 30.",
+    ]
+
+
+def test_faults_of_several_checks_are_in_the_order_of_the_fields():
+    """
+    A form is corrected from top to bottom, its tenth LoRA after its second; what is no field comes last.
+    """
+    fields = ["workflow", "denoise", "loras[10].name", "loras[2].strength_clip", "loras[2].name", "loras", "prompt"]
+
+    ordered = in_field_order({"field": field, "code": "", "message": ""} for field in fields)
+
+    assert [error["field"] for error in ordered] == [
+        *("prompt", "loras", "loras[2].name", "loras[2].strength_clip", "loras[10].name", "denoise", "workflow")
+    ]
+
+
+def test_misspelling_everything_costs_little():
+    """
+    Fifty wrong names against ten thousand known ones hold nobody up.
+    """
+    options = Options(loras=Choices(f"folder{i % 50}/some_lora_of_somebody_v{i}.safetensors" for i in range(10_000)))
+    asked = usable(loras=[Lora(f"smoe_lora_of_somebody_{i}") for i in range(50)])
+
+    begun = time.process_time()
+    errors = check_parameters(asked, options)
+
+    assert len(errors) == 50
+    assert time.process_time() - begun < 1
