@@ -33,23 +33,27 @@ from sidecar.generations.admission import Admission
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor
-from sidecar.generations.following import Following
+from sidecar.generations.following import Following, Surroundings
 from sidecar.generations.history import History
 from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Recorders
+from sidecar.generations.relocation import Relocation, take_all_back
 from sidecar.generations.repeat import Repeats
 from sidecar.generations.sweeper import Sweeper
+from sidecar.generations.tending import Tending
 from sidecar.generations.trash import Trash
 from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
+from sidecar.instances import registry
 from sidecar.instances.connections import Instances
-from sidecar.instances.registry import keep_configured
 from sidecar.live_events import LiveEvents
 from sidecar.migrations import upgrade
 from sidecar.openapi import DOCS_FILES, complete, openapi_config
+from sidecar.operations import routes as operation_routes
+from sidecar.operations.instance_desk import InstanceDesk
 from sidecar.origins import refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS
 from sidecar.queues.choose import choose_queue
@@ -83,6 +87,8 @@ class Parts:
     bulk: Bulk
     recorders: Recorders
     following: Following
+    tending: Tending
+    instance_desk: InstanceDesk
     embedded_worker: EmbeddedWorker
     health_check: HealthCheck
 
@@ -101,13 +107,23 @@ def put_together(settings: Settings) -> Parts:
         await history.announce(generation_id)
 
     postings: set[UUID] = set()
-    recorders = Recorders(database, instances, postings, Aftermath(queueing, announce, board.end))
+    aftermath = Aftermath(queueing, announce, board.end)
+    recorders = Recorders(database, instances, postings, aftermath)
     dispatcher = Dispatcher(database, instances, queueing, recorders, postings, board, announce)
-    following = Following(database, instances, recorders, board, announce, dispatcher.wake)
+    relocation = Relocation(database, postings, aftermath)
+    following = Following(
+        instances, recorders, Surroundings(database, board, relocation, announce, wake=dispatcher.wake)
+    )
+
+    def instances_changed() -> None:
+        following.instances_changed()
+        dispatcher.wake()
+
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
     intake = Intake(database, store, OutputSources(database, instances), announce)
+    tending = Tending(database, instances, dispatcher.wake)
     sweeper = Sweeper(database, dispatcher, queueing)
     return Parts(
         settings=settings,
@@ -124,10 +140,12 @@ def put_together(settings: Settings) -> Parts:
         bulk=Bulk(dispatcher, trash, editor),
         recorders=recorders,
         following=following,
+        tending=tending,
+        instance_desk=InstanceDesk(database, postings, changed=instances_changed),
         embedded_worker=EmbeddedWorker(
             queue,
             functions=worker.jobs(dispatcher, intake),
-            cron_jobs=worker.clockwork(sweeper, trash, RememberedKeys(database)),
+            cron_jobs=worker.clockwork(sweeper, tending, trash, RememberedKeys(database)),
             concurrency=worker.CONCURRENCY,
         ),
         health_check=HealthCheck(database, queue, instances),
@@ -146,6 +164,7 @@ def create_app(settings: Settings) -> Litestar:
         route_handlers=[
             Router(API, route_handlers=generation_routes.PUBLIC_ROUTES, tags=["Generations"]),
             Router(API, route_handlers=gallery_routes.ROUTES, tags=["Images"]),
+            Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
             Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, guards=[requires_pairing(settings)]),
             Router("/", route_handlers=HEALTH_ROUTES, tags=["Health"]),
             docs_files(),
@@ -171,7 +190,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await upgrade(parts.database.engine)
         stack.push_async_callback(parts.instances.close)
         async with parts.database.writing() as session:
-            await keep_configured(session, parts.settings.comfyui_urls)
+            for gone in await registry.keep_configured(session, parts.settings.comfyui_urls):
+                await take_all_back(session, gone.id, postings=(), reason="its instance was removed")
+                registry.remove(gone)
         await parts.embedded_worker.start()
         stack.push_async_callback(parts.embedded_worker.stop, STOP_GRACE_S)
         await parts.following.adjust()
@@ -195,8 +216,8 @@ def provided(parts: Parts) -> dict[str, Provide]:
     def always(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False)
 
-    names = ("database", "live_events", "store", "history", "admission", "dispatcher", "health_check")
     subjects = ("repeats", "editor", "trash", "bulk")
+    names = ("database", "live_events", "store", "history", "admission", "dispatcher", "instance_desk", "health_check")
     return {"owner_id": always(LOCAL_OWNER_ID), **{name: always(getattr(parts, name)) for name in names + subjects}}
 
 

@@ -13,6 +13,9 @@ Every error that leaves a subject, in one tree.
           StillOpen
           NotRestorable
           IdempotencyKeyReused
+          InstanceKnown
+          InstanceBusy
+          InstanceFromSettings
           ForeignOrigin
       x Away                         a part does not answer: 503, or retried
           ComfyUIAway
@@ -132,6 +135,27 @@ class IdempotencyKeyReused(Refused):
 
     code = "idempotency_key_reused"
     http_status = 422
+
+
+class InstanceKnown(Refused):
+    """An instance with this URL is registered already."""
+
+    code = "instance_known"
+    http_status = 409
+
+
+class InstanceBusy(Refused):
+    """This instance works on something. Drain it first, and remove it when it is paused."""
+
+    code = "instance_busy"
+    http_status = 409
+
+
+class InstanceFromSettings(Refused):
+    """This instance is named by GENONAUT_COMFYUI_URL and would be back after the next start. Take it out there."""
+
+    code = "instance_from_settings"
+    http_status = 409
 
 
 class ForeignOrigin(Refused):

@@ -10,6 +10,9 @@ from sidecar.errors import (
     ImageCorrupt,
     ImageMissing,
     ImageNotKeptYet,
+    InstanceBusy,
+    InstanceFromSettings,
+    InstanceKnown,
     InvalidParameters,
     NotCancellable,
     NotRestorable,
@@ -24,6 +27,8 @@ REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
     "cancel_generation": (NotCancellable,),
     "trash_generation": (StillOpen,),
     "restore_generation": (NotRestorable,),
+    "register_instance": (InstanceKnown,),
+    "remove_instance": (InstanceBusy, InstanceFromSettings),
     "show_image": NOT_KEPT,
     "show_image_head": NOT_KEPT,
     "show_thumbnail": NOT_KEPT,
@@ -52,6 +57,26 @@ OTHER_ANSWERS: dict[str, dict[str, str]] = {
 GENERATION_ID = "019aa3b0-5c4e-7d31-9f02-6f3a1c2b4d5e"
 IMAGE_ID = "019aa3b0-8e11-7c40-8a55-2d9be0c7f413"
 
+INSTANCE: dict[str, Any] = {
+    "id": "019aa3b0-0b1c-7a53-8d10-52f0a3c1e6b7",
+    "name": "upstairs",
+    "url": "http://127.0.0.1:8188",
+    "wanted": "active",
+    "from_settings": False,
+    "state": "connected",
+    "since": "2026-11-21T11:58:20.004000Z",
+    "reason": "",
+    "comfyui_version": "0.3.75",
+    "pack_version": "0.1.0",
+    "devices": [{"name": "cpu", "type": "cpu", "vram_total": 16000000000, "vram_free": 9000000000}],
+    "checkpoint": "sd15.safetensors",
+    "in_flight": 2,
+    "failures": 0,
+    "set_aside_at": None,
+    "rests_until": None,
+    "evidence": [],
+    "created_at": "2026-11-20T09:00:00.000000Z",
+}
 IMAGE: dict[str, Any] = {
     "id": IMAGE_ID,
     "generation_id": GENERATION_ID,
@@ -144,6 +169,10 @@ EXAMPLES: dict[str, list[Any]] = {
     ],
     "WorkflowView": [{"workflow": WORKFLOW, "ui_workflow": None}],
     "Life": [{"state": "live", "version": "0.1.0"}],
+    "NewInstance": [{"url": "http://127.0.0.1:8189", "name": "upstairs"}],
+    "InstancePatch": [{"wanted": "draining"}],
+    "InstanceView": [INSTANCE],
+    "InstanceList": [{"items": [INSTANCE]}],
     "Health": [
         {
             "ready": True,

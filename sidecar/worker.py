@@ -11,6 +11,7 @@ from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES
 from sidecar.generations.sweeper import Sweeper
+from sidecar.generations.tending import Tending
 from sidecar.generations.trash import Trash
 from sidecar.queues.embedded import cron_job
 
@@ -25,10 +26,11 @@ def jobs(dispatcher: Dispatcher, intake: Intake) -> list[tuple[str, Any]]:
     return [(DISPATCH, dispatcher.dispatch_generation), (KEEP_IMAGES, intake.keep_images)]
 
 
-def clockwork(sweeper: Sweeper, trash: Trash, keys: RememberedKeys) -> list[CronJob[Any]]:
+def clockwork(sweeper: Sweeper, tending: Tending, trash: Trash, keys: RememberedKeys) -> list[CronJob[Any]]:
     """What happens by itself."""
     return [
         cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS),
+        cron_job(tending.tend_instances, EVERY_TEN_SECONDS),
         cron_job(trash.purge, EVERY_HOUR),
         cron_job(keys.forget_old, EVERY_HOUR),
     ]

@@ -43,6 +43,19 @@ class OutputFile(Protocol):
     def type(self) -> str: ...
 
 
+class System(msgspec.Struct):
+    """The part of `/system_stats` that is about ComfyUI itself."""
+
+    comfyui_version: str = ""
+
+
+class SystemStats(msgspec.Struct):
+    """What `/system_stats` tells."""
+
+    system: System = msgspec.field(default_factory=System)
+    devices: list[dict[str, Any]] = msgspec.field(default_factory=list)
+
+
 CancelledWhile = Literal["pending", "running", "absent"]
 
 
@@ -112,6 +125,13 @@ class ComfyUIClient:
         with translated():
             response = await self._http.post("/genonaut/outcomes/confirm", json={"through": through})
         expect_success(response)
+
+    async def system_stats(self) -> SystemStats:
+        """Its version and its devices; cheap."""
+        with translated():
+            response = await self._http.get("/system_stats")
+            expect_success(response)
+            return msgspec.json.decode(response.content, type=SystemStats)
 
     async def object_info(self) -> dict[str, Any]:
         """Every node class with its inputs and what may be chosen there; some MB where many packs are installed."""

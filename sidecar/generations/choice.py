@@ -8,6 +8,7 @@ from uuid import UUID
 
 UNKNOWN_S = 10.0  # what a generation is taken to need where nothing is known of its like
 LOADING_S = 5.0  # what reading another checkpoint into memory is taken to cost
+FAILURE_S = 30.0  # what an instance that failed is taken to be late: a sound one that is busy is asked first
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Seat:
     in_flight: int
     checkpoint: str
     """The one that it will have loaded when it has done what it has."""
+    failures: int = 0
+    """How often in a row it failed."""
 
 
 @dataclass(frozen=True)
@@ -62,4 +65,4 @@ def may_go_to(wish: Wish, seat: Seat, seats: Sequence[Seat]) -> bool:
 
 def finished_in_s(wish: Wish, seat: Seat) -> float:
     loads = bool(wish.checkpoint) and wish.checkpoint != seat.checkpoint
-    return (seat.in_flight + 1) * UNKNOWN_S + (LOADING_S if loads else 0.0)
+    return (seat.in_flight + 1) * UNKNOWN_S + (LOADING_S if loads else 0.0) + seat.failures * FAILURE_S

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.database import Database
 from sidecar.errors import (
     Away,
     ComfyUIAway,
+    ComfyUIBroken,
     ComfyUIUnreachable,
     ImpossibleTransition,
     NotCancellable,
@@ -28,7 +29,7 @@ from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorders
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.turns import Turn, next_turn
+from sidecar.generations.turns import Turn, next_turn, shortest_rest_s
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
 from sidecar.instances import standing
@@ -63,6 +64,8 @@ class Dispatcher:
         self._announce = announce
         self._awake = asyncio.Event()
         self._lanes: dict[UUID, Lane] = {}
+        self._rest_s: float | None = None
+        """How long it takes until an instance that rests may have work again."""
 
     async def dispatch_generation(self, _context: Any, *, generation_id: str) -> None:
         """SAQ job. `generation_id` names why it was enqueued; whose turn it is, the database says."""
@@ -81,7 +84,8 @@ class Dispatcher:
         """
         try:
             while True:
-                await self._awake.wait()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._awake.wait(), self._rest_s)
                 self._awake.clear()
                 try:
                     await self._fill()
@@ -98,6 +102,8 @@ class Dispatcher:
             if instance_id not in self._lanes:
                 self._lanes[instance_id] = Lane(self._send)
             self._lanes[instance_id].put(turn.generation)
+        async with self._database.reading() as session:
+            self._rest_s = await shortest_rest_s(session, at=now())
 
     async def cancel(self, owner_id: UUID, generation_id: UUID) -> None:
         """
@@ -165,6 +171,7 @@ class Dispatcher:
             await self._reject(generation, exc)
         except ComfyUIAway as exc:
             await self._put_back(generation, exc)
+            await self._make_sure(generation, exc)
         else:
             return
         finally:
@@ -222,10 +229,12 @@ class Dispatcher:
             generation = await session.get_one(Generation, generation.id)
             if GenerationState(generation.state) is not GenerationState.SUBMITTED:
                 return
-            await self._note_failure(session, instance_id, generation, exc)
             if isinstance(exc, ComfyUIUnreachable):
                 generation.tries -= 1  # nothing was tried: nobody was there
                 generation.instance_id = None
+            else:
+                instance = await session.get_one(Instance, instance_id)
+                standing.failed(instance, code=exc.code, reason=exc.message, generation_id=generation.id, at=now())
             if generation.cancel_requested:
                 # Should it have arrived all the same, the next look at ComfyUI's queue finds and ends it.
                 move(session, generation, GenerationState.CANCELLED, at=now(), reason=exc.code)
@@ -245,11 +254,23 @@ class Dispatcher:
             token = f"try-{generation.tries}"
             await self._queueing.dispatch(generation.id, reason=token, not_before=generation.not_before)
 
-    async def _note_failure(
-        self, session: AsyncSession, instance_id: UUID, generation: Generation, exc: ComfyUIAway
-    ) -> None:
-        instance = await session.get_one(Instance, instance_id)
-        standing.failed(instance, code=exc.code, reason=exc.message, generation_id=generation.id, at=now())
+    async def _make_sure(self, generation: Generation, exc: ComfyUIAway) -> None:
+        """
+        Did it arrive all the same? One that is not there may go elsewhere.
+
+        After a time-out nobody can say: ComfyUI may still be about to take it in. So it is asked again first.
+        """
+        instance_id = instance_of(generation)
+        if not isinstance(exc, ComfyUIBroken):
+            return
+        try:
+            await (await self._recorders.of(instance_id)).reconcile()
+        except Away:
+            return
+        async with self._database.writing() as session:
+            latest = await session.get_one(Generation, generation.id)
+            if latest.state == GenerationState.PENDING.value and latest.instance_id == instance_id:
+                latest.instance_id = None
 
 
 class Lane:

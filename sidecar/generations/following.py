@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
 
+from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.events import Hello, Observer, ObserverEvent
 from sidecar.database import Database
 from sidecar.generations.in_flight import believed_in_flight
 from sidecar.generations.models import Generation, Workflow, move
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.recorder import Recorder, Recorders
+from sidecar.generations.relocation import Relocation
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import held
 from sidecar.generations.workflows import unpack_workflow
@@ -34,37 +37,60 @@ LOOK_FOR_INSTANCES_EVERY_S = 30.0  # another process may have registered one
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What every follower needs."""
+
+    database: Database
+    board: ProgressBoard
+    relocation: Relocation
+    announce: Callable[[UUID], Awaitable[None]]
+    """A generation looks different now."""
+    wake: Callable[[], None]
+    """Somebody's turn may have come."""
+
+
 class Follower:
     """Hears what one instance does (comfyui.events.Listener). One an instance, in one process."""
 
     def __init__(
-        self,
-        instance_id: UUID,
-        database: Database,
-        recorder: Recorder,
-        board: ProgressBoard,
-        announce: Callable[[UUID], Awaitable[None]],
-        wake: Callable[[], None],
+        self, instance_id: UUID, comfyui: ComfyUIClient, recorder: Recorder, surroundings: Surroundings
     ) -> None:
         self._instance_id = instance_id
-        self._database = database
+        self._comfyui = comfyui
         self._recorder = recorder
-        self._board = board
-        self._announce = announce
-        self._wake = wake
+        self._surroundings = surroundings
+        self._database = surroundings.database
         self._looked_at = 0.0
+        self._waiting: asyncio.Task[None] | None = None
 
     async def connected(self, hello: Hello) -> None:
         """First the truth of what it has, then it counts as connected: nothing is sent to it before."""
+        await self.stop_waiting()
         await self._look()
-        greeting = standing.Greeting(hello.comfyui_version, hello.pack_version, hello.directories)
+        stats = await self._comfyui.system_stats()
+        greeting = standing.Greeting(
+            comfyui_version=hello.comfyui_version or stats.system.comfyui_version,
+            pack_version=hello.pack_version,
+            directories=hello.directories,
+            devices=tuple(stats.devices),
+        )
         async with self._database.writing() as session:
             standing.connected(await session.get_one(Instance, self._instance_id), greeting, at=now())
-        self._wake()
+        self._surroundings.wake()
 
     async def disconnected(self, reason: str) -> None:
         async with self._database.writing() as session:
             standing.went_away(await session.get_one(Instance, self._instance_id), reason, at=now())
+        if self._waiting is None:
+            self._waiting = asyncio.create_task(self._surroundings.relocation.wait_for_return_of(self._instance_id))
+
+    async def stop_waiting(self) -> None:
+        """It is back, or it is not followed any more."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
+            self._waiting = None
 
     async def silence(self) -> None:
         async with self._database.reading() as session:
@@ -86,7 +112,7 @@ class Follower:
         elif event.type == "execution_start":
             await self._started(generation_id_of(str(event.data.get("prompt_id"))))
         else:
-            self._board.heard(event)
+            self._surroundings.board.heard(event)
 
     async def _started(self, generation_id: UUID) -> None:
         async with self._database.writing() as session:
@@ -95,30 +121,20 @@ class Follower:
                 return
             stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
             move(session, generation, GenerationState.RUNNING, at=now())
-        self._board.begin(generation_id, generation.owner_id, stored.workflow)
+        self._surroundings.board.begin(generation_id, generation.owner_id, stored.workflow)
         log.info("generation_running", generation_id=str(generation_id))
-        await self._announce(generation_id)
+        await self._surroundings.announce(generation_id)
 
 
 class Following:
     """One follower for each instance, for as long as there is that instance. One a process."""
 
-    def __init__(
-        self,
-        database: Database,
-        instances: Instances,
-        recorders: Recorders,
-        board: ProgressBoard,
-        announce: Callable[[UUID], Awaitable[None]],
-        wake: Callable[[], None],
-    ) -> None:
-        self._database = database
+    def __init__(self, instances: Instances, recorders: Recorders, surroundings: Surroundings) -> None:
         self._instances = instances
         self._recorders = recorders
-        self._board = board
-        self._announce = announce
-        self._wake = wake
+        self._surroundings = surroundings
         self._observers: dict[UUID, Observer] = {}
+        self._followers: dict[UUID, Follower] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
@@ -164,11 +180,13 @@ class Following:
 
     async def _follow(self, instance_id: UUID) -> None:
         recorder = await self._recorders.of(instance_id)
-        follower = Follower(instance_id, self._database, recorder, self._board, self._announce, self._wake)
+        comfyui = await self._instances.client_of(instance_id)
+        follower = Follower(instance_id, comfyui, recorder, self._surroundings)
         # What a process that died left written down is not true any more.
         await follower.disconnected(registry.NOT_ASKED_YET)
-        observer = Observer(await self._instances.client_of(instance_id), follower, self._read_held)
+        observer = Observer(comfyui, follower, self._read_held)
         self._observers[instance_id] = observer
+        self._followers[instance_id] = follower
         self._tasks[instance_id] = asyncio.create_task(observer.follow())
 
     async def _leave(self, instance_id: UUID) -> None:
@@ -176,7 +194,8 @@ class Following:
         task = self._tasks.pop(instance_id)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        await self._followers.pop(instance_id).stop_waiting()
 
     async def _read_held(self) -> dict[str, Any]:
-        async with self._database.reading() as session:
+        async with self._surroundings.database.reading() as session:
             return await held(session)

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sidecar.generations.models import Generation, move
 from sidecar.generations.states import IN_FLIGHT, GenerationState
 from sidecar.identity import now
+from sidecar.instances import standing
+from sidecar.instances.models import Instance
 
 TRIES_AT_MOST = 3
 
@@ -39,7 +41,13 @@ def bring_into_line(session: AsyncSession, generation: Generation, *, running: s
             return False
         move(session, generation, GenerationState.RUNNING, at=now())
         return True
-    if state is GenerationState.SUBMITTED:
+    take_back(session, generation, reason="ComfyUI does not have it any more")
+    return True
+
+
+def take_back(session: AsyncSession, generation: Generation, *, reason: str) -> None:
+    """An instance has lost it, or is lost with it: it waits for another try, if one is left."""
+    if generation.state == GenerationState.SUBMITTED.value:
         generation.tries -= 1  # it only waited there: whatever ended that ComfyUI, it was not this
     if generation.cancel_requested:
         move(
@@ -50,7 +58,7 @@ def bring_into_line(session: AsyncSession, generation: Generation, *, running: s
             reason="cancelled while ComfyUI was away",
         )
     elif generation.tries < TRIES_AT_MOST:
-        move(session, generation, GenerationState.PENDING, at=now(), reason="ComfyUI does not have it any more")
+        move(session, generation, GenerationState.PENDING, at=now(), reason=reason)
         generation.instance_id = None
     else:
         move(session, generation, GenerationState.LOST, at=now(), reason="ComfyUI lost it again and again")
@@ -60,12 +68,12 @@ def bring_into_line(session: AsyncSession, generation: Generation, *, running: s
             "It may need more memory than there is; try a smaller size."
         }
     log.warning(
-        "generation_missing_in_comfyui",
+        "generation_taken_back",
         generation_id=str(generation.id),
         state=generation.state,
         tries=generation.tries,
+        reason=reason,
     )
-    return True
 
 
 def is_in_flight() -> ColumnElement[bool]:
@@ -75,3 +83,14 @@ def is_in_flight() -> ColumnElement[bool]:
 def is_at(generation: Generation, instance_id: UUID) -> bool:
     """Is it in flight there, as far as we know?"""
     return GenerationState(generation.state) in IN_FLIGHT and generation.instance_id == instance_id
+
+
+async def note_death(session: AsyncSession, generation: Generation) -> None:
+    """The instance ended in the middle of this generation."""
+    standing.failed(
+        await session.get_one(Instance, generation.instance_id),
+        code="ended_while_running",
+        reason="ComfyUI ended while it worked on this.",
+        generation_id=generation.id,
+        at=now(),
+    )

@@ -26,12 +26,14 @@ from sidecar.database import Database
 from sidecar.errors import Away
 from sidecar.gallery.intake import expect_images
 from sidecar.generations.admission import Request, split_extra_data, write_generation
-from sidecar.generations.in_flight import believed_in_flight, bring_into_line, is_at
+from sidecar.generations.in_flight import believed_in_flight, bring_into_line, is_at, note_death
 from sidecar.generations.models import Generation, JournalPosition, latest_time, move, prompt_id_of
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.states import FINAL, GenerationState
 from sidecar.identity import generation_id_of, now
+from sidecar.instances import standing
 from sidecar.instances.connections import Instances
+from sidecar.instances.models import Instance
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,12 @@ class Aftermath:
     """A generation looks different now."""
     ended: Callable[[UUID], None]
     """It makes no more progress."""
+
+    async def of_taking_back(self, generation_id: UUID) -> None:
+        """It is not where it was: somebody's turn may have come."""
+        self.ended(generation_id)
+        await self.announce(generation_id)
+        await self.queueing.dispatch(generation_id, reason="missing")
 
 
 class Recorder:
@@ -182,12 +190,14 @@ class Recorder:
         for generation_id in believed:
             async with self._database.writing() as session:
                 generation = await session.get_one(Generation, generation_id)
+                if not is_at(generation, self._instance_id):
+                    continue
+                if generation.state == GenerationState.RUNNING.value and generation_id not in running:
+                    await note_death(session, generation)
                 changed = bring_into_line(session, generation, running=running, queued=queued)
                 unheard_cancel = generation.cancel_requested and generation_id in running | queued
             if changed:
-                self._aftermath.ended(generation_id)
-                await self._aftermath.announce(generation_id)
-                await self._aftermath.queueing.dispatch(generation_id, reason="missing")
+                await self._aftermath.of_taking_back(generation_id)
             if unheard_cancel:
                 await self._comfyui.cancel_prompt(prompt_id_of(generation))
         await self._end_strays(look, (running | queued) - set(believed))
@@ -297,6 +307,8 @@ async def record_finished(session: AsyncSession, entry: Finished, instance_id: U
         log.info("outcome_elsewhere", generation_id=str(generation_id), status=entry.status)
         return False
     generation.instance_id = instance_id
+    if entry.status != "cancelled":
+        standing.trusted(await session.get_one(Instance, instance_id))
     finished_at = from_unix(entry.finished_at)
     if entry.started_at is not None:
         generation.started_at = max(from_unix(entry.started_at), latest_time(generation))

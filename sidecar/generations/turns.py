@@ -14,7 +14,7 @@ from sidecar.generations.in_flight import count_in_flight
 from sidecar.generations.models import Generation
 from sidecar.generations.states import GenerationState
 from sidecar.instances.models import Instance
-from sidecar.instances.standing import may_get_work
+from sidecar.instances.standing import may_get_work, may_get_work_later
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
 LOOKED_AHEAD_AT_MOST = 20
@@ -43,6 +43,12 @@ async def next_turn(session: AsyncSession, *, at: datetime) -> Turn | None:
     return Turn(waiting[choice.generation_id], wanted[choice.instance_id]) if choice else None
 
 
+async def shortest_rest_s(session: AsyncSession, *, at: datetime) -> float | None:
+    """How long it takes until one of the instances that rest may have work again; None when none does."""
+    rested_at = await session.scalar(select(func.min(Instance.rests_until)).where(may_get_work_later(at)))
+    return (rested_at - at).total_seconds() if rested_at else None
+
+
 async def first_waiting(session: AsyncSession, *, at: datetime) -> list[Generation]:
     """Those whose turn is next, in the order of turns."""
     query = (
@@ -63,6 +69,7 @@ def to_seat(instance: Instance, in_flight: int) -> Seat:
         places=max(IN_FLIGHT_AT_MOST - in_flight, 0),
         in_flight=in_flight,
         checkpoint=instance.checkpoint,
+        failures=instance.failures,
     )
 
 

@@ -53,7 +53,7 @@ async def keep_configured(session: AsyncSession, urls: Sequence[str]) -> list[In
 
 
 async def register(session: AsyncSession, url: str, *, name: str = "", wanted: Wanted = Wanted.ACTIVE) -> Instance:
-    """Add an instance; one that was removed comes back under its old id."""
+    """Add an instance; one that was removed comes back under its old id, for what ran there."""
     found: Instance | None = await session.scalar(select(Instance).where(Instance.url == url))
     if found is None:
         found = Instance(id=uuid7(), url=url, created_at=now(), from_settings=False)

@@ -88,18 +88,35 @@ def probed(instance: Instance, *, answers: bool, at: datetime) -> None:
         instance.rests_until = at + probe_after(instance.probes)
 
 
-def worked(instance: Instance) -> None:
-    """It brought a generation to its end: whatever was, it may be trusted. The evidence stays."""
+def trusted(instance: Instance) -> None:
+    """It brought a generation to its end, or an admin says so: it may have work. The evidence stays."""
     instance.failures = instance.probes = 0
     instance.rests_until = instance.set_aside_at = None
 
 
+def is_to_be_probed(at: datetime) -> ColumnElement[bool]:
+    """Which instances are set aside, there, and have rested for long enough."""
+    return (
+        Instance.set_aside_at.is_not(None)
+        & (Instance.state == Connection.CONNECTED.value)
+        & (Instance.rests_until <= at)
+        & (Instance.wanted != Wanted.REMOVED.value)
+    )
+
+
 def may_get_work(at: datetime) -> ColumnElement[bool]:
     """Which instances are wanted, there and trusted."""
-    rested = or_(Instance.rests_until.is_(None), Instance.rests_until <= at)
+    return is_sound() & or_(Instance.rests_until.is_(None), Instance.rests_until <= at)
+
+
+def may_get_work_later(at: datetime) -> ColumnElement[bool]:
+    """Which ones only have to rest first."""
+    return is_sound() & (Instance.rests_until > at)
+
+
+def is_sound() -> ColumnElement[bool]:
     return (
         (Instance.wanted == Wanted.ACTIVE.value)
         & (Instance.state == Connection.CONNECTED.value)
         & Instance.set_aside_at.is_(None)
-        & rested
     )

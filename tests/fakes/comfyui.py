@@ -24,6 +24,11 @@ PAIRING_SECRET = "test-pairing-secret"
 Twin = TypeVar("Twin", bound="ScriptedComfyUI")
 
 
+@get("/system_stats")
+async def system_stats() -> dict[str, Any]:
+    return {"system": {"comfyui_version": "0.3.75"}, "devices": [{"name": "cpu", "type": "cpu"}]}
+
+
 class ScriptedComfyUI:
     """Behaves well."""
 
@@ -181,7 +186,7 @@ class ScriptedComfyUI:
         async def observer(socket: WebSocket[Any, Any, Any]) -> None:
             await self._observe(socket)
 
-        return Litestar([prompt, outcomes, confirm, cancel, view, observer], openapi_config=None)
+        return Litestar([prompt, outcomes, confirm, cancel, system_stats, view, observer], openapi_config=None)
 
     async def _observe(self, socket: WebSocket[Any, Any, Any]) -> None:
         await socket.accept()

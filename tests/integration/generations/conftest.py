@@ -30,7 +30,8 @@ WORKFLOW: dict[str, Any] = {
 PAIRED = {PAIRING_HEADER: PAIRING_SECRET}
 
 Client = AsyncTestClient[Litestar]
-StartSidecar = Callable[[ScriptedComfyUI], AbstractAsyncContextManager[Parts]]
+StartSidecar = Callable[..., AbstractAsyncContextManager[Parts]]
+"""Takes the ComfyUIs that it shall know."""
 
 
 @pytest.fixture
@@ -38,11 +39,11 @@ def start_sidecar(tmp_path: Path) -> StartSidecar:
     """Start a sidecar on this test's data folder; starting it again is a restart."""
 
     @asynccontextmanager
-    async def start(comfyui: ScriptedComfyUI) -> AsyncIterator[Parts]:
+    async def start(*comfyuis: ScriptedComfyUI) -> AsyncIterator[Parts]:
         settings = read_settings(
             {
                 "GENONAUT_DATA": str(tmp_path),
-                "GENONAUT_COMFYUI_URL": comfyui.url,
+                "GENONAUT_COMFYUI_URL": ",".join(comfyui.url for comfyui in comfyuis),
                 "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
             }
         )

@@ -1,0 +1,5 @@
+"""
+What an operator needs:
+
+    schemas (how it looks from outside) -> instance_desk (what is done) -> routes
+"""

@@ -1,0 +1,60 @@
+"""What an operator may ask."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Router, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from sidecar.accounts.guards import requires_admin
+from sidecar.operations.instance_desk import InstanceDesk
+from sidecar.operations.schemas import InstanceList, InstancePatch, InstanceView, NewInstance
+
+
+@get("/instances")
+async def list_instances(instance_desk: NamedDependency[InstanceDesk]) -> InstanceList:
+    """Every ComfyUI that gets work from here, with how it stands."""
+    return InstanceList(await instance_desk.list())
+
+
+@get("/instances/{instance_id:uuid}")
+async def show_instance(instance_desk: NamedDependency[InstanceDesk], instance_id: FromPath[UUID]) -> InstanceView:
+    """One instance as it stands now."""
+    return await instance_desk.show(instance_id)
+
+
+@post("/instances")
+async def register_instance(data: JSONBody[NewInstance], instance_desk: NamedDependency[InstanceDesk]) -> InstanceView:
+    """Register a ComfyUI. It gets work as soon as it answers."""
+    return await instance_desk.register(data)
+
+
+@patch("/instances/{instance_id:uuid}")
+async def change_instance(
+    data: JSONBody[InstancePatch], instance_desk: NamedDependency[InstanceDesk], instance_id: FromPath[UUID]
+) -> InstanceView:
+    """
+    Rename an instance, drain or pause it, or let it work again.
+
+    `draining`: it finishes what it has, gets nothing new, and is `paused` when it is done.
+    `active`: it gets work, also when it had been set aside for its failures.
+    """
+    return await instance_desk.change(instance_id, data)
+
+
+@delete("/instances/{instance_id:uuid}")
+async def remove_instance(instance_desk: NamedDependency[InstanceDesk], instance_id: FromPath[UUID]) -> None:
+    """Forget an instance that has nothing in its hands. What it made stays."""
+    await instance_desk.remove(instance_id)
+
+
+ROUTES: list[Any] = [
+    Router(
+        "/admin",
+        route_handlers=[list_instances, show_instance, register_instance, change_instance, remove_instance],
+        guards=[requires_admin],
+    )
+]

@@ -1,0 +1,233 @@
+"""Several ComfyUIs, all of them in the test's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+
+import pytest
+from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI
+
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.app import Parts
+from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
+from sidecar.generations import dispatcher, relocation
+from sidecar.instances import standing
+from sidecar.instances.models import Instance
+from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
+
+from .conftest import StartSidecar, look_again, show, submit, until, until_state
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relocation, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(standing, "REST_FIRST_S", 0.05)
+    monkeypatch.setattr(dispatcher, "RETRY_FIRST_S", 0.05)
+
+
+async def until_connected(parts: Parts, count: int = 2) -> None:
+    async def connected() -> bool:
+        return [view.state for view in await parts.instance_desk.list()].count("connected") == count
+
+    await until(connected)
+
+
+async def instance_of(parts: Parts, comfyui: ScriptedComfyUI) -> InstanceView:
+    return next(view for view in await parts.instance_desk.list() if view.url == comfyui.url)
+
+
+async def finish_everything(comfyuis: Iterable[ScriptedComfyUI]) -> None:
+    for comfyui in comfyuis:
+        for prompt_id in list(comfyui.pending):
+            await comfyui.finish(prompt_id)
+
+
+async def test_work_goes_to_every_instance(start_sidecar: StartSidecar):
+    """Two are in each at once; whoever is done gets the next one."""
+    async with (
+        ScriptedComfyUI().served() as one,
+        ScriptedComfyUI().served() as two,
+        start_sidecar(one, two) as parts,
+    ):
+        await until_connected(parts)
+        ids = [await submit(parts) for _ in range(5)]
+        await until(lambda: (len(one.pending), len(two.pending)) == (2, 2))
+        await two.finish(two.pending[0])
+        await until(lambda: str(ids[4]) in two.pending)
+        await finish_everything([one, two])
+        for generation_id in ids:
+            await until_state(parts, generation_id, "completed")
+
+        assert {len(one.posted), len(two.posted)} == {2, 3}
+
+
+async def test_work_of_an_instance_that_stays_away_is_done_by_another_one(start_sidecar: StartSidecar):
+    """Each exactly once: what the lost one had is tried again elsewhere."""
+    async with ScriptedComfyUI().served() as two, AsyncExitStack() as stack:
+        one = await stack.enter_async_context(ScriptedComfyUI().served())
+        async with start_sidecar(one, two) as parts:
+            await until_connected(parts)
+            ids = [await submit(parts) for _ in range(4)]
+            await until(lambda: (len(one.pending), len(two.pending)) == (2, 2))
+            lost = list(one.pending)
+            await one.start(lost[0])
+            await until_state(parts, ids[[str(i) for i in ids].index(lost[0])], "running")
+            await stack.aclose()
+            await finish_everything([two])
+            await until(lambda: set(two.pending) == set(lost))
+            await finish_everything([two])
+            for generation_id in ids:
+                await until_state(parts, generation_id, "completed")
+
+            assert len(two.posted) == 4
+            assert [failure.code for failure in (await instance_of(parts, one)).evidence] == ["ended_while_running"]
+
+
+async def test_what_came_back_with_an_instance_is_taken_out_of_it(start_sidecar: StartSidecar):
+    """It was only cut off, and what it has went elsewhere meanwhile: nothing runs twice."""
+    async with ScriptedComfyUI().served() as two:
+        one = ScriptedComfyUI()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(one.served())
+            port = int(one.url.rsplit(":", 1)[1])
+            sidecar = start_sidecar(one, two)
+            parts = await sidecar.__aenter__()
+            await until_connected(parts)
+            ids = [await submit(parts) for _ in range(2)]
+            await until(lambda: (len(one.pending), len(two.pending)) == (1, 1))
+        there = next(generation_id for generation_id in ids if str(generation_id) in one.pending)
+        await until(lambda: str(there) in two.pending)
+        async with one.served(port):
+            await until_connected(parts)
+            assert one.pending == []
+            assert (await show(parts, there)).state == "submitted"
+            await finish_everything([two])
+            for generation_id in ids:
+                await until_state(parts, generation_id, "completed")
+            await sidecar.__aexit__(None, None, None)
+
+
+async def test_an_instance_that_fails_again_and_again_is_set_aside_and_taken_back(start_sidecar: StartSidecar):
+    """It gets nothing until it answers a probe; what happened can be read afterwards."""
+    async with BrokenComfyUI(times=3).served() as comfyui, start_sidecar(comfyui) as parts:
+        ids = [await submit(parts) for _ in range(2)]
+
+        async def set_aside() -> bool:
+            parts.dispatcher.wake()
+            return (await instance_of(parts, comfyui)).set_aside_at is not None
+
+        await until(set_aside)
+        evidence = (await instance_of(parts, comfyui)).evidence
+        await rest_is_over(parts, comfyui)
+        await parts.tending.tend_instances({})
+
+        async def arrived() -> bool:
+            parts.dispatcher.wake()
+            return len(comfyui.pending) == len(ids)
+
+        await until(arrived)
+        await finish_everything([comfyui])
+        for generation_id in ids:
+            await until_state(parts, generation_id, "completed")
+
+        assert [failure.code for failure in evidence] == ["comfyui_broken"] * 3
+        assert (await instance_of(parts, comfyui)).failures == 0
+
+
+async def rest_is_over(parts: Parts, comfyui: ScriptedComfyUI) -> None:
+    async with parts.database.writing() as session:
+        instance = await session.get_one(Instance, (await instance_of(parts, comfyui)).id)
+        instance.rests_until = instance.set_aside_at
+
+
+async def test_a_paused_instance_gets_nothing_and_a_draining_one_is_paused_when_it_is_done(
+    start_sidecar: StartSidecar,
+):
+    """It finishes what it has; and stays paused when the sidecar is started again."""
+    async with (
+        ScriptedComfyUI().served() as comfyui,
+        start_sidecar(comfyui) as parts,
+    ):
+        first, second = await submit(parts), None
+        await until(lambda: comfyui.pending)
+        instance = await instance_of(parts, comfyui)
+        await parts.instance_desk.change(instance.id, InstancePatch(wanted="draining"))
+        second = await submit(parts)
+        await comfyui.finish(str(first))
+        await until_state(parts, first, "completed")
+        await parts.tending.tend_instances({})
+        drained = await instance_of(parts, comfyui)
+        async with start_sidecar(comfyui) as restarted:
+            await until_connected(restarted, 1)
+            still_waiting = (await show(restarted, second)).state
+            await restarted.instance_desk.change(instance.id, InstancePatch(wanted="active"))
+            await until(lambda: str(second) in comfyui.pending)
+
+        assert drained.wanted == "paused"
+        assert still_waiting == "pending"
+
+
+async def test_an_instance_is_registered_and_removed_while_everything_runs(start_sidecar: StartSidecar):
+    """No restart: it is followed as soon as it is known, and forgotten when it has nothing in its hands."""
+    async with ScriptedComfyUI().served() as one, ScriptedComfyUI().served() as two, start_sidecar(one) as parts:
+        added = await parts.instance_desk.register(NewInstance(url=f"{two.url}/", name="upstairs"))
+        with pytest.raises(InstanceKnown):
+            await parts.instance_desk.register(NewInstance(url=two.url))
+        await until_connected(parts)
+        ids = [await submit(parts) for _ in range(2)]
+        await until(lambda: one.pending and two.pending)
+        with pytest.raises(InstanceBusy):
+            await parts.instance_desk.remove(added.id)
+        await finish_everything([one, two])
+        for generation_id in ids:
+            await until_state(parts, generation_id, "completed")
+        await parts.instance_desk.remove(added.id)
+        await until(lambda: not two._observers)
+
+        assert [view.url for view in await parts.instance_desk.list()] == [one.url]
+        with pytest.raises(InstanceFromSettings):
+            await parts.instance_desk.remove((await instance_of(parts, one)).id)
+        assert (await parts.instance_desk.register(NewInstance(url=two.url))).id == added.id
+
+
+async def test_an_instance_that_the_setting_no_longer_names_is_none_any_more(start_sidecar: StartSidecar):
+    """What it had in its hands is done by those that are left: ComfyUI was started on another port."""
+    async with ScriptedComfyUI().served() as one, ScriptedComfyUI().served() as two:
+        async with start_sidecar(one) as parts:
+            generation_id = await submit(parts)
+            await until(lambda: one.pending)
+        async with start_sidecar(two) as parts:
+            await until(lambda: two.pending)
+            await finish_everything([two])
+            await until_state(parts, generation_id, "completed")
+
+            assert [view.url for view in await parts.instance_desk.list()] == [two.url]
+
+
+async def test_of_a_generation_that_ran_in_two_places_one_outcome_counts(start_sidecar: StartSidecar):
+    """Cut off for a while, one instance finished what another one had been given in the meantime."""
+    async with ScriptedComfyUI().served() as two:
+        one = ScriptedComfyUI()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(one.served())
+            port = int(one.url.rsplit(":", 1)[1])
+            sidecar = start_sidecar(one, two)
+            parts = await sidecar.__aenter__()
+            await until_connected(parts)
+            ids = [await submit(parts) for _ in range(2)]
+            await until(lambda: (len(one.pending), len(two.pending)) == (1, 1))
+        there = next(generation_id for generation_id in ids if str(generation_id) in one.pending)
+        await until(lambda: str(there) in two.pending)
+        one._write(str(there), status="completed", outputs={}, error=None)
+        one.pending.clear()
+        async with one.served(port):
+            await until_state(parts, there, "completed")
+            await look_again(parts)
+            assert str(there) not in two.pending
+            await finish_everything([two])
+            await until(lambda: not two.entries)
+            events = [step.state for step in (await parts.history.timeline(LOCAL_OWNER_ID, there)).items]
+            await sidecar.__aexit__(None, None, None)
+
+        assert events.count("completed") == 1
