@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from advanced_alchemy.base import orm_registry
@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
 from sidecar.errors import DatabaseUnavailable, SettingsUnusable
-from sidecar.sqlite_connection import connector
+from sidecar.sqlite_connection import QuickConnection, connector
 
 WRITING = "genonaut_writing"
 WRITERS_LOCK = 0x67656E6F  # "geno": PostgreSQL's advisory locks have numbers, and other programs may use some too
@@ -186,6 +186,7 @@ def begin(connection: Connection) -> None:
     """Begin a transaction; one that writes waits here until it is alone."""
     writing = connection.get_execution_options().get(WRITING, False)
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        quick = cast("QuickConnection", connection.connection.driver_connection)
+        quick.begin("BEGIN IMMEDIATE" if writing else "BEGIN")
     elif writing:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
