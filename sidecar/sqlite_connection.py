@@ -91,7 +91,7 @@ class QuickConnection(aiosqlite.Connection):
         """
         Undo the transaction. Whatever is done next with this connection is done after it, so nobody waits for it.
 
-        It cannot fail in a way that would matter: SQLite undoes by itself what has no end when the connection is closed.
+        It cannot fail in a way that would matter: SQLite itself undoes what is open when the connection is closed.
         """
         if self._begin is None:
             self._tx.put_nowait((None, self._conn.rollback))

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 
 from sidecar.database import Database
 from sidecar.errors import (
@@ -29,7 +30,7 @@ from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorders
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.turns import Turn, next_turn, shortest_rest_s
+from sidecar.generations.turns import Turn, next_choice, next_turn, shortest_rest_s
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
 from sidecar.instances import standing
@@ -144,7 +145,7 @@ class Dispatcher:
 
     async def _take_turn(self) -> Turn | None:
         async with self._database.reading() as session:
-            if await next_turn(session, at=now()) is None:
+            if await next_choice(session, at=now()) is None:
                 return None
         async with self._database.writing() as session:
             turn = await next_turn(session, at=now())
@@ -192,10 +193,10 @@ class Dispatcher:
         )
         log.info("generation_submitted", generation_id=str(generation.id), tries=generation.tries)
         async with self._database.reading() as session:
-            latest = await session.get_one(Generation, generation.id)
-        if latest.cancel_requested:
+            cancelled = await session.scalar(select(Generation.cancel_requested).where(Generation.id == generation.id))
+        if cancelled:
             # It was asked for while the prompt was on its way, and ComfyUI did not know the prompt yet.
-            await self._cancel_in_comfyui(latest)
+            await self._cancel_in_comfyui(generation)
 
     async def _find_outcome(self, generation: Generation) -> None:
         """ComfyUI says that it has run this: the journal tells how it ended, or nobody ever will."""

@@ -106,7 +106,7 @@ class Follower:
         if time.monotonic() - self._looked_at > LOOK_EVERY_S:
             await self._look()
         elif event.type == "outcome":
-            await self._recorder.collect()
+            await self._recorder.collect(told_of=event.data.get("sequence"))
         elif event.type == "gap":
             await self._look()
         elif event.type == "execution_start":
@@ -119,9 +119,10 @@ class Follower:
             generation = await session.get(Generation, generation_id)
             if generation is None or generation.state != GenerationState.SUBMITTED.value:
                 return
-            stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
             move(session, generation, GenerationState.RUNNING, at=now())
-        self._surroundings.board.begin(generation_id, generation.owner_id, stored.workflow)
+            if not self._surroundings.board.knows(generation_id):  # it was sent by a process other than this one
+                stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
+                self._surroundings.board.begin(generation_id, generation.owner_id, stored.workflow)
         log.info("generation_running", generation_id=str(generation_id))
         await self._surroundings.announce(generation_id)
 

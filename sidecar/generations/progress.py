@@ -60,6 +60,9 @@ class ProgressBoard:
         node_types = {node_id: class_of(node) for node_id, node in workflow.items()}
         self._running.setdefault(generation_id, Running(owner_id, node_types))
 
+    def knows(self, generation_id: UUID) -> bool:
+        return generation_id in self._running
+
     def end(self, generation_id: UUID) -> None:
         self._running.pop(generation_id, None)
 

@@ -81,15 +81,19 @@ class Recorder:
         self._confirmed = 0
         self._one_at_a_time = asyncio.Lock()
 
-    async def collect(self) -> None:
+    async def collect(self, *, told_of: int | None = None) -> None:
         """
         Write down every outcome that the journal has and we have not.
+
+        Args:
+            told_of: The entry that somebody said there is. Where it came along with an earlier one, nobody is asked.
 
         Raises:
             ComfyUIAway: It cannot be asked now; ask again when it is back.
         """
         async with self._one_at_a_time:
-            await self._collect()
+            if told_of is None or told_of > self._recorded:
+                await self._collect()
 
     async def reconcile(self) -> None:
         """

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.generations.choice import Seat, Wish, choose
+from sidecar.generations.choice import Choice, Seat, Wish, choose
 from sidecar.generations.in_flight import count_in_flight
 from sidecar.generations.models import Generation
 from sidecar.generations.states import GenerationState
@@ -31,16 +31,25 @@ class Turn:
 
 async def next_turn(session: AsyncSession, *, at: datetime) -> Turn | None:
     """What may go where now; None when every place is taken or nothing waits."""
-    wanted = {instance.id: instance for instance in await session.scalars(select(Instance).where(may_get_work(at)))}
-    if not wanted:
+    choice = await next_choice(session, at=at)
+    if choice is None:
+        return None
+    return Turn(
+        await session.get_one(Generation, choice.generation_id), await session.get_one(Instance, choice.instance_id)
+    )
+
+
+async def next_choice(session: AsyncSession, *, at: datetime) -> Choice | None:
+    """The same by their ids. Asked after everything that happens, so it reads no more than it takes to choose."""
+    wanted = await session.execute(select(Instance.id, Instance.checkpoint, Instance.failures).where(may_get_work(at)))
+    instances = wanted.all()
+    if not instances:
         return None
     taken = await count_in_flight(session)
-    seats = [to_seat(instance, taken.get(instance.id, 0)) for instance in wanted.values()]
+    seats = [to_seat(instance, taken.get(instance.id, 0)) for instance in instances]
     if not any(seat.places for seat in seats):
         return None
-    waiting = {generation.id: generation for generation in await first_waiting(session, at=at)}
-    choice = choose([to_wish(generation) for generation in waiting.values()], seats)
-    return Turn(waiting[choice.generation_id], wanted[choice.instance_id]) if choice else None
+    return choose(await first_wishes(session, at=at), seats)
 
 
 async def shortest_rest_s(session: AsyncSession, *, at: datetime) -> float | None:
@@ -49,10 +58,10 @@ async def shortest_rest_s(session: AsyncSession, *, at: datetime) -> float | Non
     return (rested_at - at).total_seconds() if rested_at else None
 
 
-async def first_waiting(session: AsyncSession, *, at: datetime) -> list[Generation]:
+async def first_wishes(session: AsyncSession, *, at: datetime) -> list[Wish]:
     """Those whose turn is next, in the order of turns."""
     query = (
-        select(Generation)
+        select(Generation.id, Generation.checkpoint, Generation.instance_id)
         .where(
             Generation.state == GenerationState.PENDING.value,
             or_(Generation.not_before.is_(None), Generation.not_before <= at),
@@ -60,10 +69,13 @@ async def first_waiting(session: AsyncSession, *, at: datetime) -> list[Generati
         .order_by(Generation.number)
         .limit(LOOKED_AHEAD_AT_MOST)
     )
-    return list(await session.scalars(query))
+    return [
+        Wish(generation_id=row.id, checkpoint=row.checkpoint, may_be_at=row.instance_id)
+        for row in await session.execute(query)
+    ]
 
 
-def to_seat(instance: Instance, in_flight: int) -> Seat:
+def to_seat(instance: Row[Any], in_flight: int) -> Seat:
     return Seat(
         instance_id=instance.id,
         places=max(IN_FLIGHT_AT_MOST - in_flight, 0),
@@ -73,23 +85,18 @@ def to_seat(instance: Instance, in_flight: int) -> Seat:
     )
 
 
-def to_wish(generation: Generation) -> Wish:
-    return Wish(
-        generation_id=generation.id,
-        checkpoint=generation.checkpoint,
-        may_be_at=generation.instance_id,
-    )
-
-
 async def places(session: AsyncSession, numbers: list[int]) -> dict[int, int]:
     """How many held generations run before each of these (given by their numbers)."""
     if not numbers:
         return {}
-    pending = select(Generation.number).where(Generation.state == GenerationState.PENDING.value)
-    first = min(numbers)
-    ahead = await session.scalar(select(func.count()).select_from(pending.where(Generation.number < first).subquery()))
-    between = pending.where(Generation.number.between(first, max(numbers))).order_by(Generation.number)
-    return {number: place for place, number in enumerate(await session.scalars(between), start=ahead or 0)}
+    first, last = min(numbers), max(numbers)
+    pending = Generation.state == GenerationState.PENDING.value
+    ahead = await session.scalar(select(func.count()).where(pending, Generation.number < first)) or 0
+    if first == last:
+        return {first: ahead}
+    between = select(Generation.number).where(pending, Generation.number.between(first, last))
+    ordered = await session.scalars(between.order_by(Generation.number))
+    return {number: place for place, number in enumerate(ordered, start=ahead)}
 
 
 async def held(session: AsyncSession) -> dict[str, Any]:

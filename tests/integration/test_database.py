@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,20 @@ async def test_the_database_waits_for_locks_and_checks_what_refers_to_what(migra
     await database.close()
 
     assert pragmas == {"journal_mode": "wal", "busy_timeout": 10_000, "foreign_keys": 1, "synchronous": 1}
+
+
+async def test_a_read_that_is_over_holds_nothing_up(tmp_path: Path):
+    """Nobody waits for its end, and it ends all the same: SQLite can tidy its log, which an open read would forbid."""
+    database = Database(f"sqlite+aiosqlite:///{(tmp_path / 'ended.sqlite3').as_posix()}")
+    async with database.writing() as session:
+        await session.execute(text("CREATE TABLE counter (value INTEGER NOT NULL)"))
+    with closing(sqlite3.connect(tmp_path / "ended.sqlite3")) as elsewhere:
+        elsewhere.execute("PRAGMA journal_mode=WAL")
+        async with database.reading() as session:
+            await session.execute(text("SELECT * FROM counter"))
+        async with database.reading() as session:
+            pass
+        busy, *_ = elsewhere.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    await database.close()
+
+    assert not busy
