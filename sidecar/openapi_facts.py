@@ -200,7 +200,9 @@ EXAMPLES: dict[str, list[Any]] = {
             "detail": "Some of the parameters cannot be used; each is listed with its reason.",
             "code": "invalid_parameters",
             "request_id": "019aa3b1-1b7c-7e52-b1c4-90ad3f5e6b20",
-            "errors": [{"field": "width", "message": "Must be a multiple of 8 between 16 and 8192."}],
+            "errors": [
+                {"field": "width", "code": "out_of_range", "message": "Must be a multiple of 8 between 16 and 8192."}
+            ],
         }
     ],
 }

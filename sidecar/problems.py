@@ -13,12 +13,25 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from sidecar.errors import GenonautError
+from sidecar.field_faults import explain
 from sidecar.identity import uuid7
 
 PROBLEM_JSON = "application/problem+json"
 REQUEST_ID_HEADER = "X-Request-ID"
 
+SOME_FIELDS = "Some of what was sent cannot be used; each field is listed with its reason."
+
 log = structlog.get_logger(__name__)
+
+
+class FieldError(msgspec.Struct):
+    """What is wrong with one field: `loras[1].name` is the name of the second LoRA. `code` is for programs."""
+
+    field: str
+    message: str
+    code: str = "invalid"
+    node_id: str | msgspec.UnsetType = msgspec.UNSET
+    node_type: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -32,7 +45,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     type: str = "about:blank"
     help: tuple[str, ...] = ()
     retry_after_s: float | None = None
-    errors: tuple[Any, ...] = ()
+    errors: tuple[FieldError, ...] = ()
 
 
 def from_genonaut(request: Request[Any, Any, Any], exc: GenonautError) -> Response[bytes]:
@@ -44,7 +57,7 @@ def from_genonaut(request: Request[Any, Any, Any], exc: GenonautError) -> Respon
         detail=exc.message,
         help=exc.help,
         retry_after_s=exc.retry_after_s,
-        errors=exc.errors,
+        errors=[msgspec.convert(error, FieldError) for error in exc.errors],
     )
 
 
@@ -56,10 +69,21 @@ def from_http(request: Request[Any, Any, Any], exc: HTTPException) -> Response[b
         exc,
         status=status,
         code="invalid_request" if status == HTTPStatus.BAD_REQUEST else status.phrase.lower().replace(" ", "_"),
-        detail=exc.detail,
-        errors=tuple({"field": error.get("key", ""), "message": error.get("message", "")} for error in errors),
+        detail=SOME_FIELDS if errors else exc.detail,
+        errors=[as_field_error(error.get("key", ""), error.get("message", "")) for error in errors],
         headers=exc.headers,  # which methods there are, where this one is not
     )
+
+
+def as_field_error(field: str, message: str) -> FieldError:
+    """
+    What msgspec says of a field, in our words and by our names.
+
+    A parameter has one name, whoever finds its fault; an object is not at fault for what is missing in it.
+    """
+    fault = explain(message)
+    path = ".".join(filter(None, ("" if field == "data" else field, fault.member)))
+    return FieldError(path.removeprefix("parameters."), fault.sentence, fault.code)
 
 
 def from_unexpected(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
@@ -79,7 +103,7 @@ def respond(
     detail: str,
     help: tuple[str, ...] = (),  # noqa: A002 - the name it has on the wire
     retry_after_s: float | None = None,
-    errors: tuple[Any, ...] = (),
+    errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
     request_id = str(uuid7())
@@ -93,7 +117,7 @@ def respond(
         request_id=request_id,
         help=help,
         retry_after_s=retry_after_s,
-        errors=errors,
+        errors=tuple(errors),
     )
     sent = {**(headers or {}), REQUEST_ID_HEADER: request_id}
     if retry_after_s is not None:

@@ -31,7 +31,8 @@ class Bulk:
         """
         if action.action == "tag" and not action.tags:
             raise InvalidRequest(
-                "Say which tags to add.", errors=({"field": "tags", "message": "Must name at least one tag."},)
+                "Say which tags to add.",
+                errors=({"field": "tags", "code": "required", "message": "Must name at least one tag."},),
             )
         return BulkOutcomes([await self._outcome(owner_id, each, action) for each in dict.fromkeys(action.ids)])
 

@@ -84,6 +84,7 @@ def root_of(field: str) -> str:
 def unlocated(name: str) -> dict[str, str]:
     return {
         "field": name,
+        "code": "not_located",
         "message": "Cannot be changed here: it cannot be told where this workflow holds it. "
         "Open the workflow in ComfyUI and change it there.",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,45 @@ async def test_all_field_errors_come_together(client: Client):
     assert response.status_code == 400
     assert response.headers["content-type"].startswith("application/problem+json")
     assert problem["code"] == "invalid_parameters"
-    assert {error["field"] for error in problem["errors"]} == {"checkpoint", "width", "steps"}
+    assert [error["field"] for error in problem["errors"]] == ["checkpoint", "width", "steps"]
+
+
+WRONG = [
+    ({"parameters": {"checkpoint": "a", "width": 65}}, "width", "out_of_range"),
+    ({"parameters": {"checkpoint": "a", "width": "wide"}}, "width", "wrong_type"),
+    ({"parameters": {"checkpoint": "a", "loras": [{"name": "b"}, {"name": "c", "strength_clip": 21}]}},
+     "loras[1].strength_clip", "out_of_range"),
+    ({"parameters": {"checkpoint": "a", "loras": [{"name": "b"}, {"name": "c", "strength_clip": "much"}]}},
+     "loras[1].strength_clip", "wrong_type"),
+    ({"parameters": {"checkpoint": "a", "loras": [{"name": ""}]}}, "loras[0].name", "required"),
+    ({"parameters": {"checkpoint": "a", "loras": [{}]}}, "loras[0].name", "required"),
+    ({"parameters": {"checkpoint": "a", "step": 5}}, "step", "unknown_field"),
+    ({"workflow": WORKFLOW, "title": "x" * 201}, "title", "too_long"),
+    ([], "", "wrong_type"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "field", "code"), WRONG)
+async def test_every_field_error_has_one_shape(client: Client, body: Any, field: str, code: str):
+    """Whether msgspec or our own check finds the fault, a field has one name, a code and a sentence."""
+    response = await client.post("/api/v1/generations", json=body)
+    (error,) = response.json()["errors"]
+
+    assert response.status_code == 400
+    assert response.headers["content-type"].startswith("application/problem+json")
+    assert set(error) == {"field", "code", "message"}
+    assert (error["field"], error["code"]) == (field, code)
+    assert re.fullmatch("[A-Z].*[.?]", error["message"])
+
+
+async def test_a_body_that_no_json_reader_takes_has_a_sentence(client: Client):
+    """NaN and numbers without end are no JSON."""
+    for body in ('{"parameters": {"cfg": NaN}}', '{"parameters": {"cfg": 1e999}}', '{"parameters": {"cfg": Infinity}}'):
+        response = await client.post("/api/v1/generations", content=body)
+
+        assert response.status_code == 400
+        assert response.json()["code"] == "invalid_request"
+        assert response.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [{}, {"parameters": {"checkpoint": "a"}, "workflow": WORKFLOW}])
