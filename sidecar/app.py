@@ -44,6 +44,7 @@ from sidecar.generations.relocation import Relocation, take_all_back
 from sidecar.generations.repeat import Repeats
 from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
+from sidecar.generations.timeouts import Timeouts
 from sidecar.generations.trash import Trash
 from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
@@ -85,6 +86,7 @@ class Parts:
     editor: Editor
     trash: Trash
     bulk: Bulk
+    timeouts: Timeouts
     recorders: Recorders
     following: Following
     tending: Tending
@@ -124,6 +126,7 @@ def put_together(settings: Settings) -> Parts:
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
     intake = Intake(database, store, OutputSources(database, instances), announce)
     tending = Tending(database, instances, dispatcher.wake)
+    timeouts = Timeouts(database, instances, recorders, aftermath, settings)
     sweeper = Sweeper(database, dispatcher, queueing)
     return Parts(
         settings=settings,
@@ -138,6 +141,7 @@ def put_together(settings: Settings) -> Parts:
         editor=editor,
         trash=trash,
         bulk=Bulk(dispatcher, trash, editor),
+        timeouts=timeouts,
         recorders=recorders,
         following=following,
         tending=tending,
@@ -145,7 +149,7 @@ def put_together(settings: Settings) -> Parts:
         embedded_worker=EmbeddedWorker(
             queue,
             functions=worker.jobs(dispatcher, intake),
-            cron_jobs=worker.clockwork(sweeper, tending, trash, RememberedKeys(database)),
+            cron_jobs=worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database)),
             concurrency=worker.CONCURRENCY,
         ),
         health_check=HealthCheck(database, queue, instances),

@@ -22,6 +22,7 @@ PAIRING_SECRET_CHARACTERS = 43  # of those bytes, URL-safe
 SECRET_WAIT_S = 2.0
 SECRET_LOOK_S = 0.02
 HIGHEST_PORT = 2**16 - 1
+SHORTEST_TIME_S = 60  # signs of life are written down every half minute
 COUNT_AT_MOST = 10**6
 LOG_FORMATS = ("text", "json")
 
@@ -57,6 +58,17 @@ class Settings:
     trash_days: int = 30
     """After how many days in the trash a generation is removed for good; 0: never (`GENONAUT_TRASH_DAYS`)."""
 
+    waiting_at_most_s: int = 0
+    """How long a generation may wait for its turn before it fails; 0: for ever (`GENONAUT_WAITING_AT_MOST_S`)."""
+
+    starting_at_most_s: int = 3600
+    """How long ComfyUI may have a generation and do nothing before that fails; 0: for ever
+    (`GENONAUT_STARTING_AT_MOST_S`)."""
+
+    silent_at_most_s: int = 7200
+    """How long ComfyUI may work on a generation without a sign of life before it is interrupted; 0: for ever
+    (`GENONAUT_SILENT_AT_MOST_S`). Decoding a long video on a CPU tells nothing for an hour."""
+
     log_format: str = "text"
     """`text` for people, `json` for machines (`GENONAUT_LOG`)."""
 
@@ -90,6 +102,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         pairing_secret=pairing_secret,
         parent_pid=read_number(values, "GENONAUT_PARENT_PID", 0) if parent else None,
         trash_days=read_count(values, "GENONAUT_TRASH_DAYS", Settings.trash_days),
+        waiting_at_most_s=read_time(values, "GENONAUT_WAITING_AT_MOST_S", Settings.waiting_at_most_s),
+        starting_at_most_s=read_time(values, "GENONAUT_STARTING_AT_MOST_S", Settings.starting_at_most_s),
+        silent_at_most_s=read_time(values, "GENONAUT_SILENT_AT_MOST_S", Settings.silent_at_most_s),
         log_format=read_log_format(values),
     )
 
@@ -169,6 +184,14 @@ def read_count(values: Mapping[str, str], name: str, default: int) -> int:
     if not 0 <= number <= COUNT_AT_MOST:
         raise SettingsUnusable(f"{name} must be a whole number between 0 and {COUNT_AT_MOST}, not {number}.")
     return number
+
+
+def read_time(values: Mapping[str, str], name: str, default: int) -> int:
+    """Seconds after which something is given up; 0: never."""
+    seconds = read_count(values, name, default)
+    if 0 < seconds < SHORTEST_TIME_S:
+        raise SettingsUnusable(f"{name} must be 0 or at least {SHORTEST_TIME_S} seconds, not {seconds}.")
+    return seconds
 
 
 def read_number(values: Mapping[str, str], name: str, default: int) -> int:

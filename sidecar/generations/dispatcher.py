@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,18 +16,17 @@ from sidecar.errors import (
     Away,
     ComfyUIAway,
     ComfyUIBroken,
-    ComfyUIUnreachable,
     ImpossibleTransition,
     NotCancellable,
     PromptFinishedAlready,
     PromptRejected,
 )
 from sidecar.generations.history import owned
-from sidecar.generations.in_flight import TRIES_AT_MOST
 from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of, touch
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorders
+from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
 from sidecar.generations.turns import Turn, next_choice, next_turn, shortest_rest_s
 from sidecar.generations.workflows import unpack_workflow
@@ -37,7 +35,6 @@ from sidecar.instances import standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
 
-RETRY_FIRST_S = 2.0
 HEADLESS_CLIENT_ID = "genonaut"  # without any client id ComfyUI would broadcast its previews to every browser
 
 log = structlog.get_logger(__name__)
@@ -230,8 +227,8 @@ class Dispatcher:
             generation = await session.get_one(Generation, generation.id)
             if GenerationState(generation.state) is not GenerationState.SUBMITTED:
                 return
-            if isinstance(exc, ComfyUIUnreachable):
-                generation.tries -= 1  # nothing was tried: nobody was there
+            if not rule_for(exc).spends_a_try:  # nothing was tried: nobody was there
+                generation.tries -= 1
                 generation.instance_id = None
             else:
                 instance = await session.get_one(Instance, instance_id)
@@ -239,7 +236,7 @@ class Dispatcher:
             if generation.cancel_requested:
                 # Should it have arrived all the same, the next look at ComfyUI's queue finds and ends it.
                 move(session, generation, GenerationState.CANCELLED, at=now(), reason=exc.code)
-            elif generation.tries >= TRIES_AT_MOST:
+            elif generation.tries >= TRIES_AT_MOST or not rule_for(exc).may_pass:
                 move(session, generation, GenerationState.FAILED, at=now(), reason=exc.code)
                 generation.error_code = exc.code
                 generation.error = {
@@ -248,7 +245,7 @@ class Dispatcher:
                 }
             else:
                 move(session, generation, GenerationState.PENDING, at=now(), reason=exc.code)
-                generation.not_before = now() + timedelta(seconds=RETRY_FIRST_S * 2**generation.tries)
+                generation.not_before = next_try(tries=generation.tries, at=now())
         self._board.end(generation.id)
         log.warning("generation_not_submitted", generation_id=str(generation.id), tries=generation.tries, exc_info=exc)
         if generation.state == GenerationState.PENDING.value:

@@ -18,7 +18,7 @@ import structlog
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.events import Hello, Observer, ObserverEvent
 from sidecar.database import Database
-from sidecar.generations.in_flight import believed_in_flight
+from sidecar.generations.in_flight import believed_in_flight, show_life
 from sidecar.generations.models import Generation, Workflow, move
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.recorder import Recorder, Recorders
@@ -31,6 +31,7 @@ from sidecar.instances import registry, standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
 
+NOTE_EVERY_S = 30.0  # less than the shortest time that may be given to a silence
 LOOK_EVERY_S = 60.0  # a busy ComfyUI is never silent, and something may have been left behind all the same
 LOOK_FOR_INSTANCES_EVERY_S = 30.0  # another process may have registered one
 
@@ -62,6 +63,7 @@ class Follower:
         self._surroundings = surroundings
         self._database = surroundings.database
         self._looked_at = 0.0
+        self._noted_at = 0.0
         self._waiting: asyncio.Task[None] | None = None
 
     async def connected(self, hello: Hello) -> None:
@@ -103,6 +105,7 @@ class Follower:
         self._looked_at = time.monotonic()
 
     async def heard(self, event: ObserverEvent) -> None:
+        await self._note_life()
         if time.monotonic() - self._looked_at > LOOK_EVERY_S:
             await self._look()
         elif event.type == "outcome":
@@ -113,6 +116,13 @@ class Follower:
             await self._started(generation_id_of(str(event.data.get("prompt_id"))))
         else:
             self._surroundings.board.heard(event)
+
+    async def _note_life(self) -> None:
+        """Write down now and then that it goes on there: `timeouts.py` counts from then."""
+        if time.monotonic() - self._noted_at > NOTE_EVERY_S:
+            self._noted_at = time.monotonic()
+            async with self._database.writing() as session:
+                await show_life(session, self._instance_id)
 
     async def _started(self, generation_id: UUID) -> None:
         async with self._database.writing() as session:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.generations.models import Generation, move
+from sidecar.generations.retries import TRIES_AT_MOST, next_try
 from sidecar.generations.states import IN_FLIGHT, GenerationState
 from sidecar.identity import now
 from sidecar.instances import standing
 from sidecar.instances.models import Instance
-
-TRIES_AT_MOST = 3
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +48,8 @@ def take_back(session: AsyncSession, generation: Generation, *, reason: str) -> 
     """An instance has lost it, or is lost with it: it waits for another try, if one is left."""
     if generation.state == GenerationState.SUBMITTED.value:
         generation.tries -= 1  # it only waited there: whatever ended that ComfyUI, it was not this
+    else:
+        generation.not_before = next_try(tries=generation.tries, at=now())
     if generation.cancel_requested:
         move(
             session,
@@ -94,3 +95,9 @@ async def note_death(session: AsyncSession, generation: Generation) -> None:
         generation_id=generation.id,
         at=now(),
     )
+
+
+async def show_life(session: AsyncSession, instance_id: UUID | None) -> None:
+    """An instance did something: the silence of everything that it has counts anew (`timeouts.py`)."""
+    here = is_in_flight() & (Generation.instance_id == instance_id)
+    await session.execute(update(Generation).where(here).values(heard_at=now()))

@@ -72,6 +72,9 @@ class Generation(Base):
     """What else goes to ComfyUI with the workflow: `extra_data`, `partial_execution_targets`."""
     client_id: Mapped[str | None] = mapped_column(String(200), default=None)
 
+    heard_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
+    """When the instance that has it last showed life, give or take half a minute (`following.py`)."""
+
     parent_id: Mapped[UUID | None] = mapped_column(GUID, ForeignKey("generations.id"), default=None)
     """What it repeats; None also where that has been purged."""
     child_count: Mapped[int] = mapped_column(Integer, default=0)

@@ -57,11 +57,14 @@ class Aftermath:
     ended: Callable[[UUID], None]
     """It makes no more progress."""
 
-    async def of_taking_back(self, generation_id: UUID) -> None:
-        """It is not where it was: somebody's turn may have come."""
-        self.ended(generation_id)
-        await self.announce(generation_id)
-        await self.queueing.dispatch(generation_id, reason="missing")
+    async def of_taking_back(self, generation: Generation) -> None:
+        """It is not where it was: somebody's turn may have come, and its own comes when it has waited."""
+        self.ended(generation.id)
+        await self.announce(generation.id)
+        await self.queueing.dispatch(generation.id, reason="missing")
+        if generation.not_before is not None:
+            retry = f"try-{generation.tries}"
+            await self.queueing.dispatch(generation.id, reason=retry, not_before=generation.not_before)
 
 
 class Recorder:
@@ -201,7 +204,7 @@ class Recorder:
                 changed = bring_into_line(session, generation, running=running, queued=queued)
                 unheard_cancel = generation.cancel_requested and generation_id in running | queued
             if changed:
-                await self._aftermath.of_taking_back(generation_id)
+                await self._aftermath.of_taking_back(generation)
             if unheard_cancel:
                 await self._comfyui.cancel_prompt(prompt_id_of(generation))
         await self._end_strays(look, (running | queued) - set(believed))

@@ -61,8 +61,8 @@ class Relocation:
                 return False
         async with self._database.writing() as session:
             taken = await take_all_back(session, instance_id, self._postings, reason="its instance is away")
-        for generation_id in taken:
-            await self._aftermath.of_taking_back(generation_id)
+        for generation in taken:
+            await self._aftermath.of_taking_back(generation)
         return False
 
 
@@ -71,11 +71,13 @@ async def others_may_work(session: AsyncSession, instance_id: UUID) -> bool:
     return await session.scalar(query) is not None
 
 
-async def take_all_back(session: AsyncSession, instance_id: UUID, postings: Postings, *, reason: str) -> list[UUID]:
+async def take_all_back(
+    session: AsyncSession, instance_id: UUID, postings: Postings, *, reason: str
+) -> list[Generation]:
     """Have everything that an instance has in its hands wait for another one, in the caller's transaction."""
-    taken = [found for found in await believed_in_flight(session, instance_id) if found not in postings]
-    for generation_id in taken:
-        generation = await session.get_one(Generation, generation_id)
+    believed = [found for found in await believed_in_flight(session, instance_id) if found not in postings]
+    taken = [await session.get_one(Generation, generation_id) for generation_id in believed]
+    for generation in taken:
         if generation.state == GenerationState.RUNNING.value:
             await note_death(session, generation)
         take_back(session, generation, reason=reason)

@@ -111,6 +111,7 @@ def make_generations() -> None:
         sa.Column("workflow_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("submission", sa.JSON(), nullable=False),
         sa.Column("client_id", sa.String(200)),
+        sa.Column("heard_at", DateTimeUTC(timezone=True)),
         sa.Column("parent_id", GUID()),
         sa.Column("child_count", sa.Integer(), nullable=False),
         sa.Column("instance_id", GUID()),

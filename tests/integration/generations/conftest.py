@@ -17,6 +17,7 @@ from litestar.testing import AsyncTestClient
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, create_app, put_together, running
 from sidecar.comfyui.client import PAIRING_HEADER
+from sidecar.generations import retries
 from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
 from sidecar.identity import uuid7
@@ -32,6 +33,12 @@ PAIRED = {PAIRING_HEADER: PAIRING_SECRET}
 Client = AsyncTestClient[Litestar]
 StartSidecar = Callable[..., AbstractAsyncContextManager[Parts]]
 """Takes the ComfyUIs that it shall know."""
+
+
+@pytest.fixture(autouse=True)
+def retries_are_lucky(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried at once: the jitter of the backoff is a full one."""
+    monkeypatch.setattr(retries, "jitter", lambda: 0.0)
 
 
 @pytest.fixture
