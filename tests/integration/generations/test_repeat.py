@@ -103,7 +103,10 @@ async def test_all_that_cannot_be_different_is_told_at_once(client: Client):
     unknown = await repeat(client, first, parameters={"colour": 3})
 
     assert [response.status_code for response in (nowhere, impossible, unknown)] == [400] * 3
-    assert [error["field"] for error in nowhere.json()["errors"]] == ["prompt", "seed"]
+    assert [(error["field"], error["code"]) for error in nowhere.json()["errors"]] == [
+        ("prompt", "not_located"),
+        ("seed", "not_located"),
+    ]
     assert {error["field"] for error in impossible.json()["errors"]} == {"width", "steps", "checkpoint"}
     assert (await show(client, first))["child_count"] == 0
 
