@@ -11,7 +11,7 @@ from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
-from sidecar.generations import dispatcher, relocation
+from sidecar.generations import relocation
 from sidecar.instances import standing
 from sidecar.instances.models import Instance
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
@@ -23,7 +23,6 @@ from .conftest import StartSidecar, look_again, show, submit, until, until_state
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relocation, "PATIENCE_S", 0.1)
     monkeypatch.setattr(standing, "REST_FIRST_S", 0.05)
-    monkeypatch.setattr(dispatcher, "RETRY_FIRST_S", 0.05)
 
 
 async def until_connected(parts: Parts, count: int = 2) -> None:
