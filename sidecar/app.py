@@ -22,6 +22,9 @@ from litestar.static_files import create_static_files_router
 
 from sidecar import __version__, worker
 from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.catalog import routes as catalog_routes
+from sidecar.catalog.catalog import Catalog
+from sidecar.catalog.discovery import Discovery
 from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.database import Database
 from sidecar.errors import NotPaired
@@ -81,6 +84,8 @@ class Parts:
     store: ImageStore
     history: History
     admission: Admission
+    catalog: Catalog
+    discovery: Discovery
     dispatcher: Dispatcher
     repeats: Repeats
     editor: Editor
@@ -103,6 +108,12 @@ def put_together(settings: Settings) -> Parts:
     history = History(database, board, live_events)
     queue = choose_queue(settings.queue_url)
     queueing = Queueing(queue)
+    catalog = Catalog(database)
+    discovery = Discovery(database, catalog, instances)
+
+    def met(instance_id: UUID) -> None:
+        dispatcher.wake()
+        discovery.met(instance_id)
 
     async def announce(generation_id: UUID) -> None:
         following.held_changed()
@@ -113,9 +124,7 @@ def put_together(settings: Settings) -> Parts:
     recorders = Recorders(database, instances, postings, aftermath)
     dispatcher = Dispatcher(database, instances, queueing, recorders, postings, board, announce)
     relocation = Relocation(database, postings, aftermath)
-    following = Following(
-        instances, recorders, Surroundings(database, board, relocation, announce, wake=dispatcher.wake)
-    )
+    following = Following(instances, recorders, Surroundings(database, board, relocation, announce, met=met))
 
     def instances_changed() -> None:
         following.instances_changed()
@@ -135,7 +144,9 @@ def put_together(settings: Settings) -> Parts:
         live_events=live_events,
         store=store,
         history=history,
-        admission=Admission(database, queueing, announce),
+        admission=Admission(database, queueing, catalog, discovery, announce),
+        catalog=catalog,
+        discovery=discovery,
         dispatcher=dispatcher,
         repeats=Repeats(database),
         editor=editor,
@@ -149,7 +160,7 @@ def put_together(settings: Settings) -> Parts:
         embedded_worker=EmbeddedWorker(
             queue,
             functions=worker.jobs(dispatcher, intake),
-            cron_jobs=worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database)),
+            cron_jobs=worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database), discovery),
             concurrency=worker.CONCURRENCY,
         ),
         health_check=HealthCheck(database, queue, instances),
@@ -168,6 +179,7 @@ def create_app(settings: Settings) -> Litestar:
         route_handlers=[
             Router(API, route_handlers=generation_routes.PUBLIC_ROUTES, tags=["Generations"]),
             Router(API, route_handlers=gallery_routes.ROUTES, tags=["Images"]),
+            Router(API, route_handlers=catalog_routes.ROUTES, tags=["Models"]),
             Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
             Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, guards=[requires_pairing(settings)]),
             Router("/", route_handlers=HEALTH_ROUTES, tags=["Health"]),
@@ -197,6 +209,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
             for gone in await registry.keep_configured(session, parts.settings.comfyui_urls):
                 await take_all_back(session, gone.id, postings=(), reason="its instance was removed")
                 registry.remove(gone)
+        await parts.catalog.load()
+        stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
+        stack.push_async_callback(stopped, asyncio.create_task(parts.discovery.run()))
         await parts.embedded_worker.start()
         stack.push_async_callback(parts.embedded_worker.stop, STOP_GRACE_S)
         await parts.following.adjust()
@@ -220,7 +235,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
     def always(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False)
 
-    subjects = ("repeats", "editor", "trash", "bulk")
+    subjects = ("catalog", "discovery", "repeats", "editor", "trash", "bulk")
     names = ("database", "live_events", "store", "history", "admission", "dispatcher", "instance_desk", "health_check")
     return {"owner_id": always(LOCAL_OWNER_ID), **{name: always(getattr(parts, name)) for name in names + subjects}}
 

@@ -8,6 +8,7 @@ Every error that leaves a subject, in one tree.
           NotFound
           InvalidRequest
           InvalidParameters          all field errors together
+          ModelsUnusable             each with its node
           NotPaired
           NotCancellable
           StillOpen
@@ -100,6 +101,12 @@ class InvalidParameters(Refused):
     """Some of the parameters cannot be used; each is listed with its reason."""
 
     code = "invalid_parameters"
+
+
+class ModelsUnusable(Refused):
+    """This needs models that cannot be used here; each is listed with its node and the reason."""
+
+    code = "models_unusable"
 
 
 class NotPaired(Refused):

@@ -14,6 +14,7 @@ from sidecar.errors import (
     InstanceFromSettings,
     InstanceKnown,
     InvalidParameters,
+    ModelsUnusable,
     NotCancellable,
     NotRestorable,
     StillOpen,
@@ -22,8 +23,8 @@ from sidecar.errors import (
 NOT_KEPT = (ImageNotKeptYet, ImageMissing, ImageCorrupt)
 
 REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
-    "submit_generation": (InvalidParameters, IdempotencyKeyReused),
-    "repeat_generation": (InvalidParameters, IdempotencyKeyReused),
+    "submit_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused),
+    "repeat_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused),
     "cancel_generation": (NotCancellable,),
     "trash_generation": (StillOpen,),
     "restore_generation": (NotRestorable,),
@@ -47,18 +48,21 @@ IN_PARTS = {
 }
 
 OTHER_ANSWERS: dict[str, dict[str, str]] = {
+    "list_models": UNCHANGED,
+    "list_options": UNCHANGED,
     "show_image": IN_PARTS,
     "show_image_head": UNCHANGED,
     "show_thumbnail": IN_PARTS,
     "show_thumbnail_head": UNCHANGED,
 }
-"""Answers that are no refusals, by the name of the operation and their status: HTTP's own business with pictures."""
+"""Answers that are no refusals, by the name of the operation and their status: HTTP's own business."""
 
 GENERATION_ID = "019aa3b0-5c4e-7d31-9f02-6f3a1c2b4d5e"
+INSTANCE_ID = "019aa3b0-0b1c-7a53-8d10-52f0a3c1e6b7"
 IMAGE_ID = "019aa3b0-8e11-7c40-8a55-2d9be0c7f413"
 
 INSTANCE: dict[str, Any] = {
-    "id": "019aa3b0-0b1c-7a53-8d10-52f0a3c1e6b7",
+    "id": INSTANCE_ID,
     "name": "upstairs",
     "url": "http://127.0.0.1:8188",
     "wanted": "active",
@@ -76,6 +80,16 @@ INSTANCE: dict[str, Any] = {
     "rests_until": None,
     "evidence": [],
     "created_at": "2026-11-20T09:00:00.000000Z",
+}
+MODEL: dict[str, Any] = {
+    "id": "019aa3af-9d02-7b1e-a4c3-7f6e5d4c3b2a",
+    "kind": "checkpoint",
+    "name": "sd15.safetensors",
+    "active": True,
+    "available": True,
+    "instances": [INSTANCE_ID],
+    "first_seen": "2026-11-20T09:30:00Z",
+    "last_seen": "2026-11-21T11:58:21.350000Z",
 }
 IMAGE: dict[str, Any] = {
     "id": IMAGE_ID,
@@ -168,6 +182,25 @@ EXAMPLES: dict[str, list[Any]] = {
         }
     ],
     "WorkflowView": [{"workflow": WORKFLOW, "ui_workflow": None}],
+    "ModelPage": [{"items": [MODEL], "next_cursor": None}],
+    "ModelView": [MODEL],
+    "ModelChange": [{"active": False}],
+    "OptionsView": [{"samplers": ["euler", "dpmpp_2m"], "schedulers": ["normal", "karras"]}],
+    "Refreshed": [
+        {
+            "instances": [
+                {
+                    "id": INSTANCE_ID,
+                    "name": "127.0.0.1:8188",
+                    "state": "listed",
+                    "reason": "",
+                    "models": 312,
+                    "added": 1,
+                    "vanished": 0,
+                }
+            ]
+        }
+    ],
     "Life": [{"state": "live", "version": "0.1.0"}],
     "NewInstance": [{"url": "http://127.0.0.1:8189", "name": "upstairs"}],
     "InstancePatch": [{"wanted": "draining"}],
@@ -181,7 +214,7 @@ EXAMPLES: dict[str, list[Any]] = {
             "queue": {"state": "ok", "reason": ""},
             "instances": [
                 {
-                    "id": "019aa3b0-0b1c-7a53-8d10-52f0a3c1e6b7",
+                    "id": INSTANCE_ID,
                     "name": "127.0.0.1:8188",
                     "state": "connected",
                     "since": "2026-11-21T11:58:20.004000Z",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sidecar.accounts.models import User
+from sidecar.catalog.models import CatalogVersion, Listing, Model, ModelInstance
 from sidecar.database import Base
 from sidecar.gallery.models import Image
 from sidecar.generations.models import Generation, GenerationEvent, IdempotencyKey, JournalPosition, Workflow
@@ -10,12 +11,16 @@ from sidecar.instances.models import Instance
 
 __all__ = [
     "Base",
+    "CatalogVersion",
     "Generation",
     "GenerationEvent",
     "IdempotencyKey",
     "Image",
     "Instance",
     "JournalPosition",
+    "Listing",
+    "Model",
+    "ModelInstance",
     "User",
     "Workflow",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from saq import CronJob
 
+from sidecar.catalog.discovery import Discovery
 from sidecar.gallery.intake import Intake
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.idempotency import RememberedKeys
@@ -29,7 +30,7 @@ def jobs(dispatcher: Dispatcher, intake: Intake) -> list[tuple[str, Any]]:
 
 
 def clockwork(
-    sweeper: Sweeper, tending: Tending, timeouts: Timeouts, trash: Trash, keys: RememberedKeys
+    sweeper: Sweeper, tending: Tending, timeouts: Timeouts, trash: Trash, keys: RememberedKeys, discovery: Discovery
 ) -> list[CronJob[Any]]:
     """What happens by itself."""
     return [
@@ -38,4 +39,5 @@ def clockwork(
         cron_job(timeouts.end_overdue, EVERY_MINUTE),
         cron_job(trash.purge, EVERY_HOUR),
         cron_job(keys.forget_old, EVERY_HOUR),
+        cron_job(discovery.refresh_models, EVERY_HOUR),
     ]

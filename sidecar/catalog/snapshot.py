@@ -8,11 +8,15 @@ from uuid import UUID
 
 from msgspec import Struct, field
 
-from sidecar.comfyui.model_lists import Inputs, ModelInput, ModelKind
+from sidecar.comfyui.model_lists import LOADERS, Inputs, ModelInput, ModelKind
 from sidecar.comfyui.model_names import comparable
+from sidecar.comfyui.workflow_builder import Choices, Options
 
 Key = tuple[ModelKind, str]
 """A model, by its kind and its comparable name."""
+
+Version = tuple[int, int]
+"""How often the catalogue was changed, and how many instances there are."""
 
 
 class KnownModel(Struct, frozen=True):
@@ -47,21 +51,37 @@ class Snapshot:
     """Every model, and what each instance said, as of `version`."""
 
     def __init__(
-        self, version: int = 0, models: Iterable[KnownModel] = (), listings: Iterable[InstanceListing] = ()
+        self,
+        version: Version = (0, 0),
+        models: Iterable[KnownModel] = (),
+        listings: Iterable[InstanceListing] = (),
     ) -> None:
         said = list(listings)
         self.version = version
-        self.is_known = bool(said)
-        """Has any instance ever been asked? Before that nobody can say that a model is not there."""
         self.models = sorted(models, key=position_of)
         self.samplers = in_order(listing.samplers for listing in said)
         self.schedulers = in_order(listing.schedulers for listing in said)
-        self.any_switched_off = not all(model.active for model in self.models)
-        self._by_key = {model.key: model for model in self.models}
         self._inputs = merged(listing.inputs for listing in said)
+        self._by_key = {model.key: model for model in self.models}
+        self.options = Options(
+            checkpoints=self._choices(ModelKind.CHECKPOINT),
+            loras=self._choices(ModelKind.LORA),
+            samplers=Choices(self.samplers) if self.samplers else None,
+            schedulers=Choices(self.schedulers) if self.schedulers else None,
+        )
 
     def find(self, kind: ModelKind, name: str) -> KnownModel | None:
         return self._by_key.get((kind, comparable(name)))
+
+    def knows_all(self, kind: ModelKind) -> bool:
+        """Has any instance said which models of this kind it has? Before that nobody can say that one is not there."""
+        class_type, name = LOADERS[kind]
+        return name in self.inputs_of(class_type)
+
+    def _choices(self, kind: ModelKind) -> Choices | None:
+        # One that is switched off is no unknown one: its refusal says why.
+        names = (model.name for model in self.models if model.kind is kind and (model.available or not model.active))
+        return Choices(names) if self.knows_all(kind) else None
 
     def inputs_of(self, class_type: str) -> Mapping[str, ModelInput]:
         """The inputs of a node class that choose a model."""

@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from sidecar.catalog.snapshot import Snapshot
 from sidecar.comfyui.model_lists import ModelInput, ModelKind, is_name
+from sidecar.comfyui.workflow_builder import Parameters
+from sidecar.comfyui.workflow_builder.checking import MODEL_UNKNOWN
 
 SWITCHED_OFF = "model_switched_off"
-UNKNOWN = "model_unknown"
 FOLLOW_LINKS_FOR = 16
 
 WORDS = {ModelKind.CHECKPOINT: "checkpoint", ModelKind.LORA: "LoRA", ModelKind.VAE: "VAE"}
@@ -43,9 +44,20 @@ def fault_of_name(snapshot: Snapshot, kind: ModelKind, name: str) -> ModelFault 
     model = snapshot.find(kind, name)
     if model is not None and not model.active:
         return ModelFault(SWITCHED_OFF, f"The {WORDS[kind]} {name} is switched off here. Choose another one.")
-    if snapshot.is_known and (model is None or not model.available):
-        return ModelFault(UNKNOWN, f"There is no {WORDS[kind]} {name} here. Choose one that `GET /models` lists.")
+    if snapshot.knows_all(kind) and (model is None or not model.available):
+        return ModelFault(MODEL_UNKNOWN, f"There is no {WORDS[kind]} {name} here. Choose one that `GET /models` lists.")
     return None
+
+
+def switched_off_parameters(snapshot: Snapshot, parameters: Parameters) -> list[dict[str, str]]:
+    """The field errors for models that are switched off; for unknown ones there is `Snapshot.options`."""
+    named = [("checkpoint", ModelKind.CHECKPOINT, parameters.checkpoint)]
+    named += [(f"loras[{place}].name", ModelKind.LORA, lora.name) for place, lora in enumerate(parameters.loras)]
+    return [
+        {"field": field, "code": fault.code, "message": fault.message}
+        for field, kind, name in named
+        if (fault := switched_off(snapshot, kind, name)) is not None
+    ]
 
 
 def faults_of_workflow(snapshot: Snapshot, workflow: Mapping[str, Any]) -> list[NodeFault]:

@@ -14,10 +14,22 @@ from msgspec import UnsetType, structs
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.comfyui.workflow_builder import Parameters, build_workflow, check_parameters, draw_seed
+from sidecar.catalog.catalog import Catalog
+from sidecar.catalog.discovery import Discovery
+from sidecar.catalog.snapshot import Snapshot
+from sidecar.catalog.usable import SWITCHED_OFF, faults_of_workflow, switched_off_parameters
+from sidecar.comfyui.workflow_builder import (
+    Parameters,
+    build_workflow,
+    check_parameters,
+    draw_seed,
+    in_field_order,
+    with_listed_names,
+)
+from sidecar.comfyui.workflow_builder.checking import MODEL_UNKNOWN
 from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.database import Database
-from sidecar.errors import InvalidParameters, InvalidRequest
+from sidecar.errors import InvalidParameters, InvalidRequest, ModelsUnusable
 from sidecar.generations.idempotency import Once, recall, remember
 from sidecar.generations.models import Generation, note_transition, touch
 from sidecar.generations.queueing import Queueing
@@ -29,6 +41,8 @@ from sidecar.identity import now, uuid7
 # ComfyUI's execution.SENSITIVE_EXTRA_DATA_KEYS: other people's secrets have no place in our database.
 SENSITIVE_EXTRA_DATA_KEYS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
 TITLE_CHARACTERS = 200
+FAULTS_NAMED_AT_MOST = 5
+NOTHING_KNOWN = Snapshot()
 CLIENT_ID_CHARACTERS = 200
 
 log = structlog.get_logger(__name__)
@@ -56,10 +70,35 @@ class Request:
 class Admission:
     """Lets generations in. One a process."""
 
-    def __init__(self, database: Database, queueing: Queueing, announce: Callable[[UUID], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        queueing: Queueing,
+        catalog: Catalog,
+        discovery: Discovery,
+        announce: Callable[[UUID], Awaitable[None]],
+    ) -> None:
         self._database = database
         self._queueing = queueing
+        self._catalog = catalog
+        self._discovery = discovery
         self._announce = announce
+
+    async def read_submission(self, submission: Submission, owner_id: UUID, once: Once | None = None) -> Request:
+        """
+        Read what an API client asks for. A model that nobody has is looked for again before it is refused.
+
+        Raises:
+            InvalidRequest: Neither or both of parameters and workflow, or a workflow that is none.
+            InvalidParameters: All field errors together.
+        """
+        try:
+            return from_submission(submission, owner_id, once, known=self._catalog.snapshot)
+        except InvalidParameters as exc:
+            if not any(error.get("code") == MODEL_UNKNOWN for error in exc.errors):
+                raise
+        await self._discovery.look_again()
+        return from_submission(submission, owner_id, once, known=self._catalog.snapshot)
 
     async def admit(self, request: Request) -> Generation:
         """
@@ -69,7 +108,9 @@ class Admission:
         Raises:
             InvalidRequest: The id belongs to somebody else's generation.
             IdempotencyKeyReused: The key belongs to another request.
+            ModelsUnusable: The workflow names models that cannot be used here.
         """
+        await self._require_usable_models(request)
         async with self._database.writing() as session:
             known = await self._known(session, request)
             if known is None:
@@ -101,6 +142,18 @@ class Admission:
             return None
         async with self._database.reading() as session:
             return await recall(session, owner_id, once)
+
+    async def _require_usable_models(self, request: Request) -> None:
+        faults = faults_of_workflow(self._catalog.snapshot, request.workflow)
+        if request.source == "page":
+            # ComfyUI has just accepted it, and its own list is newer than what is known here.
+            faults = [fault for fault in faults if fault.code == SWITCHED_OFF]
+        elif any(fault.code == MODEL_UNKNOWN for fault in faults):
+            await self._discovery.look_again()
+            faults = faults_of_workflow(self._catalog.snapshot, request.workflow)
+        if faults:
+            message = " ".join(fault.message for fault in faults[:FAULTS_NAMED_AT_MOST])
+            raise ModelsUnusable(message, errors=tuple(msgspec.to_builtins(fault) for fault in faults))
 
     async def _known(self, session: AsyncSession, request: Request) -> Generation | None:
         earlier = await recall(session, request.owner_id, request.once) if request.once else None
@@ -159,17 +212,12 @@ async def counted_parent(session: AsyncSession, request: Request) -> UUID | None
     return parent.id
 
 
-def from_submission(submission: Submission, owner_id: UUID, once: Once | None = None) -> Request:
-    """
-    Read what an API client asks for.
-
-    Raises:
-        InvalidRequest: Neither or both of parameters and workflow, or a workflow that is none.
-        InvalidParameters: All field errors together.
-    """
+def from_submission(
+    submission: Submission, owner_id: UUID, once: Once | None = None, *, known: Snapshot = NOTHING_KNOWN
+) -> Request:
     parameters, workflow = submission.parameters, submission.workflow
     if isinstance(parameters, Parameters) and isinstance(workflow, UnsetType):
-        workflow = built_workflow(parameters)
+        workflow = built_workflow(parameters, known)
     elif isinstance(workflow, dict) and isinstance(parameters, UnsetType):
         workflow = checked_workflow(workflow)
     else:
@@ -224,10 +272,10 @@ def checked_workflow(workflow: dict[str, Any]) -> dict[str, Any]:
     return workflow
 
 
-def built_workflow(parameters: Parameters) -> dict[str, Any]:
+def built_workflow(parameters: Parameters, known: Snapshot) -> dict[str, Any]:
     if parameters.seed is None:
         parameters = structs.replace(parameters, seed=draw_seed())
-    errors = check_parameters(parameters)
+    errors = check_parameters(parameters, known.options) + switched_off_parameters(known, parameters)
     if errors:
-        raise InvalidParameters(errors=tuple(msgspec.to_builtins(error) for error in errors))
-    return build_workflow(parameters)
+        raise InvalidParameters(errors=tuple(in_field_order(errors)))
+    return build_workflow(with_listed_names(parameters, known.options))

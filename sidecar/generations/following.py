@@ -47,8 +47,8 @@ class Surroundings:
     relocation: Relocation
     announce: Callable[[UUID], Awaitable[None]]
     """A generation looks different now."""
-    wake: Callable[[], None]
-    """Somebody's turn may have come."""
+    met: Callable[[UUID], None]
+    """An instance is there (again): somebody's turn may have come, and it may have other models."""
 
 
 class Follower:
@@ -79,7 +79,7 @@ class Follower:
         )
         async with self._database.writing() as session:
             standing.connected(await session.get_one(Instance, self._instance_id), greeting, at=now())
-        self._surroundings.wake()
+        self._surroundings.met(self._instance_id)
 
     async def disconnected(self, reason: str) -> None:
         async with self._database.writing() as session:

@@ -15,7 +15,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
-from sidecar.generations.admission import Admission, from_prompt, from_submission
+from sidecar.generations.admission import Admission, from_prompt
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor
@@ -118,7 +118,7 @@ async def submit_generation(
     asked_once = once(idempotency_key, "submit", data)
     generation_id = await admission.earlier(owner_id, asked_once)
     if generation_id is None:
-        generation_id = (await admission.admit(from_submission(data, owner_id, asked_once))).id
+        generation_id = (await admission.admit(await admission.read_submission(data, owner_id, asked_once))).id
     return await history.show(owner_id, generation_id)
 
 

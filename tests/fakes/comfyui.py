@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import uvicorn
 from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
 from litestar.exceptions import WebSocketDisconnect
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, JSONBody
 
 from sidecar.comfyui.client import PAIRING_HEADER
@@ -38,6 +39,9 @@ class ScriptedComfyUI:
         self.running: list[str] = []
         self.posted: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
+        self.models: dict[str, list[str]] = {}
+        self.object_info_is: bytes | None = None
+        self.asked_for_models = 0
         self.entries: list[dict[str, Any]] = []
         self.sequence = 0
         self.journal = "journal-1"
@@ -140,6 +144,14 @@ class ScriptedComfyUI:
         self.entries = [entry for entry in self.entries if entry["sequence"] > through]
         return Response(None, status_code=204)
 
+    async def answer_object_info(self) -> Response[Any]:
+        """Its loaders, and the models in `models` by folder; nothing at all where a test put none there."""
+        if self.object_info_is is not None:
+            return Response(self.object_info_is, media_type="text/html", status_code=200)
+        if not self.models:
+            return Response({}, status_code=200)
+        return Response(object_info_of(self.models), status_code=200)
+
     def entries_after(self, sequence: int) -> list[dict[str, Any]]:
         return [entry for entry in self.entries if entry["sequence"] > sequence]
 
@@ -186,7 +198,16 @@ class ScriptedComfyUI:
         async def observer(socket: WebSocket[Any, Any, Any]) -> None:
             await self._observe(socket)
 
-        return Litestar([prompt, outcomes, confirm, cancel, system_stats, view, observer], openapi_config=None)
+        handlers = [prompt, outcomes, confirm, cancel, system_stats, view, self._description(), observer]
+        return Litestar(handlers, openapi_config=None)
+
+    def _description(self) -> HTTPRouteHandler:
+        @get("/object_info")
+        async def object_info() -> Response[Any]:
+            self.asked_for_models += 1
+            return await self.answer_object_info()
+
+        return object_info
 
     async def _observe(self, socket: WebSocket[Any, Any, Any]) -> None:
         await socket.accept()
@@ -211,6 +232,20 @@ class ScriptedComfyUI:
         except WebSocketDisconnect:
             for observer in self._observers:
                 observer.put_nowait(None)
+
+
+def object_info_of(models: dict[str, list[str]]) -> dict[str, Any]:
+    """What ComfyUI's own loaders and its sampler say of themselves."""
+
+    def node(**choices: list[str]) -> dict[str, Any]:
+        return {"input": {"required": {name: [offered, {}] for name, offered in choices.items()}}}
+
+    return {
+        "CheckpointLoaderSimple": node(ckpt_name=models.get("checkpoints", [])),
+        "LoraLoader": node(lora_name=models.get("loras", [])),
+        "VAELoader": node(vae_name=[*models.get("vae", []), "pixel_space"]),
+        "KSampler": node(sampler_name=["euler", "dpmpp_2m"], scheduler=["normal", "karras"]),
+    }
 
 
 class BrokenComfyUI(ScriptedComfyUI):

@@ -25,10 +25,15 @@ def upgrade() -> None:
     make_idempotency_keys()
     make_journal_positions()
     make_images()
+    make_catalog()
 
 
 def downgrade() -> None:
     for table in (
+        "catalog_version",
+        "listings",
+        "model_instances",
+        "models",
         "images",
         "journal_positions",
         "idempotency_keys",
@@ -222,3 +227,45 @@ def make_images() -> None:
         sa.UniqueConstraint("generation_id", "node_id", "position", name="uq_images_place"),
     )
     make_partial_index("ix_images_expected", "images", ["generation_id"], where="state = 'expected'")
+
+
+def make_catalog() -> None:
+    op.create_table(
+        "models",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("name", sa.String(400), nullable=False),
+        sa.Column("comparable_name", sa.String(400), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("first_seen", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("last_seen", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_models"),
+        sa.UniqueConstraint("kind", "comparable_name", name="uq_models_kind_name"),
+    )
+    op.create_table(
+        "model_instances",
+        sa.Column("model_id", GUID(), nullable=False),
+        sa.Column("instance_id", GUID(), nullable=False),
+        sa.Column("name", sa.String(400), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", "instance_id", name="pk_model_instances"),
+        sa.ForeignKeyConstraint(["model_id"], ["models.id"], name="fk_model_instances_model_id_models"),
+        sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_model_instances_instance_id_instances"),
+    )
+    op.create_index("ix_model_instances_instance_id", "model_instances", ["instance_id"])
+    op.create_table(
+        "listings",
+        sa.Column("instance_id", GUID(), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False),
+        sa.Column("samplers", sa.JSON(), nullable=False),
+        sa.Column("schedulers", sa.JSON(), nullable=False),
+        sa.Column("listed_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("instance_id", name="pk_listings"),
+        sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_listings_instance_id_instances"),
+    )
+    versions = op.create_table(
+        "catalog_version",
+        sa.Column("name", sa.String(16), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_catalog_version"),
+    )
+    op.bulk_insert(versions, [{"name": "catalog", "version": 0}])

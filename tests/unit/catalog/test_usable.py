@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from sidecar.catalog.snapshot import InstanceListing, KnownModel, Snapshot
-from sidecar.catalog.usable import SWITCHED_OFF, UNKNOWN, fault_of_name, faults_of_workflow
+from sidecar.catalog.usable import SWITCHED_OFF, fault_of_name, faults_of_workflow
 from sidecar.comfyui.model_lists import Inputs, ModelInput, ModelKind
+from sidecar.comfyui.workflow_builder.checking import MODEL_UNKNOWN
 from sidecar.identity import now, uuid7
 
 CHECKPOINT, LORA, VAE = ModelKind
@@ -25,7 +26,7 @@ def model(kind: ModelKind, name: str, *, active: bool = True, instances: tuple[U
 
 
 def snapshot(*models: KnownModel) -> Snapshot:
-    return Snapshot(1, models, [InstanceListing(INPUTS)])
+    return Snapshot((1, 1), models, [InstanceListing(INPUTS)])
 
 
 def loading(checkpoint: Any) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def test_a_model_that_nobody_has_is_refused() -> None:
     """
     (fault,) = faults_of_workflow(snapshot(), loading("gone.ckpt"))
 
-    assert (fault.code, fault.node_id) == (UNKNOWN, "4")
+    assert (fault.code, fault.node_id) == (MODEL_UNKNOWN, "4")
     assert "There is no checkpoint gone.ckpt here" in fault.message
 
 
@@ -67,14 +68,14 @@ def test_a_model_that_vanished_from_every_instance_is_unknown() -> None:
     """
     (fault,) = faults_of_workflow(snapshot(model(CHECKPOINT, "a.ckpt", instances=())), loading("a.ckpt"))
 
-    assert fault.code == UNKNOWN
+    assert fault.code == MODEL_UNKNOWN
 
 
 def test_before_any_instance_was_asked_nothing_is_unknown() -> None:
     """
     Then only ComfyUI can say; what is switched off stays so.
     """
-    never_asked = Snapshot(1, [model(CHECKPOINT, "off.ckpt", active=False)])
+    never_asked = Snapshot((1, 1), [model(CHECKPOINT, "off.ckpt", active=False)])
 
     assert fault_of_name(never_asked, CHECKPOINT, "whatever.ckpt") is None
     assert fault_of_name(never_asked, CHECKPOINT, "off.ckpt") is not None
@@ -169,7 +170,7 @@ def test_what_can_be_chosen_on_any_instance_can_be_chosen() -> None:
     one = InstanceListing({"LoraLoader": {"lora_name": ModelInput(LORA, ("None",))}}, ("euler",), ("normal",))
     other = InstanceListing({"LoraLoader": {"lora_name": ModelInput(LORA, ("[None]",))}}, ("euler", "own"), ())
 
-    known = Snapshot(1, [], [one, other])
+    known = Snapshot((1, 1), [], [one, other])
 
     assert known.inputs_of("LoraLoader")["lora_name"].others == ("None", "[None]")
     assert known.samplers == ("euler", "own")
