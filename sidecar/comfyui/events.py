@@ -1,8 +1,8 @@
 """
 Listening to one ComfyUI.
 
-The pack copies every execution event to this websocket. What is heard is only a hint of what happens; what is true
-stands in the journal, which is read after each connect, after each `gap` and after each silence.
+What is heard is only a hint of what happens. What is true stands in the pack's journal, or in ComfyUI's history where
+there is no pack; it is looked at after each connect, after each `gap` and after each silence.
 """
 
 from __future__ import annotations
@@ -14,37 +14,17 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from sidecar.comfyui.client import ComfyUIClient
+from sidecar.comfyui.conversation import Conversation, Hello, ObserverEvent
 from sidecar.errors import Away
 
-SILENCE_S = 15.0
 HELD_INTERVAL_S = 0.5
 BACKOFF_FIRST_S = 0.25
 BACKOFF_MOST_S = 5.0
-PING_INTERVAL_S = 20.0
-CLOSE_WITHIN_S = 1.0  # a ComfyUI that is ending waits for us and no longer answers our goodbye
-MAX_MESSAGE_BYTES = 64 * 1024**2
 
 log = structlog.get_logger(__name__)
-
-
-class ObserverEvent(msgspec.Struct):
-    """One message of the pack. `at` is unix milliseconds."""
-
-    type: str
-    at: int = 0
-    data: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class Hello(msgspec.Struct):
-    """What a ComfyUI says of itself. `directories` are its own output, temp and input folders."""
-
-    comfyui_version: str = ""
-    pack_version: str = ""
-    directories: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Listener(Protocol):
@@ -113,38 +93,26 @@ class Observer:
             self._away_because = reason
 
     async def _listen(self) -> None:
-        url = "ws" + self._comfyui.url.removeprefix("http") + "/genonaut/observer"
-        async with connect(
-            url,
-            additional_headers=self._comfyui.headers,
-            proxy=None,
-            max_size=MAX_MESSAGE_BYTES,
-            ping_interval=PING_INTERVAL_S,
-            ping_timeout=PING_INTERVAL_S,
-            close_timeout=CLOSE_WITHIN_S,
-        ) as connection:
-            hello = read_hello(await receive(connection))
-            self._comfyui.set_directories(hello.directories)
-            await until_one_ends(self._hear(connection, hello), self._tell_held(connection))
+        async with self._comfyui.listening() as conversation:
+            await until_one_ends(self._hear(conversation), self._tell_held(conversation))
 
-    async def _hear(self, connection: ClientConnection, hello: Hello) -> None:
+    async def _hear(self, conversation: Conversation) -> None:
         self._away_because = ""
-        await self._listener.connected(hello)
-        log.info("comfyui_connected", url=self._comfyui.url, version=hello.comfyui_version)
+        await self._listener.connected(conversation.hello)
+        log.info("comfyui_connected", url=self._comfyui.url, version=conversation.hello.comfyui_version)
         while True:
-            event = await receive(connection)
+            event = await conversation.receive()
             if event is None:
                 await self._listener.silence()
             else:
                 await self._listener.heard(event)
 
-    async def _tell_held(self, connection: ClientConnection) -> None:
+    async def _tell_held(self, conversation: Conversation) -> None:
         self._held_changed.set()
         while True:
             await self._held_changed.wait()
             self._held_changed.clear()
-            held = await self._read_held()
-            await connection.send(msgspec.json.encode({"type": "held", "data": held}).decode())
+            await conversation.tell_held(await self._read_held())
             await asyncio.sleep(HELD_INTERVAL_S)
 
 
@@ -159,16 +127,3 @@ async def until_one_ends(*doings: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def read_hello(event: ObserverEvent | None) -> Hello:
-    return msgspec.convert(event.data, Hello) if event is not None else Hello()
-
-
-async def receive(connection: ClientConnection) -> ObserverEvent | None:
-    """The next message; None after a silence."""
-    try:
-        message = await asyncio.wait_for(connection.recv(), SILENCE_S)
-    except asyncio.TimeoutError:
-        return None
-    return msgspec.json.decode(message, type=ObserverEvent)

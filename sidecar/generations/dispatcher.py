@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select
 
+from sidecar.comfyui.dialect import Prompt
 from sidecar.database import Database
 from sidecar.errors import (
     Away,
@@ -34,8 +35,6 @@ from sidecar.identity import now
 from sidecar.instances import standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
-
-HEADLESS_CLIENT_ID = "genonaut"  # without any client id ComfyUI would broadcast its previews to every browser
 
 log = structlog.get_logger(__name__)
 
@@ -182,11 +181,13 @@ class Dispatcher:
         self._board.begin(generation.id, generation.owner_id, stored.workflow)
         comfyui = await self._instances.client_of(instance_of(generation))
         await comfyui.submit_prompt(
-            str(generation.id),
-            workflow=stored.workflow,
-            extra_data=tagged_extra_data(generation, stored.ui_workflow),
-            client_id=generation.client_id or HEADLESS_CLIENT_ID,
-            partial_execution_targets=generation.submission.get("partial_execution_targets"),
+            Prompt(
+                str(generation.id),
+                workflow=stored.workflow,
+                extra_data=tagged_extra_data(generation, stored.ui_workflow),
+                client_id=generation.client_id,
+                partial_execution_targets=generation.submission.get("partial_execution_targets"),
+            )
         )
         log.info("generation_submitted", generation_id=str(generation.id), tries=generation.tries)
         async with self._database.reading() as session:

@@ -16,7 +16,8 @@ from uuid import UUID
 import structlog
 
 from sidecar.comfyui.client import ComfyUIClient
-from sidecar.comfyui.events import Hello, Observer, ObserverEvent
+from sidecar.comfyui.conversation import Hello, ObserverEvent
+from sidecar.comfyui.events import Observer
 from sidecar.database import Database
 from sidecar.generations.in_flight import believed_in_flight, show_life
 from sidecar.generations.models import Generation, Workflow, move

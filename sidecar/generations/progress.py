@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sidecar.comfyui.events import ObserverEvent
+from sidecar.comfyui.conversation import ObserverEvent
 from sidecar.generations.schemas import Progress, ProgressEvent
 from sidecar.identity import generation_id_of
 from sidecar.live_events import LiveEvent, LiveEvents

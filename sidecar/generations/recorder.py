@@ -114,19 +114,28 @@ class Recorder:
             await self._bring_into_line(believed, look)
 
     async def _collect(self) -> Look:
-        look = await self._comfyui.look(after=self._recorded)
+        look = await self._look()
         if look.journal != self._journal:
             self._journal, self._confirmed = look.journal, 0
             self._recorded = await self._position(look.journal)
-            look = await self._comfyui.look(after=self._recorded)
+            look = await self._look()
         await self._record_all([read_entry(raw) for raw in look.entries])
         while look.more:
-            look = await self._comfyui.look(after=self._recorded)
+            look = await self._look()
             await self._record_all([read_entry(raw) for raw in look.entries])
         if self._recorded > self._confirmed:
             await self._comfyui.confirm_outcomes(through=self._recorded)
             self._confirmed = self._recorded
         return look
+
+    async def _look(self) -> Look:
+        return await self._comfyui.look(after=self._recorded, expected=self._expected)
+
+    async def _expected(self) -> list[str]:
+        """What ComfyUI calls the generations that it should have."""
+        async with self._database.reading() as session:
+            believed = await believed_in_flight(session, self._instance_id)
+            return [prompt_id_of(await session.get_one(Generation, found)) for found in believed]
 
     async def _position(self, journal: str) -> int:
         async with self._database.reading() as session:

@@ -25,15 +25,13 @@ class Instances:
 
     async def client_of(self, instance_id: UUID) -> ComfyUIClient:
         """Also of an instance that was removed: what it made may still have to be fetched."""
+        async with self._database.reading() as session:
+            found = await session.get_one(Instance, instance_id)
         if instance_id not in self._clients:
-            async with self._database.reading() as session:
-                found = await session.get_one(Instance, instance_id)
-            self._clients.setdefault(instance_id, self._new_client(found))
-        return self._clients[instance_id]
-
-    def _new_client(self, instance: Instance) -> ComfyUIClient:
-        client = ComfyUIClient(instance.url, self._pairing_secret)
-        client.set_directories(instance.directories)
+            self._clients[instance_id] = ComfyUIClient(found.url, self._pairing_secret, instance_id=instance_id)
+        client = self._clients[instance_id]
+        if found.comfyui_version:  # nothing is known of one that was never met
+            client.learn(has_pack=bool(found.pack_version), directories=found.directories)
         return client
 
     async def close_client_of(self, instance_id: UUID) -> None:

@@ -215,7 +215,7 @@ class ScriptedComfyUI:
         self._observers.add(queue)
         listening = asyncio.create_task(self._take_held(socket))
         try:
-            await socket.send_json({"type": "hello", "at": 0, "data": {"journal": self.journal, "directories": {}}})
+            await socket.send_json({"type": "hello", "at": 0, "data": self.hello()})
             while (message := await queue.get()) is not None:
                 await socket.send_json(message)
             await socket.close()
@@ -224,6 +224,9 @@ class ScriptedComfyUI:
         finally:
             self._observers.discard(queue)
             listening.cancel()
+
+    def hello(self) -> dict[str, Any]:
+        return {"pack_version": "0.1.0", "comfyui_version": "0.3.75", "journal": self.journal, "directories": {}}
 
     async def _take_held(self, socket: WebSocket[Any, Any, Any]) -> None:
         try:

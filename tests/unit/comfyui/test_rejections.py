@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sidecar.comfyui.client import REASON_CHARACTERS, as_rejection
+from sidecar.comfyui.rejections import REASON_CHARACTERS, as_rejection
 
 NOT_IN_LIST = {
     "type": "value_not_in_list",

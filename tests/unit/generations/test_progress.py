@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.comfyui.events import ObserverEvent
+from sidecar.comfyui.conversation import ObserverEvent
 from sidecar.generations.progress import ProgressBoard
 from sidecar.identity import uuid7
 from sidecar.live_events import LiveEvents

@@ -1,0 +1,78 @@
+"""HTTP to one ComfyUI, with its troubles in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from sidecar.errors import ComfyUIBroken, ComfyUITimeout, ComfyUIUnreachable
+
+TIMEOUT = httpx.Timeout(10.0, connect=3.0)
+SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=3.0)  # ComfyUI validates in its event loop, behind whatever else it does
+FETCH_TIMEOUT = httpx.Timeout(120.0, connect=3.0)
+
+Answer = TypeVar("Answer")
+
+
+class ComfyUIHttp:
+    """Asks one ComfyUI. Closed by whoever made it."""
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self.url = url
+        self.headers = dict(headers)
+        self._http = httpx.AsyncClient(base_url=url, headers=self.headers, timeout=TIMEOUT, trust_env=False)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def get(
+        self, path: str, params: Mapping[str, Any] | None = None, timeout: httpx.Timeout = TIMEOUT
+    ) -> httpx.Response:
+        """
+        Raises:
+            ComfyUIAway: It gave no answer.
+        """
+        with translated():
+            return await self._http.get(path, params=params, timeout=timeout)
+
+    async def post(self, path: str, json: Any, timeout: httpx.Timeout = TIMEOUT) -> httpx.Response:
+        """
+        Raises:
+            ComfyUIAway: It gave no answer.
+        """
+        with translated():
+            return await self._http.post(path, json=json, timeout=timeout)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """ComfyUI's troubles in our words; the cause stays for the log."""
+    try:
+        yield
+    except httpx.ConnectError as exc:
+        raise ComfyUIUnreachable from exc
+    except httpx.TimeoutException as exc:
+        raise ComfyUITimeout from exc
+    except httpx.HTTPError as exc:
+        raise ComfyUIBroken from exc
+
+
+def expect_success(response: httpx.Response) -> None:
+    if not response.is_success:
+        raise ComfyUIBroken(f"ComfyUI answered {response.status_code} to {response.request.url.path}.")
+
+
+def read(response: httpx.Response, form: type[Answer]) -> Answer:
+    """
+    Raises:
+        ComfyUIBroken: The answer is no success, or not of the form that it should have.
+    """
+    expect_success(response)
+    try:
+        return msgspec.json.decode(response.content, type=form)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise ComfyUIBroken from exc

@@ -1,0 +1,56 @@
+"""A ComfyUI with the pack in it (sidecar/README.md, "Sidecar to pack")."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import httpx
+from msgspec import Struct
+
+from sidecar.comfyui.conversation import PackConversation
+from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt
+from sidecar.comfyui.http import SUBMIT_TIMEOUT, ComfyUIHttp, expect_success, read
+from sidecar.comfyui.outcomes import Look
+from sidecar.comfyui.rejections import as_rejection
+from sidecar.errors import PromptFinishedAlready
+
+HEADLESS_CLIENT_ID = "genonaut"  # without any client id ComfyUI would broadcast its previews to every browser
+
+
+class Cancelled(Struct):
+    """What the pack answers to a cancel."""
+
+    was: Literal["pending", "running", "absent"]
+
+
+class PackDialect:
+    """Outcomes come from the pack's journal, which is kept until they are confirmed."""
+
+    def __init__(self, http: ComfyUIHttp) -> None:
+        self._http = http
+
+    async def listen(self) -> PackConversation:
+        """
+        Raises:
+            NoPack: It has none.
+        """
+        return await PackConversation.begin(self._http)
+
+    async def submit_prompt(self, prompt: Prompt) -> None:
+        body = prompt.body(client_id=prompt.client_id or HEADLESS_CLIENT_ID)
+        response = await self._http.post("/prompt", body, timeout=SUBMIT_TIMEOUT)
+        if response.status_code == httpx.codes.CONFLICT:
+            raise PromptFinishedAlready
+        if response.is_client_error:
+            raise as_rejection(response)
+        expect_success(response)
+
+    async def cancel_prompt(self, prompt_id: str) -> CancelledWhile:
+        return read(await self._http.post("/genonaut/cancel", {"prompt_id": prompt_id}), Cancelled).was
+
+    async def look(self, *, after: int, expected: Expected) -> Look:
+        del expected  # the journal tells of every prompt
+        return read(await self._http.get("/genonaut/outcomes", {"after": after}), Look)
+
+    async def confirm_outcomes(self, *, through: int) -> None:
+        expect_success(await self._http.post("/genonaut/outcomes/confirm", {"through": through}))
