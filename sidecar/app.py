@@ -30,6 +30,7 @@ from sidecar.database import Database
 from sidecar.errors import NotPaired
 from sidecar.gallery import routes as gallery_routes
 from sidecar.gallery.intake import Intake
+from sidecar.gallery.kept import KeptImages
 from sidecar.gallery.storage import ImageStore
 from sidecar.generations import routes as generation_routes
 from sidecar.generations.admission import Admission
@@ -82,6 +83,7 @@ class Parts:
     instances: Instances
     live_events: LiveEvents
     store: ImageStore
+    kept_images: KeptImages
     history: History
     admission: Admission
     catalog: Catalog
@@ -143,6 +145,7 @@ def put_together(settings: Settings) -> Parts:
         instances=instances,
         live_events=live_events,
         store=store,
+        kept_images=KeptImages(database),
         history=history,
         admission=Admission(database, queueing, catalog, discovery, announce),
         catalog=catalog,
@@ -235,7 +238,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
     def always(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False)
 
-    subjects = ("catalog", "discovery", "repeats", "editor", "trash", "bulk")
+    subjects = ("kept_images", "catalog", "discovery", "repeats", "editor", "trash", "bulk")
     names = ("database", "live_events", "store", "history", "admission", "dispatcher", "instance_desk", "health_check")
     return {"owner_id": always(LOCAL_OWNER_ID), **{name: always(getattr(parts, name)) for name in names + subjects}}
 

@@ -21,22 +21,19 @@ from litestar.status_codes import (
     HTTP_416_REQUESTED_RANGE_NOT_SATISFIABLE,
 )
 from msgspec import Struct
-from sqlalchemy import Row, select
 
 from sidecar.conditions import ByteRange, UnsatisfiableRange, is_known, wanted_range
-from sidecar.database import Database
-from sidecar.errors import ImageCorrupt, ImageMissing, ImageNotKeptYet, NotFound
-from sidecar.gallery.models import Image, ImageState
+from sidecar.errors import ImageMissing, NotFound
+from sidecar.gallery.kept import KeptImages
 from sidecar.gallery.storage import CHUNK_BYTES, ImageStore
 from sidecar.gallery.thumbnails import MEDIA_TYPES, SIZES_PX
 
-KEPT_SOON_S = 2.0
 ONE_YEAR_S = 365 * 24 * 3600
 SHOWN_INLINE = frozenset(MEDIA_TYPES.values())  # raster pictures; whatever could carry a script is only downloaded
 NOT_PLAIN = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII without quotes and back slashes
 ANSWERS = [HttpMethod.GET, HttpMethod.HEAD]
 
-Tables = NamedDependency[Database]
+Kept = NamedDependency[KeptImages]
 Store = NamedDependency[ImageStore]
 Owner = NamedDependency[UUID]
 
@@ -46,6 +43,8 @@ log = structlog.get_logger(__name__)
 class Servable(Struct, frozen=True):
     """Bytes that can be sent, and what is said of them."""
 
+    owner_id: UUID
+    image_id: UUID
     key: str
     size: int
     etag: str
@@ -55,24 +54,26 @@ class Servable(Struct, frozen=True):
 
 @route("/images/{image_id:uuid}", http_method=ANSWERS, media_type="image/*")
 async def show_image(
-    request: Request[Any, Any, Any], database: Tables, store: Store, owner_id: Owner, image_id: FromPath[UUID]
+    request: Request[Any, Any, Any], kept_images: Kept, store: Store, owner_id: Owner, image_id: FromPath[UUID]
 ) -> Response[Any]:
     """The picture itself, at its full size, as it was saved."""
-    image = await find_kept(database, owner_id, image_id)
+    image = await kept_images.find(owner_id, image_id)
     servable = Servable(
+        owner_id=owner_id,
+        image_id=image_id,
         key=image.storage_key,
         size=image.bytes,
         etag=f'"{image.etag}"',
         media_type=image.media_type,
         filename=str(image.file.get("filename", image_id)),
     )
-    return await serve(request, store, servable)
+    return await serve(request, kept_images, store, servable)
 
 
 @route("/images/{image_id:uuid}/thumbnail/{size:str}", http_method=ANSWERS, media_type="image/*")
 async def show_thumbnail(
     request: Request[Any, Any, Any],
-    database: Tables,
+    kept_images: Kept,
     store: Store,
     owner_id: Owner,
     image_id: FromPath[UUID],
@@ -81,43 +82,26 @@ async def show_thumbnail(
     """The picture as a WebP whose longest side is 256 (`small`), 512 (`medium`) or 1024 pixels (`large`) at most."""
     if size not in SIZES_PX:
         raise NotFound(f"A thumbnail is {', '.join(SIZES_PX)}; there is no {size}.")
-    image = await find_kept(database, owner_id, image_id)
+    image = await kept_images.find(owner_id, image_id)
     thumbnail = image.thumbnails[size]
     servable = Servable(
+        owner_id=owner_id,
+        image_id=image_id,
         key=thumbnail["key"],
         size=thumbnail["bytes"],
         etag=f'"{image.etag}-{size}"',
         media_type="image/webp",
         filename=f"{PurePosixPath(str(image.file.get('filename', image_id))).stem}.{size}.webp",
     )
-    return await serve(request, store, servable)
+    return await serve(request, kept_images, store, servable)
 
 
 ROUTES = [show_image, show_thumbnail]
 
 
-async def find_kept(database: Database, owner_id: UUID, image_id: UUID) -> Row[Any]:
-    """
-    Raises:
-        NotFound: There is none, or it is somebody else's; nobody can tell the difference.
-        ImageNotKeptYet, ImageMissing, ImageCorrupt: There is one, and its bytes cannot be had.
-    """
-    columns = (Image.state, Image.reason, Image.storage_key, Image.media_type, Image.bytes, Image.etag)
-    query = select(*columns, Image.file, Image.thumbnails).where(Image.id == image_id, Image.owner_id == owner_id)
-    async with database.reading() as session:
-        image = (await session.execute(query)).one_or_none()
-    if image is None:
-        raise NotFound("There is no image with this id.")
-    if image.state == ImageState.EXPECTED.value:
-        raise ImageNotKeptYet(retry_after_s=KEPT_SOON_S)
-    if image.state == ImageState.MISSING.value:
-        raise ImageMissing(image.reason)
-    if image.state == ImageState.CORRUPT.value:
-        raise ImageCorrupt(image.reason)
-    return image
-
-
-async def serve(request: Request[Any, Any, Any], store: ImageStore, servable: Servable) -> Response[Any]:
+async def serve(
+    request: Request[Any, Any, Any], kept_images: KeptImages, store: ImageStore, servable: Servable
+) -> Response[Any]:
     """Answer with all of it, a part, or nothing but headers: whatever was asked for."""
     headers = headers_of(servable)
     if is_known(request.headers, servable.etag):
@@ -136,6 +120,8 @@ async def serve(request: Request[Any, Any, Any], store: ImageStore, servable: Se
     try:
         return await send(store, servable, part, headers)
     except FileNotFoundError as exc:
+        kept_images.forget(servable.owner_id, servable.image_id)
+        await kept_images.find(servable.owner_id, servable.image_id)  # one that was purged is not found
         log.exception("kept_image_gone", key=servable.key)
         raise ImageMissing("The file of this image is no longer in the store of the images.") from exc
 

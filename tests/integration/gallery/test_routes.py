@@ -11,9 +11,10 @@ from fakes.folders import png
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.testing import AsyncTestClient
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.gallery.kept import KeptImages
 from sidecar.gallery.models import Image
 from sidecar.gallery.routes import ROUTES
 from sidecar.identity import uuid7
@@ -35,7 +36,11 @@ async def client(database, store) -> AsyncIterator[AsyncTestClient[Litestar]]:
 
     app = Litestar(
         ROUTES,
-        dependencies={"database": always(database), "store": always(store), "owner_id": always(LOCAL_OWNER_ID)},
+        dependencies={
+            "kept_images": always(KeptImages(database)),
+            "store": always(store),
+            "owner_id": always(LOCAL_OWNER_ID),
+        },
         exception_handlers=EXCEPTION_HANDLERS,
     )
     async with AsyncTestClient(app) as client:
@@ -208,6 +213,31 @@ async def test_a_kept_image_whose_bytes_were_deleted_is_missing(client, image, s
     answer = await client.get(f"/images/{image.id}")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "image_missing")
+
+
+async def test_an_image_that_was_shown_and_purged_is_not_found(client, image, store, database) -> None:
+    """
+    What is remembered of it does not outlive its bytes.
+    """
+    await client.get(f"/images/{image.id}/thumbnail/small")
+    async with database.writing() as session:
+        await session.execute(delete(Image))
+    for key in [image.storage_key, *(thumbnail["key"] for thumbnail in image.thumbnails.values())]:
+        await store.delete(key)
+    answer = await client.get(f"/images/{image.id}/thumbnail/small")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_what_was_asked_for_lately_costs_the_database_nothing(client, image, database, monkeypatch) -> None:
+    """
+    Whoever scrolls asks for the same pictures again and again.
+    """
+    first = await client.get(f"/images/{image.id}/thumbnail/small")
+    monkeypatch.setattr(database, "reading", None)
+    second = await client.get(f"/images/{image.id}/thumbnail/large")
+
+    assert (first.status_code, second.status_code) == (200, 200)
 
 
 async def test_a_size_that_there_is_not_is_not_found(client, image) -> None:
