@@ -54,7 +54,7 @@ class Graph:
 
     def find(self, node_id: str, name: str, check: Check[T]) -> Found[T] | None:
         """A node's input as a value, also if nodes of their own supply it; None when it cannot be read."""
-        place: Place | None = Place(node_id, name)
+        place = Place(node_id, name) if name in self.nodes[node_id] else None
         for _ in range(HANDED_ON_AT_MOST):
             if place is None:
                 return None

@@ -9,7 +9,7 @@ from sidecar.comfyui.workflow_reader.samplers import guided_by
 from sidecar.comfyui.workflow_reader.values import as_name
 
 CHECKPOINT_INPUTS = ("ckpt_name", "unet_name", "base_ckpt_name", "model_name", "model_path")
-LEADING_TO_MODELS = ("model", "lora_stack", "optional_lora_stack")
+LEADING_TO_MODELS = ("lora_stack", "optional_lora_stack", "model")  # a stack is applied after what the model has
 
 
 def find_models(graph: Graph, sampler: str) -> tuple[Found[str] | None, list[Lora]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct, field
@@ -36,6 +37,16 @@ class PassFacts(Struct):
     def has_prompts(self) -> bool:
         return any(joined(texts) for texts in self.texts.values())
 
+    @property
+    def is_complete(self) -> bool:
+        return self.has_prompts and "seed" in self.values
+
+    def completed_by(self, earlier: PassFacts) -> PassFacts:
+        """With the prompts and the seed of an earlier pass where it has none."""
+        texts = self.texts if self.has_prompts else earlier.texts
+        seed = {name: value for name, value in earlier.values.items() if name == "seed"}
+        return PassFacts(texts, {**seed, **self.values}, self.loras)
+
 
 def read_workflow(workflow: Any) -> WorkflowFacts:
     """
@@ -43,20 +54,16 @@ def read_workflow(workflow: Any) -> WorkflowFacts:
 
     With several samplers, those of the last one; prompts and seed that it does not have come from the one before.
     """
-    return read(workflow).facts
+    graph = Graph(workflow)
+    return facts_of(graph, completed(read_pass(graph, sampler) for sampler in passes(graph)))
 
 
 def read(workflow: Any) -> Reading:
     """The facts, and where they stand; what earlier samplers say alike stands in several places."""
     graph = Graph(workflow)
-    reading = Reading(WorkflowFacts())
-    read_tags(graph, reading.facts)
     found = [read_pass(graph, sampler) for sampler in passes(graph)]
-    if found:
-        decides = completed(found)
-        write_facts(reading.facts, decides)
-        reading.places = places_of([decides, *found[1:]])
-    return reading
+    decides = completed(iter(found))
+    return Reading(facts_of(graph, decides), places_of([decides, *found[1:]]) if decides is not None else {})
 
 
 def read_pass(graph: Graph, sampler: str) -> PassFacts:
@@ -68,20 +75,27 @@ def read_pass(graph: Graph, sampler: str) -> PassFacts:
     return PassFacts(texts, {**values, **find_settings(graph, sampler)}, loras)
 
 
-def completed(found: list[PassFacts]) -> PassFacts:
-    """The last pass, with the prompts and the seed of the nearest earlier one where it has none."""
-    last = found[0]
-    texts = next((earlier.texts for earlier in found if earlier.has_prompts), last.texts)
-    seed = next((earlier.values["seed"] for earlier in found if "seed" in earlier.values), None)
-    return PassFacts(texts, last.values if seed is None else {**last.values, "seed": seed}, last.loras)
+def completed(found: Iterator[PassFacts]) -> PassFacts | None:
+    """The last pass, completed by the nearest earlier ones; no more of them are looked at than needed."""
+    decides = next(found, None)
+    while decides is not None and not decides.is_complete:
+        earlier = next(found, None)
+        if earlier is None:
+            break
+        decides = decides.completed_by(earlier)
+    return decides
 
 
-def write_facts(facts: WorkflowFacts, decides: PassFacts) -> None:
-    facts.loras = decides.loras
-    for name, texts in decides.texts.items():
-        setattr(facts, name, joined(texts))
-    for name, value in decides.values.items():
-        setattr(facts.sampler if name in SamplerFacts.__struct_fields__ else facts, name, value.value)
+def facts_of(graph: Graph, decides: PassFacts | None) -> WorkflowFacts:
+    facts = WorkflowFacts()
+    read_tags(graph, facts)
+    if decides is not None:
+        facts.loras = decides.loras
+        for name, texts in decides.texts.items():
+            setattr(facts, name, joined(texts))
+        for name, value in decides.values.items():
+            setattr(facts.sampler if name in SamplerFacts.__struct_fields__ else facts, name, value.value)
+    return facts
 
 
 def places_of(found: list[PassFacts]) -> dict[str, list[Place]]:
