@@ -18,6 +18,14 @@ FETCH_TIMEOUT = httpx.Timeout(120.0, connect=3.0)
 Answer = TypeVar("Answer")
 
 
+def is_usable(url: str) -> bool:
+    """Can it be asked at all? Much that begins with http:// names no host that there could be."""
+    try:
+        return bool(httpx.URL(url).host)
+    except httpx.InvalidURL:
+        return False
+
+
 class ComfyUIHttp:
     """Asks one ComfyUI. Closed by whoever made it."""
 

@@ -11,8 +11,9 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sidecar.comfyui.http import is_usable
 from sidecar.database import Database
-from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
+from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown, InvalidRequest
 from sidecar.generations.in_flight import count_in_flight
 from sidecar.generations.recorder import Postings
 from sidecar.generations.relocation import take_all_back
@@ -49,9 +50,12 @@ class InstanceDesk:
     async def register(self, wanted: NewInstance) -> InstanceView:
         """
         Raises:
+            InvalidRequest: No ComfyUI can have this address.
             InstanceKnown: It is registered already.
         """
         url = wanted.url.rstrip("/")
+        if not is_usable(url):
+            raise InvalidRequest("This address cannot be used. Write it as a browser would: http://HOST:PORT.")
         async with self.database.writing() as session:
             if await is_registered(session, url):
                 raise InstanceKnown

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -24,7 +25,7 @@ from schemathesis.schemas import APIOperation
 
 import sidecar
 
-from .conftest import Served
+from .conftest import NOBODY, Served
 
 QUESTIONS = 8  # of each kind, to each route
 TIMEOUT_S = 30.0
@@ -85,7 +86,8 @@ def http() -> Iterator[requests.Session]:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_every_answer_is_a_described_one(served: Served, http: requests.Session, operation: Operation) -> None:
     """
-    Never a 5xx, no status and no media type that is not described, and every body as its schema says.
+    Never a 5xx, no status and no media type that is not described, and every body as its schema says. What is missing
+    in the description belongs into `sidecar/openapi_facts.py`.
     """
     ask(served, http, operation, GenerationMode("positive"))
 
@@ -109,6 +111,13 @@ def ask(served: Served, http: requests.Session, operation: Operation, mode: Gene
     @given(st.data())
     def ask_some(data: st.DataObject) -> None:
         case: Case[Operation] = data.draw(operation.as_strategy(mode, path_parameters=data.draw(paths)))
+        keep_on_this_machine(case)
         case.call_and_validate(base_url=served.url, session=http, checks=PROMISES, timeout=TIMEOUT_S)
 
     ask_some()
+
+
+def keep_on_this_machine(case: Case[Operation]) -> None:
+    """A ComfyUI may be registered under any address, and the sidecar asks it: here none but one where nobody is."""
+    if isinstance(case.body, dict) and str(case.body.get("url")).startswith("http"):
+        case.body["url"] = f"{NOBODY}/{quote(str(case.body['url']), safe='')}"
