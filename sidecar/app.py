@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -61,7 +61,7 @@ from sidecar.operations import routes as operation_routes
 from sidecar.operations.instance_desk import InstanceDesk
 from sidecar.origins import refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS
-from sidecar.queues.choose import choose_queue
+from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
 from sidecar.settings import Settings
 
@@ -98,7 +98,8 @@ class Parts:
     following: Following
     tending: Tending
     instance_desk: InstanceDesk
-    embedded_worker: EmbeddedWorker
+    queues: tuple[WorkQueue, ...]
+    workers: tuple[EmbeddedWorker, ...]
     health_check: HealthCheck
 
 
@@ -108,8 +109,9 @@ def put_together(settings: Settings) -> Parts:
     live_events = LiveEvents()
     board = ProgressBoard(live_events)
     history = History(database, board, live_events)
-    queue = choose_queue(settings.queue_url)
-    queueing = Queueing(queue)
+    turns = choose_queue(settings.queue_url, worker.TURNS)
+    images = choose_queue(settings.queue_url, worker.IMAGES)
+    queueing = Queueing(turns=turns, images=images)
     catalog = Catalog(database)
     discovery = Discovery(database, catalog, instances)
 
@@ -139,6 +141,7 @@ def put_together(settings: Settings) -> Parts:
     tending = Tending(database, instances, dispatcher.wake)
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
     sweeper = Sweeper(database, dispatcher, queueing)
+    clockwork = worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database), discovery)
     return Parts(
         settings=settings,
         database=database,
@@ -160,13 +163,12 @@ def put_together(settings: Settings) -> Parts:
         following=following,
         tending=tending,
         instance_desk=InstanceDesk(database, postings, changed=instances_changed),
-        embedded_worker=EmbeddedWorker(
-            queue,
-            functions=worker.jobs(dispatcher, intake),
-            cron_jobs=worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database), discovery),
-            concurrency=worker.CONCURRENCY,
+        queues=(turns, images),
+        workers=(
+            worker.turns_worker(turns, dispatcher, clockwork),
+            worker.images_worker(images, intake),
         ),
-        health_check=HealthCheck(database, queue, instances),
+        health_check=HealthCheck(database, turns, instances),
     )
 
 
@@ -215,8 +217,12 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.catalog.load()
         stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.discovery.run()))
-        await parts.embedded_worker.start()
-        stack.push_async_callback(parts.embedded_worker.stop, STOP_GRACE_S)
+        for queue in parts.queues:
+            await queue.connect()
+            stack.push_async_callback(queue.disconnect)
+        for each in parts.workers:
+            await each.start()
+        stack.push_async_callback(stop_workers, parts.workers)
         await parts.following.adjust()
         following = asyncio.create_task(parts.following.run())
         stack.push_async_callback(stopped, following)
@@ -224,6 +230,11 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(stopped, dispatching)
         log.info("sidecar_ready", version=__version__, comfyui=parts.settings.comfyui_urls)
         yield
+
+
+async def stop_workers(workers: Iterable[EmbeddedWorker]) -> None:
+    """Running jobs end, or go back to their queue; all workers have the same grace."""
+    await asyncio.gather(*(each.stop(STOP_GRACE_S) for each in workers))
 
 
 async def stopped(task: asyncio.Task[None]) -> None:

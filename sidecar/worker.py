@@ -1,4 +1,9 @@
-"""Which jobs there are, and on which clock."""
+"""
+Which jobs there are, and on which clock.
+
+Each is thin, has its own limit of time, and may run twice or be killed between any two lines: it looks at what the
+database says and does what is left to do.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +20,31 @@ from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
 from sidecar.generations.timeouts import Timeouts
 from sidecar.generations.trash import Trash
-from sidecar.queues.embedded import cron_job
+from sidecar.queues.choose import WorkQueue
+from sidecar.queues.embedded import EmbeddedWorker, cron_job
 
-CONCURRENCY = 4  # jobs at once: few are enough, for dispatching takes turns and only two images are read at a time
+TURNS = "turns"
+TURNS_AT_ONCE = 4  # few are enough: most of them only wake somebody
+IMAGES = "images"
+IMAGES_AT_ONCE = 2  # a large picture takes hundreds of megabytes while it is read
 
 EVERY_MINUTE = "* * * * *"
 EVERY_HOUR = "17 * * * *"  # not at the full hour, when everybody's clockwork does something
 EVERY_TEN_SECONDS = "* * * * * */10"  # six fields: the last one counts seconds
 
+A_MINUTE_S = 60
+TEN_MINUTES_S = 600
 
-def jobs(dispatcher: Dispatcher, intake: Intake) -> list[tuple[str, Any]]:
-    """What tokens may ask for, by the name they carry."""
-    return [(DISPATCH, dispatcher.dispatch_generation), (KEEP_IMAGES, intake.keep_images)]
+
+def turns_worker(queue: WorkQueue, dispatcher: Dispatcher, clockwork: list[CronJob[Any]]) -> EmbeddedWorker:
+    """Works off what somebody's turn depends on, and the clockwork."""
+    functions = [(DISPATCH, dispatcher.dispatch_generation)]
+    return EmbeddedWorker(queue, functions, cron_jobs=clockwork, concurrency=TURNS_AT_ONCE)
+
+
+def images_worker(queue: WorkQueue, intake: Intake) -> EmbeddedWorker:
+    """Works off the images that are not in our store yet."""
+    return EmbeddedWorker(queue, [(KEEP_IMAGES, intake.keep_images)], concurrency=IMAGES_AT_ONCE)
 
 
 def clockwork(
@@ -34,10 +52,10 @@ def clockwork(
 ) -> list[CronJob[Any]]:
     """What happens by itself."""
     return [
-        cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS),
-        cron_job(tending.tend_instances, EVERY_TEN_SECONDS),
-        cron_job(timeouts.end_overdue, EVERY_MINUTE),
-        cron_job(trash.purge, EVERY_HOUR),
-        cron_job(keys.forget_old, EVERY_HOUR),
-        cron_job(discovery.refresh_models, EVERY_HOUR),
+        cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS, timeout_s=A_MINUTE_S),
+        cron_job(tending.tend_instances, EVERY_TEN_SECONDS, timeout_s=A_MINUTE_S),
+        cron_job(timeouts.end_overdue, EVERY_MINUTE, timeout_s=A_MINUTE_S),
+        cron_job(trash.purge, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
+        cron_job(keys.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
+        cron_job(discovery.refresh_models, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
     ]

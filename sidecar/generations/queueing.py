@@ -16,24 +16,26 @@ import structlog
 from saq import Queue
 
 from sidecar.errors import QueueUnavailable
-from sidecar.queues.embedded import job_defaults
+from sidecar.queues.embedded import job_options
 
 DISPATCH = "dispatch_generation"
+DISPATCH_WITHIN_S = 30
 KEEP_IMAGES = "keep_images"
-
-LATER = 10
-"""The priority of what nobody's turn depends on; everything else has SAQ's own 0, which goes first."""
-
-KEPT_AT_ONCE = 2
+KEEP_IMAGES_WITHIN_S = 1800  # a generation may have hundreds of images, on a disk that is slow
 
 log = structlog.get_logger(__name__)
 
 
 class Queueing:
-    """Puts tokens into the SAQ queue. One a process."""
+    """
+    Puts tokens into the SAQ queues. One a process.
 
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+    There are two, so that however many images wait, nobody's turn waits for them.
+    """
+
+    def __init__(self, *, turns: Queue, images: Queue) -> None:
+        self._turns = turns
+        self._images = images
         # Part of every key. A token that a killed process had in its hands stays there until the queue is sure of its
         # death; meanwhile it must not swallow those of the process that took its place.
         self._process = secrets.token_hex(4)
@@ -45,22 +47,21 @@ class Queueing:
         `reason` is part of the token's key: a token that is just being worked off must not swallow a later one.
         """
         scheduled = int(not_before.timestamp()) + 1 if not_before else 0
-        await self._enqueue(DISPATCH, generation_id, reason, scheduled=scheduled)
+        options = job_options(timeout_s=DISPATCH_WITHIN_S)
+        await self._enqueue(self._turns, DISPATCH, generation_id, reason, scheduled=scheduled, **options)
 
     async def keep_images(self, generation_id: UUID) -> None:
         """A generation has outputs that are not in our store yet."""
-        # Of each group one runs at a time, so images never take more than half of the worker's places.
-        group = f"{KEEP_IMAGES}:{generation_id.int % KEPT_AT_ONCE}:{self._process}"
-        await self._enqueue(KEEP_IMAGES, generation_id, "recorded", priority=LATER, group_key=group)
+        options = job_options(timeout_s=KEEP_IMAGES_WITHIN_S)
+        await self._enqueue(self._images, KEEP_IMAGES, generation_id, "recorded", **options)
 
-    async def _enqueue(self, function: str, generation_id: UUID, reason: str, **options: Any) -> None:
+    async def _enqueue(self, queue: Queue, function: str, generation_id: UUID, reason: str, **options: Any) -> None:
         try:
-            await self._queue.enqueue(
+            await queue.enqueue(
                 function,
                 key=f"{function}:{generation_id}:{reason}:{self._process}",
                 generation_id=str(generation_id),
                 **options,
-                **job_defaults(),
             )
         except QueueUnavailable:
             log.warning("token_not_enqueued", function=function, generation_id=str(generation_id), exc_info=True)

@@ -2,57 +2,60 @@
 A SAQ worker inside our own process.
 
 SAQ's own defaults lose work: a job may run for ten seconds, once, and nobody notices that its worker died.
-`job_defaults` are the ones that do not.
+`job_options` are the ones that do not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+import functools
+import logging
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
-from saq import CronJob, Worker
+from saq import CronJob, Job, Worker
 from saq.types import TimersDict
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from sidecar.queues.sqlite import SqliteQueue
+from sidecar.errors import QueueUnavailable
+from sidecar.queues.choose import WorkQueue
 
-HEARTBEAT_S = 60
+HEARTBEAT_S = 30  # whoever is silent for this long is thought dead, and somebody else takes the job
+BEAT_EVERY_S = 5.0
 TRIES = 5
 RETRY_DELAY_S = 1.0
 RETRY_DELAY_MOST_S = 30.0
 CANCELLATION_S = 5
+POLL_S = 0.25  # how late at most a job is seen on PostgreSQL, which is polled
 
 TIMERS: TimersDict = {"schedule": 1, "worker_info": 10, "sweep": 10, "abort": 1}
 """SAQ's clockwork, in seconds. Swept more often than by default: the jobs of a dead worker shall not wait a minute."""
 
-Function = Callable[..., Any]
+Function = Callable[..., Coroutine[Any, Any, Any]]
+
+logger = logging.getLogger("saq")
 
 
-def job_defaults() -> dict[str, Any]:
+def job_options(*, timeout_s: int, tries: int = TRIES) -> dict[str, Any]:
     """
-    What every job but those of the clockwork is enqueued with: `queue.enqueue("name", key=..., **job_defaults())`.
+    What a job is enqueued with: `queue.enqueue("name", key=..., **job_options(timeout_s=60))`.
 
-    It may run for as long as it needs, it must call `await job.update()` at least once a minute, and it is tried again
-    when it fails or when its worker dies. Its body must therefore be safe to run twice.
+    It is stopped when it takes longer than `timeout_s`, and tried again when it fails, is stopped or its worker dies.
+    Its body must therefore be safe to run twice.
     """
     return {
-        "timeout": 0,
+        "timeout": timeout_s,
         "heartbeat": HEARTBEAT_S,
-        "retries": TRIES,
+        "retries": tries,
         "retry_delay": RETRY_DELAY_S,
         "retry_backoff": RETRY_DELAY_MOST_S,
     }
 
 
-def cron_job(function: Function, cron: str) -> CronJob[Any]:
-    """
-    What the clockwork enqueues: with no limit of time and the heartbeat of every other job.
-
-    SAQ's own would stop it after ten seconds. It is not tried again when it fails: its next moment comes anyway.
-    """
-    return CronJob(function, cron=cron, timeout=0, heartbeat=HEARTBEAT_S)
+def cron_job(function: Function, cron: str, *, timeout_s: int) -> CronJob[Any]:
+    """What the clockwork enqueues. It is not tried again when it fails: its next moment comes anyway."""
+    return CronJob(beating(function), cron=cron, timeout=timeout_s, heartbeat=HEARTBEAT_S, retries=1)
 
 
 class EmbeddedWorker:
@@ -60,37 +63,38 @@ class EmbeddedWorker:
     Works off a queue beside whatever else the process does. One a queue; it opens and closes the queue.
 
     Args:
-        functions: What jobs may ask for: coroutine functions `(ctx, **kwargs)`, alone or with the name they go by.
+        functions: What jobs may ask for: coroutine functions `(ctx, **kwargs)`, by the names they go by.
+        cron_jobs: Made by `cron_job`.
     """
 
     def __init__(
         self,
-        queue: SqliteQueue,
-        functions: Collection[Function | tuple[str, Function]],
+        queue: WorkQueue,
+        functions: Collection[tuple[str, Function]],
         *,
         cron_jobs: Collection[CronJob[Any]] = (),
         concurrency: int = 10,
     ) -> None:
         self.queue = queue
-        self._functions = functions
+        self._functions = [(name, beating(function)) for name, function in functions]
         self._cron_jobs = cron_jobs
         self._concurrency = concurrency
-        self._worker: Worker[Any] | None = None
+        self._worker: DrainingWorker | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the queue and begin to take jobs."""
-        await self.queue.connect()
-        self._worker = QuietWorker(
+        """Begin to take jobs. The queue is open already."""
+        self._worker = DrainingWorker(
             self.queue,
             self._functions,
             cron_jobs=self._cron_jobs,
             concurrency=self._concurrency,
-            before_process=name_in_logs,
-            after_process=forget_in_logs,
+            before_process=begin_job,
+            after_process=end_job,
             timers=TIMERS,
             shutdown_grace_period_s=CANCELLATION_S,
             cancellation_hard_deadline_s=CANCELLATION_S,
+            poll_interval=POLL_S,
         )
         self._running = asyncio.create_task(self._worker.start())
 
@@ -103,28 +107,95 @@ class EmbeddedWorker:
         if self._worker is None or self._running is None:
             return
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.queue.drain(), grace_s)
+            await asyncio.wait_for(self._worker.drain(), grace_s)
         # In this order and without a pause between: SAQ replaces a task that ends before its event is set, and waits
         # for all of them (its clockwork sleeps for a minute) when they do not end by themselves.
         self._worker.event.set()
         for task in list(self._worker.tasks):
             task.cancel()
         await self._running
-        await self.queue.release(self._worker.id)
-        await self.queue.disconnect()
+        try:
+            await self.queue.release(self._worker.id)
+        except QueueUnavailable:
+            logger.warning("What this worker had is taken over when the queue is back", exc_info=True)
         self._worker = self._running = None
 
 
-async def name_in_logs(context: dict[str, Any]) -> None:
+class DrainingWorker(Worker[Any]):
+    """Can be told to take no more jobs. Leaves the signals to the server in whose process it runs."""
+
+    SIGNALS = []  # noqa: RUF012 - declared so by SAQ
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._taking = asyncio.Event()
+        self._taking.set()
+        self._at_work: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+
+    async def process(self) -> bool:
+        await self._taking.wait()
+        return await super().process()
+
+    async def drain(self) -> None:
+        """Take no more jobs, and return when those that run have ended."""
+        self._taking.clear()
+        for task in self.tasks:
+            if task.get_name() == "process" and task not in self._at_work:
+                task.cancel()
+        while self._at_work:
+            self._idle.clear()
+            await self._idle.wait()
+
+    def note_begin(self) -> None:
+        self._at_work.add(this_task())
+
+    def note_end(self) -> None:
+        self._at_work.discard(this_task())
+        if not self._at_work:
+            self._idle.set()
+
+
+def this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type checker: a coroutine that runs has one
+    return task
+
+
+async def begin_job(context: dict[str, Any]) -> None:
     """From here on each log line of this job, SAQ's own too, carries what the job was asked for."""
+    context["worker"].note_begin()
     bind_contextvars(**context["job"].kwargs or {})
 
 
-async def forget_in_logs(_context: dict[str, Any]) -> None:
+async def end_job(context: dict[str, Any]) -> None:
+    context["worker"].note_end()
     clear_contextvars()
 
 
-class QuietWorker(Worker[Any]):
-    """Leaves the signals to the server in whose process it runs."""
+def beating(function: Function) -> Function:
+    """Let a function say, for as long as it runs, that its worker is alive."""
 
-    SIGNALS = []  # noqa: RUF012 - declared so by SAQ
+    @functools.wraps(function)
+    async def run(context: dict[str, Any], **kwargs: Any) -> Any:
+        working = asyncio.ensure_future(function(context, **kwargs))
+        try:
+            while not working.done():
+                await asyncio.wait({working}, timeout=BEAT_EVERY_S)
+                if not working.done():
+                    await beat(context["job"])
+        finally:
+            # Stopped from outside, or the job belongs to somebody else by now: so ends what it does.
+            if not working.done():
+                working.cancel()
+                await asyncio.wait({working})
+        return working.result()
+
+    return run
+
+
+async def beat(job: Job) -> None:
+    try:
+        await job.update()
+    except QueueUnavailable:
+        logger.warning("The queue cannot be told that %s is alive", job.id, exc_info=True)

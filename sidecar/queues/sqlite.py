@@ -26,7 +26,7 @@ from saq.utils import now
 
 from sidecar.errors import AttemptReplaced, QueueUnavailable, SettingsUnusable
 from sidecar.queues.sqlite_file import SqliteFile
-from sidecar.queues.sqlite_jobs import COUNTS, SCHEMA, SCHEMA_VERSION, JobTable, TakenJob, lease_of
+from sidecar.queues.sqlite_jobs import COUNTS, SCHEMA, SCHEMA_VERSION, JobTable, TakenJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +65,6 @@ class SqliteQueue(Queue):
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._watch: asyncio.Task[None] | None = None
         self._news: dict[str, set[asyncio.Event]] = defaultdict(set)
-        self._in_hand: set[tuple[str, int]] = set()
-        self._all_returned = asyncio.Event()
-        self._draining = False
         self._own_workers: set[str] = set()
         self._available = True
 
@@ -97,7 +94,6 @@ class SqliteQueue(Queue):
         """Open the file, making it if need be."""
         await super().connect()
         await self._file.read(lambda _connection: None)
-        self._draining = False
 
     async def disconnect(self) -> None:
         """Stop waiting and close the file. Jobs that were taken stay with their workers."""
@@ -107,13 +103,6 @@ class SqliteQueue(Queue):
                 await self._watch
             self._watch = None
         await self._file.close()
-
-    async def drain(self) -> None:
-        """Hand out no more jobs, and return when those in hand have ended."""
-        self._draining = True
-        self._all_returned.clear()
-        if self._in_hand:
-            await self._all_returned.wait()
 
     async def release(self, worker_id: str) -> None:
         """A worker of this process has stopped: forget it, and take back whatever it still has."""
@@ -230,7 +219,7 @@ class SqliteQueue(Queue):
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             try:
-                job = None if self._draining else await self._take()
+                job = await self._take()
                 if job is None:
                     self._start_watch(poll_s)
                     await waiter
@@ -275,13 +264,11 @@ class SqliteQueue(Queue):
             raise
         self._available = True
         if job is not None:
-            self._in_hand.add((job.key, job.lease))
             self._tell([job.key])
         return job
 
     async def _put_back(self, job: TakenJob) -> None:
         """Undo a taking that nobody waits for any more: the job keeps its place."""
-        self._let_go(job)
         await self._file.write(partial(self._table.put_back, job=job))
         self._ring()
 
@@ -331,10 +318,7 @@ class SqliteQueue(Queue):
         """End a job, unless it has ended or belongs to another attempt. `result` and `error` are in the job already."""
         payload = self.serialize(job)
         work = partial(self._table.finish, job=job, payload=payload, status=status, only_from=only_from)
-        try:
-            await self._file.write(work)
-        finally:
-            self._let_go(job)
+        await self._file.write(work)
         self._tell([job.key])
         if job.group_key is not None:
             self._ring()
@@ -348,10 +332,7 @@ class SqliteQueue(Queue):
     async def _retry(self, job: Job, error: str | None) -> None:
         """Put a job back. One that somebody told to stop ends instead; so does nothing if another attempt has it."""
         work = partial(self._table.retry, job=job, payload=self.serialize(job), delay_s=job.next_retry_delay())
-        try:
-            await self._file.write(work)
-        finally:
-            self._let_go(job)
+        await self._file.write(work)
         self._tell([job.key])
         self._ring()
 
@@ -407,12 +388,6 @@ class SqliteQueue(Queue):
         return job
 
     # Who waits in this process
-
-    def _let_go(self, job: Job) -> None:
-        if (lease := lease_of(job)) is not None:
-            self._in_hand.discard((job.key, lease))
-            if not self._in_hand:
-                self._all_returned.set()
 
     def _tell(self, keys: Iterable[str]) -> None:
         for key in keys:

@@ -11,7 +11,7 @@ from saq import Worker
 from saq.job import Status
 
 from benchmarks.figures import Budget, Row
-from sidecar.queues.embedded import job_defaults
+from sidecar.queues.embedded import job_options
 from sidecar.queues.sqlite import SqliteQueue
 
 JOBS = 3200
@@ -44,7 +44,7 @@ async def measure(folder: Path) -> list[Row]:
 async def put_in(queue: SqliteQueue) -> float:
     async def some() -> None:
         for _ in range(JOBS // PRODUCERS):
-            await queue.enqueue("nothing", **job_defaults())
+            await queue.enqueue("nothing", **job_options(timeout_s=60))
 
     began = time.perf_counter()
     await asyncio.gather(*(some() for _ in range(PRODUCERS)))
@@ -72,7 +72,7 @@ async def idle_latencies_ms(queue: SqliteQueue) -> list[float]:
         waiting = asyncio.create_task(queue.dequeue())
         await asyncio.sleep(PAUSE_S)
         began = time.perf_counter()
-        await queue.enqueue("nothing", **job_defaults())
+        await queue.enqueue("nothing", **job_options(timeout_s=60))
         job = await waiting
         latencies.append((time.perf_counter() - began) * 1000)
         if job is not None:

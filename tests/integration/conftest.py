@@ -5,19 +5,41 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
+from integration.backends import BACKENDS
 from real.postgresql import PostgreSQL, start_postgresql
+from real.redis import Redis, start_redis
 
+from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
 from sidecar.migrations import upgrade
 
-MIGRATED = "migrated"
 SQLITE_FILE = "genonaut.sqlite3"
+
+
+END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+# Without looking at what refers to what; of the people the local owner stays, who was there from the start.
+EMPTY_ALL_TABLES = f"""
+DO $$
+DECLARE name text;
+BEGIN
+  SET LOCAL session_replication_role = replica;
+  FOR name IN SELECT tablename FROM pg_tables
+    WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'saq_versions', 'users')
+  LOOP
+    EXECUTE format('DELETE FROM %I', name);
+  END LOOP;
+  DELETE FROM users WHERE id <> '{LOCAL_OWNER_ID}';
+END $$
+"""
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +53,16 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgresql(open_folder: Path) -> Iterator[PostgreSQL]:
-    """A server with a migrated database, of which each test gets a copy: that is quicker than to migrate each time."""
     with start_postgresql(open_folder / "postgresql") as server:
-        migrate_now(server.create(MIGRATED))
         yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql: PostgreSQL) -> str:
+    """One database for all tests of this process, emptied after each: that takes a few milliseconds."""
+    url = postgresql.create("genonaut")
+    migrate_now(url)
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -56,28 +84,17 @@ def migrate_now(url: str) -> None:
         thread.submit(asyncio.run, migrate()).result()
 
 
-@pytest.fixture
-def new_postgresql_database(postgresql: PostgreSQL) -> Iterator[Callable[..., str]]:
-    """Makes databases, migrated ones or empty ones; their URLs. They go when the test ends."""
-    made: list[str] = []
-
-    def make(*, migrated: bool = True) -> str:
-        made.append(uuid4().hex)
-        return postgresql.create(made[-1], template=MIGRATED if migrated else "template1")
-
-    yield make
-    for name in made:
-        postgresql.drop(name)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Whatever holds here, holds on both databases."""
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without tables, of both kinds."""
     if request.param == "sqlite":
-        return sqlite_url(tmp_path)
+        yield sqlite_url(tmp_path)
+        return
     # Asked for by name, so that nobody starts a server who does not need one.
-    url: str = request.getfixturevalue("new_postgresql_database")(migrated=False)
-    return url
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    name = uuid4().hex
+    yield server.create(name)
+    server.drop(name)
 
 
 @pytest.fixture
@@ -87,8 +104,11 @@ def sqlite_database_url(migrated_file: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_database_url(new_postgresql_database: Callable[[], str]) -> str:
-    return new_postgresql_database()
+def postgresql_database_url(migrated_postgresql: str) -> Iterator[str]:
+    yield migrated_postgresql
+    with psycopg.connect(migrated_postgresql) as connection:
+        connection.execute(END_OTHERS)
+        connection.execute(EMPTY_ALL_TABLES, prepare=False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -96,6 +116,46 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The same with tables."""
     url: str = request.getfixturevalue(f"{request.param}_database_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def redis_server(open_folder: Path) -> Iterator[Redis]:
+    with start_redis(open_folder / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_queue_url(tmp_path: Path) -> str:
+    return f"sqlite:///{(tmp_path / 'queue.sqlite3').as_posix()}"
+
+
+@pytest.fixture
+def redis_queue_url(redis_server: Redis) -> str:
+    redis_server.empty()
+    return redis_server.url
+
+
+@pytest.fixture
+def postgresql_queue_url(postgresql_database_url: str) -> str:
+    """The same as the database's: PostgreSQL alone."""
+    return postgresql_database_url
+
+
+@pytest.fixture(params=["sqlite", "redis", "postgresql"])
+def queue_url(request: pytest.FixtureRequest) -> str:
+    """Whatever holds here, holds on every queue."""
+    url: str = request.getfixturevalue(f"{request.param}_queue_url")
+    return url
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> dict[str, str]:
+    """
+    The settings that say where everything is kept: the embedded ones, unless the test is marked to run on others, too
+    (`backends.every_backend`, `backends.both_databases`).
+    """
+    database_url, queue_url = map(request.getfixturevalue, BACKENDS[getattr(request, "param", "embedded")])
+    return {"GENONAUT_DATABASE_URL": database_url, "GENONAUT_QUEUE_URL": queue_url}
 
 
 @pytest.fixture

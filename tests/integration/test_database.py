@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from real.postgresql import PostgreSQL
-from sqlalchemy import make_url, text
+from psycopg import AsyncConnection
+from sqlalchemy import text
 
 from sidecar.database import Database
 from sidecar.errors import DatabaseUnavailable
+
+from .conftest import END_OTHERS
 
 
 @pytest.fixture
 async def counter(database: Database):
     async with database.writing() as session:
-        await session.execute(text("CREATE TABLE counter (value INTEGER NOT NULL)"))
+        await session.execute(text("CREATE TABLE IF NOT EXISTS counter (value INTEGER NOT NULL)"))
         await session.execute(text("INSERT INTO counter VALUES (0)"))
     return database
 
@@ -77,9 +78,9 @@ async def test_a_read_sees_one_moment(counter: Database):
     assert (first, second) == (0, 0)
 
 
-async def test_a_database_that_is_away_says_so(empty_database_url: str):
-    """One error of ours for whatever the drivers say, so that nobody takes an outage for a mistake."""
-    away = Database(nobody_there(empty_database_url))
+async def test_a_database_that_is_away_says_so():
+    """One error of ours for whatever the driver says, so that nobody takes an outage for a mistake."""
+    away = Database("postgresql://somebody@127.0.0.1:9/nothing")
 
     with pytest.raises(DatabaseUnavailable):
         await value_of(away)
@@ -90,21 +91,13 @@ async def test_a_database_that_is_away_says_so(empty_database_url: str):
     await away.close()
 
 
-def nobody_there(url: str) -> str:
-    parsed = make_url(url)
-    if parsed.port:
-        return parsed.set(port=9).render_as_string()
-    return parsed.set(database=f"{parsed.database}/is/no/folder").render_as_string()
-
-
-async def test_a_server_that_closed_every_connection_costs_no_request(
-    new_postgresql_database: Callable[[], str], postgresql: PostgreSQL
-):
+async def test_a_server_that_closed_every_connection_costs_no_request(postgresql_database_url: str):
     """PostgreSQL was restarted, or an admin ended our sessions: the next request opens a new one."""
-    database = Database(new_postgresql_database())
+    database = Database(postgresql_database_url)
     async with database.reading() as session:
         await session.execute(text("SELECT 1"))
-    postgresql.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ~ '^[0-9a-f]{32}$'")
+    async with await AsyncConnection.connect(postgresql_database_url) as admin:
+        await admin.execute(END_OTHERS)
 
     async with database.reading() as session:
         answer = (await session.execute(text("SELECT 1"))).scalar_one()

@@ -64,7 +64,8 @@ def test_the_description_of_the_api_is_printed_as_json(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("GENONAUT_QUEUE_URL", "redis://:hidden@127.0.0.1"),
+        ("GENONAUT_QUEUE_URL", "redis://:hidden@127.0.0.1:port"),
+        ("GENONAUT_QUEUE_URL", "amqp://:hidden@127.0.0.1"),
         ("GENONAUT_DATABASE_URL", "hidden"),
         ("GENONAUT_DATABASE_URL", "nosuch+driver://me:hidden@127.0.0.1/db"),
     ],

@@ -42,8 +42,8 @@ def retries_are_lucky(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def start_sidecar(tmp_path: Path) -> StartSidecar:
-    """Start a sidecar on this test's data folder; starting it again is a restart."""
+def start_sidecar(tmp_path: Path, backend: dict[str, str]) -> StartSidecar:
+    """Start a sidecar on this test's data; starting it again is a restart."""
 
     @asynccontextmanager
     async def start(*comfyuis: ScriptedComfyUI) -> AsyncIterator[Parts]:
@@ -52,6 +52,7 @@ def start_sidecar(tmp_path: Path) -> StartSidecar:
                 "GENONAUT_DATA": str(tmp_path),
                 "GENONAUT_COMFYUI_URL": ",".join(comfyui.url for comfyui in comfyuis),
                 "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
+                **backend,
             }
         )
         parts = put_together(settings)
@@ -62,13 +63,14 @@ def start_sidecar(tmp_path: Path) -> StartSidecar:
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
+async def client(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[Client]:
     """A sidecar whose ComfyUI is away: it goes on accepting."""
     settings = read_settings(
         {
             "GENONAUT_DATA": str(tmp_path),
             "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9",
             "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
+            **backend,
         }
     )
     app = create_app(settings)

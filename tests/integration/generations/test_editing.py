@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from integration.backends import both_databases
+
 from sidecar.identity import uuid7
 
 from .conftest import WORKFLOW, Client
+
+pytestmark = both_databases
 
 
 async def submit(client: Client, **submission: Any) -> dict[str, Any]:

@@ -6,8 +6,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from integration.backends import both_databases
 
 from .conftest import WORKFLOW, Client
+
+pytestmark = both_databases
 
 FOX = {"prompt": "A red Fox", "checkpoint": "fox.safetensors", "loras": [{"name": "snow.safetensors"}]}
 SHIP = {"prompt": "a ship", "negative_prompt": "100% fog", "checkpoint": "sea.safetensors"}

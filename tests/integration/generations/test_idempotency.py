@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.comfyui import ScriptedComfyUI
+from integration.backends import both_databases
 from sqlalchemy import func, select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -20,6 +21,8 @@ from sidecar.generations.schemas import Submission
 from sidecar.identity import now
 
 from .conftest import WORKFLOW, Client, StartSidecar, submit
+
+pytestmark = both_databases
 
 PARAMETERS = {"prompt": "a lighthouse", "checkpoint": "tiny.safetensors"}
 

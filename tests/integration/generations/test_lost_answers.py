@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from fakes.comfyui import AmnesiacComfyUI, LossyComfyUI, ScriptedComfyUI, SlowAndLossyComfyUI, SlowComfyUI
+from integration.backends import every_backend
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.identity import generation_id_of
 
 from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
+
+pytestmark = every_backend
 
 
 async def test_a_prompt_that_arrived_though_its_answer_was_lost_runs_once(start_sidecar: StartSidecar):

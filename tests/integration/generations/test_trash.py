@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from fakes.comfyui import ScriptedComfyUI
+from integration.backends import both_databases
 from PIL import Image
 from sqlalchemy import func, select
 
@@ -21,6 +22,8 @@ from sidecar.generations.models import Generation, GenerationEvent, Workflow
 from sidecar.identity import now
 
 from .conftest import WORKFLOW, StartSidecar, show, submit, until, until_state
+
+pytestmark = both_databases
 
 OUTPUTS = {"2": {"images": [{"filename": "picture.png", "subfolder": "", "type": "output"}]}}
 IN_THE_TRASH = Filter(trashed=True)

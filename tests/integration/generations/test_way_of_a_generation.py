@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from fakes.comfyui import BrokenComfyUI, DeafComfyUI, PickyComfyUI, RepeatingComfyUI, ScriptedComfyUI, SilentComfyUI
+from integration.backends import every_backend
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -14,6 +15,8 @@ from sidecar.generations.models import GenerationEvent
 from sidecar.identity import uuid7
 
 from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
+
+pytestmark = every_backend
 
 
 async def states_of(parts: Parts, generation_id: object) -> list[str]:
