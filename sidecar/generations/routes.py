@@ -15,6 +15,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
+from sidecar.errors import InvalidRequest
 from sidecar.generations.admission import Admission, from_prompt
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
@@ -55,8 +56,8 @@ Words = Annotated[
     str | None,
     QueryParameter(name="q", max_length=500, description="Words that stand in the title or in one of the prompts."),
 ]
-Since = Annotated[datetime | None, QueryParameter(name="from", description="Created then or later.")]
-Until = Annotated[datetime | None, QueryParameter(name="to", description="Created earlier.")]
+Since = Annotated[str | None, QueryParameter(name="from", format="date-time", description="Created then or later.")]
+Until = Annotated[str | None, QueryParameter(name="to", format="date-time", description="Created earlier.")]
 WithTag = Annotated[str | None, QueryParameter(name="tag", description="With this tag.")]
 Favourite = Annotated[bool | None, QueryParameter(description="Favourites only, or only what is none.")]
 ParentId = Annotated[UUID | None, QueryParameter(description="Repeats of this generation.")]
@@ -92,8 +93,8 @@ def read_filter(
         checkpoint=checkpoint,
         lora=lora,
         text=words,
-        since=in_utc(since),
-        until=in_utc(until),
+        since=read_time(since, "from"),
+        until=read_time(until, "to"),
         tag=tag,
         favourite=favourite,
         parent_id=parent_id,
@@ -101,9 +102,25 @@ def read_filter(
     )
 
 
-def in_utc(time: datetime | None) -> datetime | None:
-    """A time without a zone is meant in UTC, as all times here are."""
-    return time.replace(tzinfo=timezone.utc) if time is not None and time.tzinfo is None else time
+def read_time(text: str | None, field: str) -> datetime | None:
+    """
+    Read a time; one without a zone is meant in UTC, as all times here are.
+
+    By ourselves: among query parameters `2` would be taken for the second second of 1970.
+
+    Raises:
+        InvalidRequest: It is no RFC 3339 time.
+    """
+    if text is None:
+        return None
+    try:
+        time = msgspec.convert(text, datetime)
+    except msgspec.ValidationError as exc:
+        raise InvalidRequest(
+            "A time cannot be read.",
+            errors=({"field": field, "message": "Write it as 2026-01-31T12:00:00Z."},),
+        ) from exc
+    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time
 
 
 @post("/generations", status_code=HTTP_202_ACCEPTED)

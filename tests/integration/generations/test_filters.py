@@ -93,7 +93,7 @@ async def test_a_narrowed_list_is_paged_like_the_whole_one(filled: Client):
 
 async def test_a_condition_that_means_nothing_is_refused(client: Client):
     """A list that silently shows something else would mislead."""
-    for params in ({"from": "yesterday"}, {"parent_id": "7"}, {"state": "asleep"}, {"q": "x" * 501}):
+    for params in ({"from": "yesterday"}, {"from": "2"}, {"parent_id": "7"}, {"state": "asleep"}, {"q": "x" * 501}):
         response = await client.get("/api/v1/generations", params=params)
 
         assert (response.status_code, response.json()["code"]) == (400, "invalid_request"), params
