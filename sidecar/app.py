@@ -154,7 +154,7 @@ def put_together(settings: Settings) -> Parts:
         catalog=catalog,
         discovery=discovery,
         dispatcher=dispatcher,
-        repeats=Repeats(database),
+        repeats=Repeats(database, catalog),
         editor=editor,
         trash=trash,
         bulk=Bulk(dispatcher, trash, editor),

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET, structs
 
+from sidecar.catalog.catalog import Catalog
 from sidecar.comfyui.ui_workflow import redrawn
-from sidecar.comfyui.workflow_builder import Parameters, check_parameters, draw_seed
+from sidecar.comfyui.workflow_builder import Options, Parameters, check_parameters, draw_seed, with_listed_names
 from sidecar.comfyui.workflow_editor import override, parameters_of
 from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.database import Database
@@ -27,8 +27,9 @@ from sidecar.identity import uuid7
 class Repeats:
     """Makes a new submission out of a generation. One a process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
+        self._catalog = catalog
 
     async def of(self, owner_id: UUID, generation_id: UUID, wanted: Repeat, once: Once | None = None) -> Request:
         """
@@ -40,7 +41,7 @@ class Repeats:
             original = await owned(session, owner_id, generation_id)
             stored = unpack_workflow(await session.get_one(Workflow, original.workflow_hash))
         # A workflow may have thousands of nodes, and everybody else's requests must not wait for them.
-        repeated = await asyncio.to_thread(edited, stored, overrides_of(wanted))
+        repeated = await asyncio.to_thread(edited, stored, overrides_of(wanted), self._catalog.snapshot.options)
         return as_request(original, repeated, wanted, once)
 
 
@@ -54,26 +55,39 @@ def overrides_of(wanted: Repeat) -> dict[str, Any]:
     return overrides
 
 
-def edited(stored: WorkflowView, overrides: dict[str, Any]) -> WorkflowView:
+def edited(stored: WorkflowView, overrides: dict[str, Any], options: Options) -> WorkflowView:
     """
     Raises:
         InvalidParameters: All field errors together.
     """
     if not overrides:
         return stored
-    check(stored.workflow, overrides)
-    result = override(stored.workflow, overrides)
+    result = override(stored.workflow, checked(stored.workflow, overrides, options))
     if result.unlocated:
         raise InvalidParameters(errors=tuple(unlocated(name) for name in result.unlocated))
     return WorkflowView(result.workflow, redrawn(stored.ui_workflow, stored.workflow, result.changed))
 
 
-def check(workflow: dict[str, Any], overrides: dict[str, Any]) -> None:
-    """Only what shall be different can be wrong: the rest has run before."""
-    parameters: Parameters = structs.replace(parameters_of(read_workflow(workflow)), **overrides)
-    errors = [error for error in check_parameters(parameters) if root_of(error["field"]) in overrides]
+def checked(workflow: dict[str, Any], overrides: dict[str, Any], options: Options) -> dict[str, Any]:
+    """
+    The overrides, with models named as ComfyUI lists them. Only what shall be different can be wrong: the rest has
+    run before.
+    """
+    before = parameters_of(read_workflow(workflow))
+    options = options_for(before, options)
+    parameters: Parameters = structs.replace(before, **overrides)
+    errors = [error for error in check_parameters(parameters, options) if root_of(error["field"]) in overrides]
     if errors:
-        raise InvalidParameters(errors=tuple(msgspec.to_builtins(error) for error in errors))
+        raise InvalidParameters(errors=tuple(errors))
+    named = with_listed_names(parameters, options)
+    return {name: getattr(named, name) for name in overrides}
+
+
+def options_for(before: Parameters, options: Options) -> Options:
+    """A model that is no checkpoint (UNETLoader's, a GGUF's) is replaced by one that is none either."""
+    if options.checkpoints is None or options.checkpoints.find(before.checkpoint) is not None:
+        return options
+    return structs.replace(options, checkpoints=None)
 
 
 def root_of(field: str) -> str:

@@ -9,7 +9,18 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from sidecar.comfyui.workflow_builder import Lora, Parameters
+from sidecar.comfyui.workflow_builder import Parameters
+from sidecar.comfyui.workflow_builder.parameters import (
+    BatchSize,
+    Cfg,
+    Denoise,
+    Loras,
+    Name,
+    NegativePrompt,
+    Prompt,
+    Side,
+    Steps,
+)
 from sidecar.gallery.schemas import ImageView
 
 State = Literal["pending", "submitted", "running", "completed", "failed", "cancelled", "lost"]
@@ -36,21 +47,21 @@ class Submission(Struct, forbid_unknown_fields=True):
 class Overrides(Struct, forbid_unknown_fields=True):
     """What shall be different this time; what is left out stays as it was."""
 
-    prompt: str | UnsetType = UNSET
-    negative_prompt: str | UnsetType = UNSET
-    checkpoint: str | UnsetType = UNSET
-    loras: list[Lora] | UnsetType = UNSET
+    prompt: Prompt | UnsetType = UNSET
+    negative_prompt: NegativePrompt | UnsetType = UNSET
+    checkpoint: Name | UnsetType = UNSET
+    loras: Loras | UnsetType = UNSET
     """All of them anew; only where the generation was submitted by parameters."""
-    width: int | UnsetType = UNSET
-    height: int | UnsetType = UNSET
-    batch_size: int | UnsetType = UNSET
+    width: Side | UnsetType = UNSET
+    height: Side | UnsetType = UNSET
+    batch_size: BatchSize | UnsetType = UNSET
     seed: int | Literal["random"] | UnsetType = UNSET
     """A seed, or `random` for one that is drawn; without either the images may be the same again."""
-    steps: int | UnsetType = UNSET
-    cfg: float | UnsetType = UNSET
-    sampler_name: str | UnsetType = UNSET
-    scheduler: str | UnsetType = UNSET
-    denoise: float | UnsetType = UNSET
+    steps: Steps | UnsetType = UNSET
+    cfg: Cfg | UnsetType = UNSET
+    sampler_name: Name | UnsetType = UNSET
+    scheduler: Name | UnsetType = UNSET
+    denoise: Denoise | UnsetType = UNSET
 
 
 class Repeat(Struct, forbid_unknown_fields=True):

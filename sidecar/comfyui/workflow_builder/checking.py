@@ -30,6 +30,8 @@ NOT_A_NAME = "not_a_name"
 MODEL_UNKNOWN = "model_unknown"
 CHOICE_UNKNOWN = "choice_unknown"
 
+MODELS = ("checkpoint", "LoRA")
+
 SUGGEST_FOR_AT_MOST = 3
 """Of how many misspelt names: each is compared with thousands, and nobody misspells more."""
 
@@ -89,7 +91,7 @@ class Check:
         asked, options, bounds = self.parameters, self.options, self.options.bounds
         yield from self.text("prompt", asked.prompt)
         yield from self.text("negative_prompt", asked.negative_prompt)
-        yield from self.name("checkpoint", asked.checkpoint, options.checkpoints, MODEL_UNKNOWN)
+        yield from self.name("checkpoint", asked.checkpoint, options.checkpoints, "checkpoint")
         yield from self.loras(asked.loras)
         yield from self.side("width", asked.width)
         yield from self.side("height", asked.height)
@@ -98,8 +100,8 @@ class Check:
             yield from self.number("seed", asked.seed, 0, MAX_SEED)
         yield from self.number("steps", asked.steps, 1, bounds.max_steps)
         yield from self.number("cfg", asked.cfg, 0, MAX_CFG)
-        yield from self.name("sampler_name", asked.sampler_name, options.samplers, CHOICE_UNKNOWN)
-        yield from self.name("scheduler", asked.scheduler, options.schedulers, CHOICE_UNKNOWN)
+        yield from self.name("sampler_name", asked.sampler_name, options.samplers, "sampler")
+        yield from self.name("scheduler", asked.scheduler, options.schedulers, "scheduler")
         yield from self.number("denoise", asked.denoise, 0, 1)
 
     def text(self, field: str, value: str) -> Iterator[Fault]:
@@ -112,7 +114,7 @@ class Check:
             return
         for position, lora in enumerate(loras):
             field = f"loras[{position}]"
-            yield from self.name(f"{field}.name", lora.name, self.options.loras, MODEL_UNKNOWN)
+            yield from self.name(f"{field}.name", lora.name, self.options.loras, "LoRA")
             yield from self.number(f"{field}.strength_model", lora.strength_model, -MAX_STRENGTH, MAX_STRENGTH)
             yield from self.number(f"{field}.strength_clip", lora.strength_clip, -MAX_STRENGTH, MAX_STRENGTH)
 
@@ -125,7 +127,7 @@ class Check:
         if value % SIDE_STEP_PX or not MIN_SIDE_PX <= value <= most:
             yield Fault(field, OUT_OF_RANGE, f"Must be a multiple of {SIDE_STEP_PX} between {MIN_SIDE_PX} and {most}.")
 
-    def name(self, field: str, value: str, choices: Choices | None, unknown: str) -> Iterator[Fault]:
+    def name(self, field: str, value: str, choices: Choices | None, word: str) -> Iterator[Fault]:
         if not value.strip():
             yield Fault(field, REQUIRED, "Must be chosen.")
         elif len(value) > MAX_NAME_CHARACTERS:
@@ -135,7 +137,8 @@ class Check:
         elif leads_elsewhere(value):
             yield Fault(field, NOT_A_NAME, "Must be a name as ComfyUI lists it, not a path that leads elsewhere.")
         elif choices is not None and choices.find(value) is None:
-            yield Fault(field, unknown, f"There is no {value} here. {self.suggestion(value, choices)}")
+            unknown = MODEL_UNKNOWN if word in MODELS else CHOICE_UNKNOWN
+            yield Fault(field, unknown, f"There is no {word} {value} here. {self.suggestion(value, choices)}")
 
     def suggestion(self, name: str, choices: Choices) -> str:
         self.suggested_for += 1

@@ -29,11 +29,17 @@ def described(description: str, **schema: float) -> Meta:
     return Meta(extra_json_schema={"description": description, "extra": schema})
 
 
-Name = Annotated[str, described("As ComfyUI lists it.", min_length=1, max_length=MAX_NAME_CHARACTERS)]
+Prompt = Annotated[str, described("What shall be seen.", max_length=MAX_TEXT_CHARACTERS)]
+NegativePrompt = Annotated[str, described("What shall not be seen.", max_length=MAX_TEXT_CHARACTERS)]
+Name = Annotated[str, described("As ComfyUI lists it.", max_length=MAX_NAME_CHARACTERS)]
 Strength = Annotated[float, described("Negative strengths turn it round.", minimum=-MAX_STRENGTH, maximum=MAX_STRENGTH)]
 Side = Annotated[
     int, described("Pixels; a multiple of 8.", minimum=MIN_SIDE_PX, maximum=MAX_SIDE_PX, multiple_of=SIDE_STEP_PX)
 ]
+BatchSize = Annotated[int, described("Images made at once.", minimum=1, maximum=MAX_BATCH)]
+Steps = Annotated[int, described("How often noise is taken away.", minimum=1, maximum=MAX_STEPS)]
+Cfg = Annotated[float, described("How strictly the prompt is followed.", minimum=0, maximum=MAX_CFG)]
+Denoise = Annotated[float, described("1 starts from noise alone.", minimum=0, maximum=1)]
 
 
 class Lora(Struct, forbid_unknown_fields=True):
@@ -44,23 +50,25 @@ class Lora(Struct, forbid_unknown_fields=True):
     strength_clip: Strength = 1.0
 
 
+Loras = Annotated[list[Lora], described("Applied in this order.", max_items=MAX_LORAS)]
+
+
 class Parameters(Struct, forbid_unknown_fields=True):
     """What the core workflow is built from."""
 
-    prompt: Annotated[str, described("What shall be seen.", max_length=MAX_TEXT_CHARACTERS)] = ""
-    negative_prompt: Annotated[str, described("What shall not be seen.", max_length=MAX_TEXT_CHARACTERS)] = ""
-    checkpoint: Annotated[
-        str, described("As ComfyUI lists it. There is none that fits all: choose one.", max_length=MAX_NAME_CHARACTERS)
-    ] = ""
-    loras: Annotated[list[Lora], described("Applied in this order.", max_items=MAX_LORAS)] = field(default_factory=list)
+    prompt: Prompt = ""
+    negative_prompt: NegativePrompt = ""
+    checkpoint: Name = ""
+    """There is none that fits all: it must be chosen."""
+    loras: Loras = field(default_factory=list)
     width: Side = 512
     height: Side = 512
-    batch_size: Annotated[int, described("Images made at once.", minimum=1, maximum=MAX_BATCH)] = 1
+    batch_size: BatchSize = 1
     seed: Annotated[
         int | None, described("The same seed gives the same image; null draws one.", minimum=0, maximum=MAX_SEED)
     ] = None
-    steps: Annotated[int, described("How often noise is taken away.", minimum=1, maximum=MAX_STEPS)] = 20
-    cfg: Annotated[float, described("How strictly the prompt is followed.", minimum=0, maximum=MAX_CFG)] = 7.0
+    steps: Steps = 20
+    cfg: Cfg = 7.0
     sampler_name: Name = "euler"
     scheduler: Name = "normal"
-    denoise: Annotated[float, described("1 starts from noise alone.", minimum=0, maximum=1)] = 1.0
+    denoise: Denoise = 1.0

@@ -233,3 +233,43 @@ async def test_a_model_that_does_not_exist_cannot_be_switched(client: AsyncClien
     answer = await client.patch(f"/api/v1/models/{uuid7()}", json={"active": False})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_the_other_separator_names_the_same_model(client: AsyncClient):
+    """ComfyUI takes only the name that it lists itself, so that one goes into the workflow."""
+    asked = {"parameters": {"checkpoint": "SDXL\\base.safetensors", "seed": 1}}
+    submitted = await client.post("/api/v1/generations", json=asked)
+
+    assert submitted.status_code == 202, submitted.text
+    assert submitted.json()["checkpoint"] == "SDXL/base.safetensors"
+
+
+async def test_a_misspelt_name_is_refused_with_the_likely_one(client: AsyncClient):
+    """Also when a generation is repeated with another model."""
+    wrong = {"checkpoint": "sd5", "loras": [{"name": "pencl"}]}
+    first = (
+        await client.post("/api/v1/generations", json={"parameters": {"checkpoint": "sd15.safetensors", "seed": 1}})
+    ).json()
+    by_parameters = await client.post("/api/v1/generations", json={"parameters": wrong})
+    by_repeat = await client.post(f"/api/v1/generations/{first['id']}/repeat", json={"parameters": wrong})
+
+    for refused in (by_parameters, by_repeat):
+        assert refused.status_code == 400
+        assert [(error["field"], error["message"]) for error in refused.json()["errors"]] == [
+            ("checkpoint", "There is no checkpoint sd5 here. Did you mean sd15.safetensors?"),
+            ("loras[0].name", "There is no LoRA pencl here. Did you mean pencil.safetensors?"),
+        ]
+
+
+async def test_a_repeat_may_choose_another_model_of_a_kind_that_is_not_listed(client: AsyncClient):
+    """What stands where checkpoints stand may be a diffusion model: ComfyUI knows which ones it has."""
+    workflow = {
+        "1": {"class_type": "UNETLoader", "inputs": {"unet_name": "flux1-dev.safetensors", "weight_dtype": "default"}},
+        "2": {"class_type": "KSampler", "inputs": {"model": ["1", 0], "latent_image": ["3", 0], "seed": 1}},
+    }
+    first = (await client.post("/api/v1/generations", json={"workflow": workflow})).json()
+    changes = {"checkpoint": "flux1-schnell.safetensors"}
+    second = await client.post(f"/api/v1/generations/{first['id']}/repeat", json={"parameters": changes})
+
+    assert second.status_code == 202, second.text
+    assert second.json()["checkpoint"] == "flux1-schnell.safetensors"

@@ -207,17 +207,17 @@ def test_a_name_that_nobody_has_is_told_with_the_likely_ones():
         {
             "field": "checkpoint",
             "code": "model_unknown",
-            "message": "There is no JuggernautXL here. Did you mean SDXL\\juggernautXL_v9.safetensors?",
+            "message": "There is no checkpoint JuggernautXL here. Did you mean SDXL\\juggernautXL_v9.safetensors?",
         },
         {
             "field": "loras[1].name",
             "code": "model_unknown",
-            "message": "There is no oil here. Did you mean style/oil.safetensors?",
+            "message": "There is no LoRA oil here. Did you mean style/oil.safetensors?",
         },
         {
             "field": "sampler_name",
             "code": "choice_unknown",
-            "message": "There is no dpm_2m here. Did you mean dpmpp_2m?",
+            "message": "There is no sampler dpm_2m here. Did you mean dpmpp_2m?",
         },
     ]
 
@@ -228,7 +228,7 @@ def test_a_name_like_no_other_is_told_without_a_guess():
     """
     (error,) = check_parameters(usable(scheduler="zzz"), KNOWN)
 
-    assert error["message"] == "There is no zzz here. Choose one that is listed."
+    assert error["message"] == "There is no scheduler zzz here. Choose one that is listed."
 
 
 def test_any_name_may_be_right_before_anything_is_known():
