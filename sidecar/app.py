@@ -126,7 +126,7 @@ def put_together(settings: Settings) -> Parts:
     postings: set[UUID] = set()
     aftermath = Aftermath(queueing, announce, board.end)
     recorders = Recorders(database, instances, postings, aftermath)
-    dispatcher = Dispatcher(database, instances, queueing, recorders, postings, board, announce)
+    dispatcher = Dispatcher(database, instances, catalog, queueing, recorders, postings, board, announce)
     relocation = Relocation(database, postings, aftermath)
     following = Following(instances, recorders, Surroundings(database, board, relocation, announce, met=met))
 

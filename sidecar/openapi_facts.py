@@ -123,6 +123,7 @@ GENERATION: dict[str, Any] = {
     "cancel_requested": False,
     "title": "Lighthouse",
     "tags": ["sea"],
+    "waiting_reason": None,
     **{name: PARAMETERS[name] for name in ("prompt", "negative_prompt", "checkpoint", "loras", "width", "height")},
     "batch_size": 1,
     "sampler": {

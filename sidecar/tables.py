@@ -7,7 +7,7 @@ from sidecar.catalog.models import CatalogVersion, Listing, Model, ModelInstance
 from sidecar.database import Base
 from sidecar.gallery.models import Image
 from sidecar.generations.models import Generation, GenerationEvent, IdempotencyKey, JournalPosition, Workflow
-from sidecar.instances.models import Instance
+from sidecar.instances.models import Instance, Pace
 
 __all__ = [
     "Base",
@@ -21,6 +21,7 @@ __all__ = [
     "Listing",
     "Model",
     "ModelInstance",
+    "Pace",
     "User",
     "Workflow",
 ]

@@ -56,6 +56,8 @@ export interface Generation {
   cancel_requested: boolean
   title: string
   tags: string[]
+  /** Why it waits though its turn has come. */
+  waiting_reason: string | null
   favourite: boolean
   /** The generation that it repeats. */
   parent_id: string | null

@@ -45,6 +45,7 @@ class InstanceListing(Struct, frozen=True):
     inputs: Inputs = field(default_factory=dict)
     samplers: tuple[str, ...] = ()
     schedulers: tuple[str, ...] = ()
+    instance_id: UUID | None = None
 
 
 class Snapshot:
@@ -61,6 +62,8 @@ class Snapshot:
         self.models = sorted(models, key=position_of)
         self.samplers = in_order(listing.samplers for listing in said)
         self.schedulers = in_order(listing.schedulers for listing in said)
+        self.listed = frozenset(listing.instance_id for listing in said if listing.instance_id)
+        """The instances that have said what they have."""
         self._inputs = merged(listing.inputs for listing in said)
         self._by_key = {model.key: model for model in self.models}
         self.options = Options(
@@ -72,6 +75,12 @@ class Snapshot:
 
     def find(self, kind: ModelKind, name: str) -> KnownModel | None:
         return self._by_key.get((kind, comparable(name)))
+
+    def holders(self, checkpoint: str, loras: Iterable[str]) -> frozenset[UUID] | None:
+        """The instances that have all of these; None where nothing is known of any of them."""
+        wanted = [(ModelKind.CHECKPOINT, checkpoint), *((ModelKind.LORA, name) for name in loras)]
+        known = [model for kind, name in wanted if (model := self.find(kind, name)) is not None]
+        return frozenset.intersection(*(frozenset(model.instances) for model in known)) if known else None
 
     def knows_all(self, kind: ModelKind) -> bool:
         """Has any instance said which models of this kind it has? Before that nobody can say that one is not there."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 UNKNOWN_S = 10.0  # what a generation is taken to need where nothing is known of its like
@@ -16,7 +16,9 @@ class Wish:
     """A generation whose turn may have come."""
 
     generation_id: UUID
-    checkpoint: str
+    checkpoint: str = ""
+    able: frozenset[UUID] | None = None
+    """The instances that have its models; None: every one may have them."""
     may_be_at: UUID | None = None
     """The instance that may have it already: it must be asked again before any other."""
 
@@ -28,9 +30,12 @@ class Seat:
     instance_id: UUID
     places: int
     """How many more generations it may be given now."""
-    in_flight: int
-    checkpoint: str
+    busy_s: float = 0.0
+    """How long what it has will take."""
+    checkpoint: str = ""
     """The one that it will have loaded when it has done what it has."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Checkpoint -> how long a generation with it takes there, as far as is known."""
     failures: int = 0
     """How often in a row it failed."""
 
@@ -45,24 +50,37 @@ class Choice:
 
 def choose(wishes: Sequence[Wish], seats: Sequence[Seat]) -> Choice | None:
     """
-    The first of the wishes, in the order of turns, that an instance with a free place will finish first.
+    What goes where next.
+
+    In the order of turns, each is meant for the instance that will finish it first. If that one has a free place, it
+    goes; if not, it waits for it, and whoever comes after it reckons with that. So nobody waits for an instance that
+    somebody later gets, and a free place stays free only when its instance would be late.
     """
-    free = [seat for seat in seats if seat.places]
+    state = {seat.instance_id: seat for seat in seats}
     for wish in wishes:
-        able = [seat for seat in free if may_go_to(wish, seat, seats)]
-        if able:
-            best = min(able, key=lambda seat: finished_in_s(wish, seat))
+        able = [seat for seat in state.values() if may_go_to(wish, seat, state)]
+        if not able:
+            continue
+        best = min(able, key=lambda seat: finished_in_s(wish, seat))
+        if best.places:
             return Choice(wish.generation_id, best.instance_id)
+        state[best.instance_id] = replace(
+            best, busy_s=finished_in_s(wish, best), checkpoint=wish.checkpoint or best.checkpoint, failures=0
+        )
     return None
 
 
-def may_go_to(wish: Wish, seat: Seat, seats: Sequence[Seat]) -> bool:
-    """Only where it may be already, as long as that one can be asked: anywhere else it might run a second time."""
-    if wish.may_be_at is None or wish.may_be_at == seat.instance_id:
-        return True
-    return all(other.instance_id != wish.may_be_at for other in seats)
+def may_go_to(wish: Wish, seat: Seat, seats: Mapping[UUID, Seat]) -> bool:
+    """
+    Where it may be already, as long as that one can be asked: anywhere else it might run a second time. Else wherever
+    its models are.
+    """
+    if wish.may_be_at in seats:
+        return seat.instance_id == wish.may_be_at
+    return wish.able is None or seat.instance_id in wish.able
 
 
 def finished_in_s(wish: Wish, seat: Seat) -> float:
     loads = bool(wish.checkpoint) and wish.checkpoint != seat.checkpoint
-    return (seat.in_flight + 1) * UNKNOWN_S + (LOADING_S if loads else 0.0) + seat.failures * FAILURE_S
+    takes_s = seat.seconds.get(wish.checkpoint, UNKNOWN_S)
+    return seat.busy_s + takes_s + (LOADING_S if loads else 0.0) + seat.failures * FAILURE_S

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 
+from sidecar.catalog.catalog import Catalog
 from sidecar.comfyui.dialect import Prompt
 from sidecar.database import Database
 from sidecar.errors import (
@@ -29,12 +31,15 @@ from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.turns import Turn, next_choice, next_turn, shortest_rest_s
+from sidecar.generations.turns import look_ahead, shortest_rest_s
+from sidecar.generations.waiting import why_it_waits
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
-from sidecar.instances import standing
+from sidecar.instances import registry, standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
+
+LOOK_FOR_MODELS_AGAIN_S = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +51,7 @@ class Dispatcher:
         self,
         database: Database,
         instances: Instances,
+        catalog: Catalog,
         queueing: Queueing,
         recorders: Recorders,
         postings: set[UUID],
@@ -54,6 +60,7 @@ class Dispatcher:
     ) -> None:
         self._database = database
         self._instances = instances
+        self._catalog = catalog
         self._queueing = queueing
         self._recorders = recorders
         self._postings = postings
@@ -94,11 +101,11 @@ class Dispatcher:
 
     async def _fill(self) -> None:
         """Hand out as many generations as the instances may have, in the order of turns."""
-        while turn := await self._take_turn():
-            instance_id = turn.instance.id
+        while generation := await self._take_turn():
+            instance_id = instance_of(generation)
             if instance_id not in self._lanes:
                 self._lanes[instance_id] = Lane(self._send)
-            self._lanes[instance_id].put(turn.generation)
+            self._lanes[instance_id].put(generation)
         async with self._database.reading() as session:
             self._rest_s = await shortest_rest_s(session, at=now())
 
@@ -139,23 +146,46 @@ class Dispatcher:
             # The request is written down; reconciling repeats it when ComfyUI is back.
             log.warning("cancel_waits_for_comfyui", generation_id=str(generation.id), exc_info=True)
 
-    async def _take_turn(self) -> Turn | None:
+    async def _take_turn(self) -> Generation | None:
         async with self._database.reading() as session:
-            if await next_choice(session, at=now()) is None:
-                return None
+            outlook = await look_ahead(session, self._catalog.snapshot, at=now())
+        if outlook.without_models:
+            await self._let_wait(outlook.without_models)
+        if outlook.choice is None:
+            return None
         async with self._database.writing() as session:
-            turn = await next_turn(session, at=now())
-            if turn is None:
+            choice = (await look_ahead(session, self._catalog.snapshot, at=now())).choice
+            if choice is None:
                 return None
-            generation = turn.generation
+            generation = await session.get_one(Generation, choice.generation_id)
+            instance = await session.get_one(Instance, choice.instance_id)
             move(session, generation, GenerationState.SUBMITTED, at=now())
-            generation.instance_id = turn.instance.id
+            generation.instance_id = instance.id
+            generation.waiting_reason = None
             generation.tries += 1
-            turn.instance.checkpoint = generation.checkpoint or turn.instance.checkpoint
+            instance.checkpoint = generation.checkpoint or instance.checkpoint
             forget_foreign_prompt_id(generation)  # from here on it has ours
             # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.
             self._postings.add(generation.id)
-        return turn
+        return generation
+
+    async def _let_wait(self, generation_ids: Sequence[UUID]) -> None:
+        """Their models are with instances that cannot work now: they wait, and do not stand in the way of others."""
+        told = []
+        async with self._database.writing() as session:
+            instances = await registry.instances(session)
+            for generation_id in generation_ids:
+                generation = await session.get_one(Generation, generation_id)
+                if generation.state != GenerationState.PENDING.value:
+                    continue
+                generation.not_before = now() + timedelta(seconds=LOOK_FOR_MODELS_AGAIN_S)
+                reason = why_it_waits(generation, instances, self._catalog.snapshot)
+                if generation.waiting_reason != reason:
+                    generation.waiting_reason = reason
+                    touch(generation)
+                    told.append(generation_id)
+        for generation_id in told:
+            await self._announce(generation_id)
 
     async def _send(self, generation: Generation) -> None:
         """Post one prompt, and deal with whatever comes of it."""

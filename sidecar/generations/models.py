@@ -84,6 +84,8 @@ class Generation(Base):
     """Where it is, or where it ended. While it waits: the one that may have it all the same (its answer was lost)."""
     tries: Mapped[int] = mapped_column(Integer, default=0)
     not_before: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
+    waiting_reason: Mapped[str | None] = mapped_column(String(400), default=None)
+    """Why it waits though its turn has come: a sentence for its owner."""
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
     error_code: Mapped[str | None] = mapped_column(String(60), default=None)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)

@@ -34,6 +34,7 @@ from sidecar.identity import generation_id_of, now
 from sidecar.instances import standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
+from sidecar.instances.paces import learn
 
 log = structlog.get_logger(__name__)
 
@@ -323,12 +324,11 @@ async def record_finished(session: AsyncSession, entry: Finished, instance_id: U
         log.info("outcome_elsewhere", generation_id=str(generation_id), status=entry.status)
         return False
     generation.instance_id = instance_id
-    if entry.status != "cancelled":
-        standing.trusted(await session.get_one(Instance, instance_id))
-    finished_at = from_unix(entry.finished_at)
     if entry.started_at is not None:
         generation.started_at = max(from_unix(entry.started_at), latest_time(generation))
         generation.gpu_seconds = round(entry.finished_at - entry.started_at, 3)
+    await learn_of_instance(session, generation, entry)
+    finished_at = from_unix(entry.finished_at)
     move(session, generation, GenerationState(entry.status), at=finished_at)
     if entry.error is not None and entry.status == "failed":
         generation.error_code, generation.error = explain(entry.error)
@@ -341,6 +341,15 @@ async def record_finished(session: AsyncSession, entry: Finished, instance_id: U
     )
     log.info("generation_recorded", generation_id=str(generation_id), state=generation.state, images=len(images))
     return bool(images)
+
+
+async def learn_of_instance(session: AsyncSession, generation: Generation, entry: Finished) -> None:
+    """What an outcome says of the instance: that it can be trusted, and how long it takes."""
+    instance = await session.get_one(Instance, generation.instance_id)
+    if entry.status != "cancelled":
+        standing.trusted(instance)
+    if entry.status == "completed" and generation.gpu_seconds is not None:
+        await learn(session, instance.id, generation.checkpoint, generation.gpu_seconds)
 
 
 def explain(error: OutcomeError) -> tuple[str, dict[str, Any]]:

@@ -139,6 +139,8 @@ class GenerationView(Struct):
     source: Source
     place: int | None
     """How many held generations run before this one; None once it is in ComfyUI's queue."""
+    waiting_reason: str | None
+    """Why it waits though its turn has come."""
     progress: Progress | None
     error: Failure | None
     images: list[ImageView]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.generations.choice import Choice, Seat, Wish, choose
-from sidecar.generations.in_flight import count_in_flight
+from sidecar.catalog.snapshot import Snapshot
+from sidecar.generations.choice import UNKNOWN_S, Choice, Seat, Wish, choose
+from sidecar.generations.in_flight import is_in_flight
 from sidecar.generations.models import Generation
 from sidecar.generations.states import GenerationState
 from sidecar.instances.models import Instance
-from sidecar.instances.standing import may_get_work, may_get_work_later
+from sidecar.instances.paces import paces
+from sidecar.instances.standing import is_sound, may_get_work_later
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
 LOOKED_AHEAD_AT_MOST = 20
@@ -22,34 +27,32 @@ HELD_TOLD_AT_MOST = 1000
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A generation that may go to an instance now."""
+class Outlook:
+    """What may go where now, and what has to wait though a place is free."""
 
-    generation: Generation
-    instance: Instance
-
-
-async def next_turn(session: AsyncSession, *, at: datetime) -> Turn | None:
-    """What may go where now; None when every place is taken or nothing waits."""
-    choice = await next_choice(session, at=at)
-    if choice is None:
-        return None
-    return Turn(
-        await session.get_one(Generation, choice.generation_id), await session.get_one(Instance, choice.instance_id)
-    )
+    choice: Choice | None = None
+    without_models: tuple[UUID, ...] = field(default=())
+    """The generations whose models no sound instance has."""
 
 
-async def next_choice(session: AsyncSession, *, at: datetime) -> Choice | None:
-    """The same by their ids. Asked after everything that happens, so it reads no more than it takes to choose."""
-    wanted = await session.execute(select(Instance.id, Instance.checkpoint, Instance.failures).where(may_get_work(at)))
-    instances = wanted.all()
-    if not instances:
-        return None
-    taken = await count_in_flight(session)
-    seats = [to_seat(instance, taken.get(instance.id, 0)) for instance in instances]
-    if not any(seat.places for seat in seats):
-        return None
-    return choose(await first_wishes(session, at=at), seats)
+async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime) -> Outlook:
+    """Asked after everything that happens, so it reads no more than it takes to choose."""
+    columns = (Instance.id, Instance.checkpoint, Instance.failures, Instance.rests_until)
+    sound = (await session.execute(select(*columns).where(is_sound()))).all()
+    if not sound:
+        return Outlook()
+    busy = await in_flight(session)
+    rested = [instance for instance in sound if instance.rests_until is None or instance.rests_until <= at]
+    if all(len(busy[instance.id]) >= IN_FLIGHT_AT_MOST for instance in rested):
+        return Outlook()
+    wishes = await first_wishes(session, snapshot, at=at)
+    if not wishes:
+        return Outlook()
+    known = await seconds_of(session, wishes, busy) if len(sound) > 1 else {}
+    seats = [to_seat(instance, busy[instance.id], known.get(instance.id, {}), at=at) for instance in rested]
+    there = {instance.id for instance in sound}
+    without_models = tuple(wish.generation_id for wish in wishes if is_nowhere(wish, there, snapshot))
+    return Outlook(choose([with_unlisted(wish, there, snapshot) for wish in wishes], seats), without_models)
 
 
 async def shortest_rest_s(session: AsyncSession, *, at: datetime) -> float | None:
@@ -58,10 +61,19 @@ async def shortest_rest_s(session: AsyncSession, *, at: datetime) -> float | Non
     return (rested_at - at).total_seconds() if rested_at else None
 
 
-async def first_wishes(session: AsyncSession, *, at: datetime) -> list[Wish]:
+async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
+    """What each instance has in its hands; nothing where it has nothing."""
+    found: dict[UUID, list[Row[Any]]] = defaultdict(list)
+    columns = (Generation.instance_id, Generation.checkpoint, Generation.state, Generation.started_at)
+    for row in await session.execute(select(*columns).where(is_in_flight())):
+        found[row.instance_id].append(row)
+    return found
+
+
+async def first_wishes(session: AsyncSession, snapshot: Snapshot, *, at: datetime) -> list[Wish]:
     """Those whose turn is next, in the order of turns."""
     query = (
-        select(Generation.id, Generation.checkpoint, Generation.instance_id)
+        select(Generation.id, Generation.checkpoint, Generation.loras, Generation.instance_id)
         .where(
             Generation.state == GenerationState.PENDING.value,
             or_(Generation.not_before.is_(None), Generation.not_before <= at),
@@ -70,19 +82,64 @@ async def first_wishes(session: AsyncSession, *, at: datetime) -> list[Wish]:
         .limit(LOOKED_AHEAD_AT_MOST)
     )
     return [
-        Wish(generation_id=row.id, checkpoint=row.checkpoint, may_be_at=row.instance_id)
+        Wish(
+            generation_id=row.id,
+            checkpoint=row.checkpoint,
+            able=snapshot.holders(row.checkpoint, [lora["name"] for lora in row.loras]),
+            may_be_at=row.instance_id,
+        )
         for row in await session.execute(query)
     ]
 
 
-def to_seat(instance: Row[Any], in_flight: int) -> Seat:
+async def seconds_of(
+    session: AsyncSession, wishes: Sequence[Wish], busy: Mapping[UUID, list[Row[Any]]]
+) -> Mapping[UUID, Mapping[str, float]]:
+    """How long whatever has to be reckoned with takes on each instance; where that is not known, as on the others."""
+    checkpoints = {wish.checkpoint for wish in wishes} | {row.checkpoint for rows in busy.values() for row in rows}
+    known = await paces(session, checkpoints)
+    elsewhere = {checkpoint: mean(known, checkpoint) for checkpoint in checkpoints}
+    usual = {checkpoint: seconds for checkpoint, seconds in elsewhere.items() if seconds is not None}
+    return defaultdict(lambda: usual, {instance_id: {**usual, **own} for instance_id, own in known.items()})
+
+
+def mean(known: Mapping[UUID, Mapping[str, float]], checkpoint: str) -> float | None:
+    found = [seconds[checkpoint] for seconds in known.values() if checkpoint in seconds]
+    return sum(found) / len(found) if found else None
+
+
+def is_nowhere(wish: Wish, there: Iterable[UUID], snapshot: Snapshot) -> bool:
+    able = with_unlisted(wish, there, snapshot).able
+    return able is not None and able.isdisjoint(there)
+
+
+def with_unlisted(wish: Wish, there: Iterable[UUID], snapshot: Snapshot) -> Wish:
+    """An instance that has not said yet what it has may have everything."""
+    if wish.able is None:
+        return wish
+    return replace(wish, able=wish.able | (frozenset(there) - snapshot.listed))
+
+
+def to_seat(instance: Row[Any], busy: Sequence[Row[Any]], seconds: Mapping[str, float], *, at: datetime) -> Seat:
     return Seat(
         instance_id=instance.id,
-        places=max(IN_FLIGHT_AT_MOST - in_flight, 0),
-        in_flight=in_flight,
+        places=max(IN_FLIGHT_AT_MOST - len(busy), 0),
+        busy_s=sum(left_s(row, seconds.get(row.checkpoint, UNKNOWN_S), at=at) for row in busy),
         checkpoint=instance.checkpoint,
+        seconds=seconds,
         failures=instance.failures,
     )
+
+
+def left_s(row: Row[Any], takes_s: float, *, at: datetime) -> float:
+    """
+    How much longer it will take. What takes longer than expected is expected to go on for as long as that again:
+    nobody shall wait for ever behind one that hangs.
+    """
+    if row.state != GenerationState.RUNNING.value or row.started_at is None:
+        return takes_s
+    runs_s: float = (at - row.started_at).total_seconds()
+    return abs(takes_s - runs_s)
 
 
 async def places(session: AsyncSession, numbers: list[int]) -> dict[int, int]:

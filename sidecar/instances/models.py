@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Boolean, Integer, String
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sidecar.database import GUID, Base, DateTimeUTC
@@ -74,3 +74,15 @@ class Instance(Base):
     """How often it was probed since it last worked: each time the next one is put off for longer."""
 
     created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+
+
+class Pace(Base):
+    """How long a generation takes on an instance. A fact that could be counted anew; so it need not be, each time."""
+
+    __tablename__ = "paces"
+
+    instance_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("instances.id"), primary_key=True)
+    checkpoint: Mapped[str] = mapped_column(String(400), primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+    """How many it is the mean of; no more than are remembered."""
+    mean_s: Mapped[float] = mapped_column(Float)

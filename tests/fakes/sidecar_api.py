@@ -64,6 +64,7 @@ def generation(number: int, **facts: Any) -> Json:
         "cancel_requested": False,
         "title": "",
         "tags": [],
+        "waiting_reason": None,
         "prompt": f"{SUBJECTS[number % len(SUBJECTS)]} #{number}",
         "negative_prompt": "blurry, watermark",
         "checkpoint": "dreamshaper_8.safetensors",

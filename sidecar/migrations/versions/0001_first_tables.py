@@ -19,6 +19,7 @@ LOCAL_OWNER_ID = UUID("00000000-0000-7000-8000-000000000001")
 def upgrade() -> None:
     make_users()
     make_instances()
+    make_paces()
     make_workflows()
     make_generations()
     make_generation_events()
@@ -40,6 +41,7 @@ def downgrade() -> None:
         "generation_events",
         "generations",
         "workflows",
+        "paces",
         "instances",
         "users",
     ):
@@ -85,6 +87,18 @@ def make_instances() -> None:
     )
 
 
+def make_paces() -> None:
+    op.create_table(
+        "paces",
+        sa.Column("instance_id", GUID(), nullable=False),
+        sa.Column("checkpoint", sa.String(400), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("mean_s", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("instance_id", "checkpoint", name="pk_paces"),
+        sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_paces_instance_id_instances"),
+    )
+
+
 def make_workflows() -> None:
     op.create_table(
         "workflows",
@@ -122,6 +136,7 @@ def make_generations() -> None:
         sa.Column("instance_id", GUID()),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("not_before", DateTimeUTC(timezone=True)),
+        sa.Column("waiting_reason", sa.String(400)),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("error_code", sa.String(60)),
         sa.Column("error", sa.JSON()),

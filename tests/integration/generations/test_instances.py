@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI
@@ -11,7 +12,7 @@ from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
-from sidecar.generations import relocation
+from sidecar.generations import dispatcher, relocation
 from sidecar.instances import standing
 from sidecar.instances.models import Instance
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
@@ -22,6 +23,7 @@ from .conftest import StartSidecar, look_again, show, submit, until, until_state
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relocation, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(dispatcher, "LOOK_FOR_MODELS_AGAIN_S", 0.2)
     monkeypatch.setattr(standing, "REST_FIRST_S", 0.05)
 
 
@@ -230,3 +232,58 @@ async def test_of_a_generation_that_ran_in_two_places_one_outcome_counts(start_s
             await sidecar.__aexit__(None, None, None)
 
         assert events.count("completed") == 1
+
+
+async def test_what_only_an_instance_that_is_away_has_waits_with_a_reason_and_blocks_nobody(
+    start_sidecar: StartSidecar,
+):
+    """It goes on by itself when that one is back."""
+    here, there = ScriptedComfyUI(), ScriptedComfyUI()
+    here.models = {"checkpoints": ["here.safetensors"]}
+    there.models = {"checkpoints": ["there.safetensors"]}
+    async with here.served():
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(there.served())
+            port = int(there.url.rsplit(":", 1)[1])
+            sidecar = start_sidecar(here, there)
+            parts = await sidecar.__aenter__()
+            await until_connected(parts)
+            await until(lambda: parts.catalog.snapshot.listed == frozenset(parts.following._tasks))
+        await until_connected(parts, 1)
+        waiting = await submit(parts, loading("there.safetensors"))
+        other = await submit(parts, loading("here.safetensors"))
+        await until(lambda: str(other) in here.pending)
+
+        async def told() -> str | None:
+            return (await show(parts, waiting)).waiting_reason
+
+        reason = await until(told)
+        async with there.served(port):
+            await until_connected(parts)
+
+            async def arrived() -> bool:
+                parts.dispatcher.wake()
+                return str(waiting) in there.pending
+
+            await until(arrived)
+            assert await told() is None
+            await finish_everything([here, there])
+            await until_state(parts, waiting, "completed")
+            await sidecar.__aexit__(None, None, None)
+
+        name = there.url.removeprefix("http://")
+        assert reason == f"No ComfyUI that can work now has there.safetensors. It waits for {name} (away)."
+
+
+def loading(checkpoint: str) -> dict[str, Any]:
+    return {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": checkpoint}},
+        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a", "clip": ["1", 1]}},
+        "4": {
+            "class_type": "KSampler",
+            "inputs": {"model": ["1", 0], "positive": ["3", 0], "negative": ["3", 0], "latent_image": ["2", 0]},
+        },
+        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
+        "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "a"}},
+    }

@@ -1,0 +1,31 @@
+"""Why a generation waits though a place is free: in a sentence for its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sidecar.catalog.snapshot import Snapshot
+from sidecar.generations.models import Generation
+from sidecar.instances.models import Connection, Instance, Wanted
+
+REASON_CHARACTERS = 400
+
+
+def why_it_waits(generation: Generation, instances: Iterable[Instance], snapshot: Snapshot) -> str:
+    """No instance that can work now has its models: which ones, and who has them."""
+    names = [name for name in (generation.checkpoint, *(lora["name"] for lora in generation.loras)) if name]
+    holders = snapshot.holders(generation.checkpoint, names[1:] if generation.checkpoint else names) or frozenset()
+    having = [f"{instance.name} ({how(instance)})" for instance in instances if instance.id in holders]
+    missing = f"No ComfyUI that can work now has {' and '.join(names)}."
+    if not having:
+        return f"{missing} It waits until one has."[:REASON_CHARACTERS]
+    return f"{missing} It waits for {' or '.join(having)}."[:REASON_CHARACTERS]
+
+
+def how(instance: Instance) -> str:
+    """Why an instance cannot work now."""
+    if instance.wanted != Wanted.ACTIVE.value:
+        return instance.wanted
+    if instance.state == Connection.AWAY.value:
+        return "away"
+    return "set aside" if instance.set_aside_at else "about to work again"
