@@ -174,6 +174,20 @@ export class History extends EventTarget {
     this.#changed()
   }
 
+  /**
+   * Takes in one that came out of the trash: where it was, also while somebody reads further down.
+   *
+   * @param {Generation} generation
+   */
+  putBack(generation) {
+    const oldest = this.#known.get(this.#recent.at(-1) ?? '')
+    this.#arrivals.delete(generation.id)
+    if (this.#known.has(generation.id)) this.#take(generation)
+    else if (this.#pages.length === 0 || !oldest || isNewer(generation, oldest)) this.#addRecent([generation])
+    else for (const page of this.#pages) page.isFresh = false
+    this.#changed()
+  }
+
   /** Lets in what waited. */
   release() {
     this.isHolding = false
@@ -201,7 +215,8 @@ export class History extends EventTarget {
     try {
       const request = { cursor, limit: this.#pageSize, signal: this.#stopped.signal }
       const { items, next_cursor: nextCursor } = await this.#source.generations(request)
-      return { items: items.map((item) => later(item, heard.get(item.id))), nextCursor, heard }
+      const latest = items.map((item) => later(item, heard.get(item.id)))
+      return { items: latest.filter((item) => !item.trashed_at), nextCursor, heard }
     } finally {
       this.#hearing.delete(heard)
     }
@@ -331,8 +346,21 @@ export class History extends EventTarget {
   /** @param {Generation} generation */
   #take(generation) {
     const before = this.#known.get(generation.id)
-    if (before) this.#replace(before, generation)
+    if (generation.trashed_at) this.#remove(generation)
+    else if (before) this.#replace(before, generation)
     else if (!this.#pageOf.has(generation.id)) this.#arrive(generation)
+  }
+
+  /** @param {Generation} generation one that lies in the trash */
+  #remove({ id }) {
+    this.#arrivals.delete(id)
+    this.#known.delete(id)
+    this.#recent = this.#recent.filter((one) => one !== id)
+    const page = this.#pageOf.get(id)
+    if (!page) return
+    page.ids = page.ids.filter((one) => one !== id)
+    this.#pageOf.delete(id)
+    this.#countAnew()
   }
 
   /** @param {Generation} generation one that is not known */

@@ -76,6 +76,50 @@ export class SidecarClient {
     return this.#ask(`/generations/${encodeURIComponent(id)}/cancel`, { method: 'POST' })
   }
 
+  /**
+   * Does it again with another seed; the same again where the workflow has no seed that can be found.
+   *
+   * @param {string} id
+   * @returns {Promise<Generation>}
+   */
+  async repeat(id) {
+    try {
+      return await this.#tell(`/generations/${encodeURIComponent(id)}/repeat`, 'POST', { parameters: { seed: 'random' } })
+    } catch (error) {
+      if (!(error instanceof SidecarError) || error.code !== 'invalid_parameters') throw error
+      return this.#tell(`/generations/${encodeURIComponent(id)}/repeat`, 'POST', {})
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {{ title?: string, tags?: string[], favourite?: boolean }} patch
+   * @returns {Promise<Generation>}
+   */
+  change(id, patch) {
+    return this.#tell(`/generations/${encodeURIComponent(id)}`, 'PATCH', patch)
+  }
+
+  /**
+   * Into the trash with it.
+   *
+   * @param {string} id
+   * @returns {Promise<Generation>}
+   */
+  trash(id) {
+    return this.#ask(`/generations/${encodeURIComponent(id)}`, { method: 'DELETE' })
+  }
+
+  /**
+   * Out of the trash again.
+   *
+   * @param {string} id
+   * @returns {Promise<Generation>}
+   */
+  restore(id) {
+    return this.#ask(`/generations/${encodeURIComponent(id)}/restore`, { method: 'POST' })
+  }
+
   /** @param {string} imageId */
   imageUrl(imageId) {
     return `${this.#base}/images/${encodeURIComponent(imageId)}`
@@ -95,6 +139,15 @@ export class SidecarClient {
 
   /**
    * @param {string} path
+   * @param {string} method
+   * @param {object} content
+   */
+  #tell(path, method, content) {
+    return this.#ask(path, { method, body: JSON.stringify(content), headers: { 'Content-Type': 'application/json' } })
+  }
+
+  /**
+   * @param {string} path
    * @param {RequestInit & { signal?: AbortSignal }} [request]
    * @returns {Promise<any>}
    * @throws {SidecarError}
@@ -105,7 +158,7 @@ export class SidecarClient {
     try {
       const response = await this.#fetch(this.#base + path, {
         ...request,
-        headers: { Accept: 'application/json' },
+        headers: { Accept: 'application/json', ...request.headers },
         signal: signal ? AbortSignal.any([signal, tooLong]) : tooLong,
       })
       if (!response.ok) throw await refusal(response)

@@ -170,6 +170,8 @@ class ScriptedSidecar:
         self.is_away = False
         """Does it answer as ComfyUI's proxy does when there is no sidecar?"""
         self.requests: list[str] = []
+        self.unchangeable: set[int] = set()
+        """Numbers of generations whose workflow has no seed that can be found."""
         self._pages_may_go = threading.Event()
         self._pages_may_go.set()
         self._pages_held = 0
@@ -268,15 +270,25 @@ class ScriptedSidecar:
         number = newest
         while number > 0 and len(items) < limit:
             shown = self.show(number)
-            if shown is not None:
+            if shown is not None and shown["trashed_at"] is None:
                 items.append(shown)
             number -= 1
         return {"items": items, "next_cursor": str(number + 1) if number > 0 else None}
 
     def cancel(self, number: int) -> Json:
+        return self.change(number, cancel_requested=True)
+
+    def change(self, number: int, **facts: Any) -> Json:
+        """Makes it another one, later than it was before."""
         shown = self.show(number)
         assert shown is not None
-        return self.put({**shown, "cancel_requested": True, "updated_at": stamp(datetime.now(timezone.utc))})
+        return self.put({**shown, **facts, "updated_at": stamp(datetime.now(timezone.utc))})
+
+    def repeat(self, number: int, overrides: Json) -> Json | None:
+        """None where the workflow has no place for what shall be different: those that are `unchangeable`."""
+        if overrides and number in self.unchangeable:
+            return None
+        return self.put(opened(self.total + 1, parent_id=generation_id(number)))
 
     @contextmanager
     def stream(self) -> Iterator[queue.Queue[str | None]]:
@@ -312,6 +324,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def do_PATCH(self) -> None:
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        self._answer()
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
         """The test asks `requests` instead."""
 
@@ -334,7 +352,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send_page()
         elif found := re.fullmatch(r"/images/([^/]+)(?:/thumbnail/(\w+))?", path):
             self._send_image(found[1], found[2])
-        elif found := re.fullmatch(r"/generations/([^/]+)(/cancel|/workflow)?", path):
+        elif found := re.fullmatch(r"/generations/([^/]+)(/cancel|/workflow|/repeat|/restore)?", path):
             self._answer_generation(number_of(found[1]), found[2])
         else:
             self._send_problem(404, "not_found", "There is no such thing here.")
@@ -345,12 +363,33 @@ class Handler(BaseHTTPRequestHandler):
             self._send_problem(404, "not_found", "There is no such thing here.")
         elif what == "/workflow":
             self._send_json({"workflow": {"1": {"class_type": "KSampler", "inputs": {}}}, "ui_workflow": None})
-        elif what is None:
-            self._send_json(shown)
+        elif what == "/repeat":
+            self._answer_repeat(number)
+        elif what is None or what == "/restore":
+            self._send_json(self._changed_as_asked(number, what) or shown)
         elif shown["state"] in ("pending", "submitted", "running"):
             self._send_json(self.sidecar.cancel(number), 202)
         else:
             self._send_problem(409, "not_cancellable", "This generation has ended already.")
+
+    def _changed_as_asked(self, number: int, what: str | None) -> Json | None:
+        """None where it was only to be shown."""
+        if what == "/restore":
+            return self.sidecar.change(number, trashed_at=None)
+        if self.command == "DELETE":
+            return self.sidecar.change(number, trashed_at=stamp(datetime.now(timezone.utc)))
+        return self.sidecar.change(number, **self._body()) if self.command == "PATCH" else None
+
+    def _answer_repeat(self, number: int) -> None:
+        repeated = self.sidecar.repeat(number, self._body().get("parameters", {}))
+        if repeated is None:
+            self._send_problem(400, "invalid_parameters", "Some of the parameters cannot be used.")
+        else:
+            self._send_json(repeated, 202)
+
+    def _body(self) -> Json:
+        body: Json = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return body
 
     def _send_page(self) -> None:
         query = parse_qs(urlsplit(self.path).query)

@@ -14,6 +14,7 @@ import { theme } from '../styles/theme.js'
 import { coverOf, nameOf, stateOf } from '../wording.js'
 import { GenerationCardElement } from './generation_card.js'
 import { ImageDialogElement } from './image_dialog.js'
+import { UndoBarElement } from './undo_bar.js'
 
 const TRY_AGAIN_AFTER_S = 4
 const TRY_AGAIN_AT_LATEST_S = 10
@@ -36,6 +37,7 @@ export class HistoryElement extends HTMLElement {
   static define(tag = 'genonaut-history', registry = customElements) {
     GenerationCardElement.define()
     ImageDialogElement.define()
+    UndoBarElement.define()
     if (!registry.get(tag)) registry.define(tag, this)
   }
 
@@ -81,6 +83,7 @@ class Panel {
   #history
   #grid
   #dialog
+  #undo
 
   #notice = h('div', { className: 'notice', role: 'status', hidden: true })
   #list = h('div', { className: 'list', role: 'list' })
@@ -118,6 +121,7 @@ class Panel {
     this.#history = new History(surroundings.client)
     this.#dialog = new ImageDialogElement(surroundings)
     this.#dialog.loadWorkflow = loadWorkflow
+    this.#undo = new UndoBarElement(surroundings.strings.say('history.undo'))
     this.#grid = new CardGrid({
       scroller: this.#scroller,
       list: this.#list,
@@ -138,6 +142,10 @@ class Panel {
     this.#dialog.addEventListener('close', () => this.#closed())
     for (const part of [this.#list, this.#dialog])
       part.addEventListener('genonaut-cancel', (event) => this.#cancel(idOf(event)))
+    this.#dialog.addEventListener('genonaut-repeat', (event) => this.#repeat(idOf(event)))
+    this.#dialog.addEventListener('genonaut-favourite', (event) => this.#like(/** @type {CustomEvent} */ (event).detail))
+    this.#dialog.addEventListener('genonaut-trash', (event) => this.#trash(idOf(event)))
+    this.#undo.addEventListener('genonaut-undo', (event) => this.#restore(idOf(event)))
     this.#stopListening = this.#liveEvents.listen({
       hello: () => this.#refresh(),
       away: () => this.#refresh(),
@@ -169,6 +177,7 @@ class Panel {
       this.#notice,
       this.#arrived,
       this.#scroller,
+      this.#undo,
       this.#status,
     )
     section.setAttribute('aria-labelledby', 'heading')
@@ -361,6 +370,57 @@ class Panel {
       if (error instanceof SidecarError && error.code === 'not_cancellable') return this.#surroundings.client.generation(id)
       this.#history.put(before)
       throw error
+    }
+  }
+
+  /** @param {string} id */
+  #repeat(id) {
+    return this.#act(async (client, strings) => {
+      this.#history.put(await client.repeat(id))
+      this.#dialog.say(strings.say('dialog.repeated'))
+    })
+  }
+
+  /** @param {{ id: string, favourite: boolean }} wanted */
+  #like({ id, favourite }) {
+    return this.#act(async (client) => this.#history.put(await client.change(id, { favourite })))
+  }
+
+  /** @param {string} id */
+  #trash(id) {
+    return this.#act(async (client, strings) => {
+      const trashed = await client.trash(id)
+      const index = this.#history.indexOf(id)
+      this.#history.put(trashed)
+      this.#dialog.close()
+      const neighbour = this.#history.idAt(Math.min(index, this.#history.length - 1))
+      if (neighbour) this.#grid.focus(neighbour)
+      this.#undo.offer(id, strings.say('history.deleted', { name: nameOf(trashed, strings) }))
+      this.#undo.focus()
+    })
+  }
+
+  /** @param {string} id */
+  #restore(id) {
+    return this.#act(async (client) => {
+      this.#history.putBack(await client.restore(id))
+      this.#grid.focus(id)
+    })
+  }
+
+  /**
+   * Does what somebody wanted, and tells them where it fails.
+   *
+   * @param {(client: Surroundings['client'], strings: Surroundings['strings']) => Promise<void>} doing
+   */
+  async #act(doing) {
+    const { client, strings } = this.#surroundings
+    try {
+      await doing(client, strings)
+    } catch (error) {
+      if (!(error instanceof SidecarError)) throw error
+      if (this.#dialog.isOpen) this.#dialog.say(error.message)
+      else this.#say(error.message, { isBad: true })
     }
   }
 

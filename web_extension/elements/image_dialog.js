@@ -20,6 +20,9 @@ import { ProgressElement } from './progress.js'
  *
  * @fires genonaut-step - somebody wants the next or the previous image. `detail.by` is 1 or -1
  * @fires genonaut-cancel - somebody wants the generation to stop. `detail.id`
+ * @fires genonaut-repeat - somebody wants it once more. `detail.id`
+ * @fires genonaut-favourite - somebody likes it, or does not any more. `detail.id`, `detail.favourite`
+ * @fires genonaut-trash - somebody wants it out of sight. `detail.id`
  * @fires close - it was closed. `shown` still says what was looked at last
  */
 export class ImageDialogElement extends HTMLElement {
@@ -54,6 +57,9 @@ export class ImageDialogElement extends HTMLElement {
   #load
   #download
   #cancel
+  #repeat
+  #favourite
+  #trash
   #dialog
 
   /** @param {Surroundings} surroundings */
@@ -68,13 +74,21 @@ export class ImageDialogElement extends HTMLElement {
     this.#load = h('button', { type: 'button' }, icon('workflow'), strings.say('dialog.loadWorkflow'))
     this.#download = h('a', { className: 'button' }, icon('download'), strings.say('dialog.download'))
     this.#cancel = h('button', { type: 'button' }, icon('close'), strings.say('card.cancel'))
+    this.#repeat = h('button', { type: 'button' }, icon('repeat'), strings.say('dialog.repeat'))
+    this.#favourite = iconButton('star', 'favourite', strings.say('dialog.favourite'), () => this.#like())
+    this.#trash = h('button', { type: 'button' }, icon('trash'), strings.say('dialog.delete'))
     this.#stage = h('div', { className: 'stage' }, this.#picture, this.#instead, this.#previous, this.#next)
     this.#dialog = this.#build()
     const root = this.attachShadow({ mode: 'open' })
     root.adoptedStyleSheets = [theme, dialogStyles]
     root.append(this.#dialog)
     this.#load.addEventListener('click', () => this.#loadWorkflow())
-    this.#cancel.addEventListener('click', () => this.#tell('genonaut-cancel', { id: this.shown?.generation.id }))
+    for (const [button, name] of /** @type {const} */ ([
+      [this.#cancel, 'genonaut-cancel'],
+      [this.#repeat, 'genonaut-repeat'],
+      [this.#trash, 'genonaut-trash'],
+    ]))
+      button.addEventListener('click', () => this.#tell(name, { id: this.shown?.generation.id }))
   }
 
   get isOpen() {
@@ -109,15 +123,24 @@ export class ImageDialogElement extends HTMLElement {
     this.#dialog.close()
   }
 
+  /**
+   * What came of something that somebody wanted, below the facts.
+   *
+   * @param {string} sentence
+   */
+  say(sentence) {
+    setText(this.#said, sentence)
+  }
+
   #build() {
     const side = h(
       'div',
       { className: 'side' },
-      h('header', {}, this.#title, this.#close),
+      h('header', {}, this.#title, this.#favourite, this.#close),
       this.#state,
       h('div', { className: 'facts', tabIndex: 0, role: 'region', ariaLabel: this.#surroundings.strings.say('dialog.facts') }, this.#facts),
       this.#said,
-      h('footer', {}, this.#load, this.#download, this.#cancel),
+      h('footer', {}, this.#load, this.#download, this.#repeat, this.#trash, this.#cancel),
     )
     const dialog = h('dialog', {}, this.#stage, side)
     dialog.setAttribute('aria-labelledby', 'title')
@@ -205,6 +228,14 @@ export class ImageDialogElement extends HTMLElement {
       this.#download.download = fileName(generation, image)
     }
     this.#cancel.hidden = !isOpen(generation) || generation.cancel_requested
+    this.#trash.hidden = isOpen(generation)
+    this.#favourite.ariaPressed = String(generation.favourite)
+  }
+
+  #like() {
+    if (!this.shown) return
+    const { id, favourite } = this.shown.generation
+    this.#tell('genonaut-favourite', { id, favourite: !favourite })
   }
 
   /** @param {string} text */

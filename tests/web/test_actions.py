@@ -1,0 +1,131 @@
+"""What can be done with a generation: again, liked, deleted and brought back."""
+
+from __future__ import annotations
+
+from fakes.sidecar_api import ScriptedSidecar, generation, generation_id, opened
+from playwright.sync_api import expect
+from web.panel import OpenPanel
+
+PATH = f"/generations/{generation_id(3)}"
+
+
+def test_a_generation_is_repeated_with_another_seed(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    It stands at the top at once; the same again, where the workflow has no seed that can be found.
+    """
+    sidecar.total = 3
+    sidecar.unchangeable = {2}
+    panel = open_panel()
+    panel.cards.first.click()
+
+    panel.dialog.get_by_role("button", name="Repeat").click()
+
+    expect(panel.dialog).to_contain_text("Queued once more.")
+    expect(panel.cards).to_have_count(4)
+    assert sidecar.requests.count(f"POST {PATH}/repeat") == 1
+
+    panel.page.keyboard.press("ArrowRight")
+    panel.dialog.get_by_role("button", name="Repeat").click()
+
+    expect(panel.cards).to_have_count(5)
+    assert sidecar.requests.count(f"POST /generations/{generation_id(2)}/repeat") == 2
+
+
+def test_a_favourite_is_marked_and_unmarked(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    The star says which it is, to screen readers too.
+    """
+    sidecar.total = 1
+    panel = open_panel()
+    panel.cards.first.click()
+    star = panel.dialog.get_by_role("button", name="Favourite")
+    expect(star).to_have_attribute("aria-pressed", "false")
+
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    star.click()
+
+    expect(star).to_have_attribute("aria-pressed", "false")
+
+
+def test_what_is_deleted_is_gone_at_once_and_can_be_brought_back(
+    open_panel: OpenPanel, sidecar: ScriptedSidecar
+) -> None:
+    """
+    The keyboard stands on Undo, and afterwards on the card that is back in its place.
+    """
+    sidecar.total = 3
+    panel = open_panel()
+    panel.card("#2").click()
+    panel.dialog.get_by_role("button", name="Delete").click()
+
+    expect(panel.dialog).to_have_count(0)
+    expect(panel.cards).to_have_count(2)
+    expect(panel.page.get_by_role("status").filter(has_text="Deleted: ")).to_be_visible()
+    assert panel.focused_label() == "Undo"
+
+    panel.page.keyboard.press("Enter")
+
+    expect(panel.cards).to_have_count(3)
+    expect(panel.cards.nth(1)).to_contain_text("#2")
+    assert "#2" in panel.focused_label()
+    expect(panel.page.get_by_role("button", name="Undo")).to_have_count(0)
+
+
+def test_what_somebody_deletes_elsewhere_goes_here_too(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    Also far down, where its page was read long ago; and what comes out of the trash elsewhere comes back.
+    """
+    sidecar.total = 120
+    panel = open_panel()
+    panel.scroll_to_the_end()
+    expect(panel.card("#5")).to_have_count(1)
+
+    sidecar.change(5, trashed_at="2026-01-01T00:00:00Z")
+    expect(panel.card("#5 ")).to_have_count(0)
+    sidecar.change(119, trashed_at="2026-01-01T00:00:00Z")
+    panel.scroll_to(0)
+
+    expect(panel.card("#120")).to_be_visible()
+    expect(panel.card("#119")).to_have_count(0)
+
+
+def test_what_has_not_ended_can_be_cancelled_and_not_deleted(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    One step at a time.
+    """
+    sidecar.put(opened(1))
+    panel = open_panel()
+    panel.cards.first.click()
+
+    expect(panel.dialog.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(panel.dialog.get_by_role("button", name="Delete")).to_be_hidden()
+
+
+def test_a_refusal_is_told_where_it_was_asked(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    The sentence of the sidecar, in the dialog.
+    """
+    sidecar.put(generation(1))
+    panel = open_panel()
+    panel.cards.first.click()
+    sidecar.remove(1)
+
+    panel.dialog.get_by_role("button", name="Delete").click()
+
+    expect(panel.dialog).to_contain_text("There is no such thing here.")
+
+
+def test_the_buttons_fit_into_a_narrow_window(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    In German, at 320 px: nothing is cut off, nothing scrolls sideways.
+    """
+    sidecar.total = 2
+    panel = open_panel(width=320, height=640, query="locale=de")
+    panel.cards.first.click()
+
+    for name in ("Wiederholen", "Löschen", "Favorit", "Herunterladen"):
+        box = panel.dialog.locator(f"[aria-label='{name}'], footer > *:has-text('{name}')").first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 320
