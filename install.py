@@ -96,6 +96,8 @@ def run_from_tests(command: str, arguments: list[str]) -> int:
     """Hand over to `tests/real`, which a pack from ComfyUI's registry does not have: hence the import by name."""
     if not (PACK_FOLDER / "tests" / "real").is_dir():
         raise SetupFailed(f"This copy of Genonaut comes without its tests, which `{command}` needs; use a git clone.")
+    # They start ComfyUI and the sidecar dozens of times, and each start would compile the same files again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     status: int = importlib.import_module(IN_TESTS[command]).main(arguments)
     return status
 
