@@ -29,7 +29,7 @@ from sidecar.generations.schemas import (
     Transition,
     WorkflowView,
 )
-from sidecar.generations.states import GenerationState
+from sidecar.generations.states import FINAL, GenerationState
 from sidecar.generations.turns import places
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.live_events import LiveEvent, LiveEvents
@@ -106,7 +106,9 @@ class History:
         self._live_events.publish(generation.owner_id, LiveEvent("generation", generation_id, view))
 
     async def _views(self, session: AsyncSession, generations: Sequence[Generation]) -> list[GenerationView]:
-        images = await images_of(session, [generation.id for generation in generations])
+        # Images are written down together with the end: what is open has none, and most of what is asked about is open.
+        ended = [generation.id for generation in generations if GenerationState(generation.state) in FINAL]
+        images = await images_of(session, ended)
         held = [generation.number for generation in generations if generation.state == GenerationState.PENDING.value]
         place_of = await places(session, held)
         return [

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import LargeBinary, exists, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.generations.models import Workflow
@@ -27,7 +27,7 @@ def unpack_workflow(row: Workflow) -> WorkflowView:
 
 
 async def store_workflow(session: AsyncSession, row: Workflow) -> None:
-    if await session.scalar(select(Workflow.hash).where(Workflow.hash == row.hash)) is None:
-        session.add(row)
-        # Before the generation that refers to it: SQLAlchemy knows of no relation to order the two by.
-        await session.flush()
+    """Write it down unless it is there. At once: SQLAlchemy knows of no relation that would put it first."""
+    known = exists().where(Workflow.hash == row.hash)
+    values = select(literal(row.hash, LargeBinary), literal(row.content, LargeBinary)).where(~known)
+    await session.execute(insert(Workflow).from_select(["hash", "content"], values))
