@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -35,6 +35,7 @@ from sidecar.generations.workflows import unpack_workflow
 from sidecar.live_events import LiveEvent, LiveEvents
 
 EVERYTHING = Filter()
+NEWEST_FIRST = (Generation.created_at.desc(), Generation.id.desc())
 COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "progress", "error", "images"}
 
 
@@ -57,16 +58,17 @@ class History:
         self, owner_id: UUID, *, limit: int, cursor: str | None = None, wanted: Filter = EVERYTHING
     ) -> GenerationPage:
         """One page, newest first; `cursor` is the `next_cursor` of the page before."""
+        after = decode_cursor(cursor, Position) if cursor else None
+        # One state is read off an index; several at once would be looked for from the newest generation on.
+        first = [first_of(owner_id, some, after, limit + 1).subquery() for some in wanted.one_state_each()]
+        matching = union_all(*(select(ids.c.id) for ids in first)).subquery()
         query = (
             select(Generation)
             .options(defer(Generation.submission))  # other packs put into it what they like, and no list shows it
-            .where(Generation.owner_id == owner_id, *wanted.conditions())
-            .order_by(Generation.created_at.desc(), Generation.id.desc())
+            .join(matching, Generation.id == matching.c.id)
+            .order_by(*NEWEST_FIRST)
             .limit(limit + 1)
         )
-        if cursor:
-            after = decode_cursor(cursor, Position)
-            query = query.where(tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id))
         async with self._database.reading() as session:
             rows = list(await session.scalars(query))
             items = await self._views(session, rows[:limit])
@@ -120,6 +122,14 @@ class History:
             )
             for generation in generations
         ]
+
+
+def first_of(owner_id: UUID, wanted: Filter, after: Position | None, limit: int) -> Select[tuple[UUID]]:
+    """The ids of somebody's newest ones, or of those that come after a page."""
+    query = select(Generation.id).where(Generation.owner_id == owner_id, *wanted.conditions())
+    if after is not None:
+        query = query.where(tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id))
+    return query.order_by(*NEWEST_FIRST).limit(limit)
 
 
 async def owned(session: AsyncSession, owner_id: UUID, generation_id: UUID) -> Generation:

@@ -31,8 +31,11 @@ from sidecar.identity import now, uuid7
 State = String(16)
 
 
-def partial_index(name: str, *columns: str, where: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+def partial_index(name: str, *columns: Any, where: str, postgresql_where: str | None = None) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(postgresql_where or where))
+
+
+NEWEST_FIRST: tuple[Any, ...] = (desc("created_at"), desc("id"))
 
 
 class Workflow(Base):
@@ -107,6 +110,12 @@ class Generation(Base):
         Index("ix_generations_state_turn", "state", "number"),
         # Purging asks who else has this workflow, and which generations were repeats.
         Index("ix_generations_workflow", "workflow_hash"),
+        # Of what few generations have, and what somebody who looks for it will want to see in the order of a page.
+        partial_index(
+            "ix_generations_favourites", "owner_id", *NEWEST_FIRST, where="favourite = 1", postgresql_where="favourite"
+        ),
+        partial_index("ix_generations_tagged", "owner_id", *NEWEST_FIRST, where="CAST(tags AS TEXT) != '[]'"),
+        partial_index("ix_generations_in_trash", "owner_id", *NEWEST_FIRST, where="trashed_at IS NOT NULL"),
         partial_index("ix_generations_parent", "parent_id", where="parent_id IS NOT NULL"),
         partial_index("ix_generations_trashed", "trashed_at", where="trashed_at IS NOT NULL"),
         partial_index("ix_generations_in_flight", "instance_id", where="state IN ('submitted', 'running')"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -160,14 +161,23 @@ def make_generations() -> None:
     op.create_index("ix_generations_owner_checkpoint", "generations", ["owner_id", "checkpoint", *newest_first])
     op.create_index("ix_generations_state_turn", "generations", ["state", "number"])
     op.create_index("ix_generations_workflow", "generations", ["workflow_hash"])
+    owner_newest = ["owner_id", *newest_first]
+    is_favourite = {"where": "favourite = 1", "postgresql_where": "favourite"}
+    make_partial_index("ix_generations_favourites", "generations", owner_newest, **is_favourite)
+    make_partial_index("ix_generations_tagged", "generations", owner_newest, where="CAST(tags AS TEXT) != '[]'")
+    make_partial_index("ix_generations_in_trash", "generations", owner_newest, where="trashed_at IS NOT NULL")
     make_partial_index("ix_generations_parent", "generations", ["parent_id"], where="parent_id IS NOT NULL")
     make_partial_index("ix_generations_trashed", "generations", ["trashed_at"], where="trashed_at IS NOT NULL")
     in_flight = "state IN ('submitted', 'running')"
     make_partial_index("ix_generations_in_flight", "generations", ["instance_id"], where=in_flight)
 
 
-def make_partial_index(name: str, table: str, columns: list[str], *, where: str) -> None:
-    op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+def make_partial_index(
+    name: str, table: str, columns: list[Any], *, where: str, postgresql_where: str | None = None
+) -> None:
+    op.create_index(
+        name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(postgresql_where or where)
+    )
 
 
 def make_generation_events() -> None:
