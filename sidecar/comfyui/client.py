@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from sidecar.addresses import is_loopback
 from sidecar.comfyui.conversation import Conversation, NoPack
@@ -22,6 +23,8 @@ from sidecar.comfyui.pack_dialect import PackDialect
 from sidecar.errors import ComfyUIBroken, OutputGone
 
 PAIRING_HEADER = "X-Genonaut-Pairing"
+
+log = structlog.get_logger(__name__)
 
 
 class OutputFile(Protocol):
@@ -125,6 +128,14 @@ class ComfyUIClient:
         response = await self._http.get("/object_info", timeout=FETCH_TIMEOUT)
         expect_success(response)
         return await asyncio.to_thread(read_object_info, response.content)
+
+    async def free_memory(self) -> None:
+        """Have it forget its models and everything that it remembers between prompts, as soon as nothing runs."""
+        response = await self._http.post("/free", {"unload_models": True, "free_memory": True})
+        if response.is_client_error:  # somebody has locked that door: whatever wants memory is tried without it
+            log.warning("memory_not_freed", url=self.url, status=response.status_code)
+        else:
+            expect_success(response)
 
     def set_directories(self, directories: Mapping[str, str]) -> None:
         """Remember ComfyUI's folders if it runs on this machine, so that its files need not travel through HTTP."""

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from sidecar.comfyui.conversation import CoreConversation, Hello
-from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt
+from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt, Queued
 from sidecar.comfyui.history_entries import HistoryEntry, to_outcome
 from sidecar.comfyui.http import SUBMIT_TIMEOUT, ComfyUIHttp, expect_success, read
 from sidecar.comfyui.outcomes import Finished, Look
@@ -61,7 +61,7 @@ class CoreDialect:
         response = await self._http.post("/prompt", body, timeout=SUBMIT_TIMEOUT)
         if response.is_client_error:
             raise as_rejection(response)
-        expect_success(response)
+        read(response, Queued)
 
     async def cancel_prompt(self, prompt_id: str) -> CancelledWhile:
         queue = await self._queue()

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from msgspec import Struct
+
 from sidecar.comfyui.conversation import Conversation
 from sidecar.comfyui.outcomes import Look
 
@@ -42,6 +44,12 @@ class Prompt:
         if self.partial_execution_targets is not None:
             body["partial_execution_targets"] = self.partial_execution_targets
         return body
+
+
+class Queued(Struct):
+    """The answer of a ComfyUI that has taken a prompt in. A page of some proxy in between is none."""
+
+    prompt_id: str
 
 
 class Dialect(Protocol):

@@ -8,7 +8,7 @@ import httpx
 from msgspec import Struct
 
 from sidecar.comfyui.conversation import PackConversation
-from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt
+from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt, Queued
 from sidecar.comfyui.http import SUBMIT_TIMEOUT, ComfyUIHttp, expect_success, read
 from sidecar.comfyui.outcomes import Look
 from sidecar.comfyui.rejections import as_rejection
@@ -43,7 +43,7 @@ class PackDialect:
             raise PromptFinishedAlready
         if response.is_client_error:
             raise as_rejection(response)
-        expect_success(response)
+        read(response, Queued)
 
     async def cancel_prompt(self, prompt_id: str) -> CancelledWhile:
         return read(await self._http.post("/genonaut/cancel", {"prompt_id": prompt_id}), Cancelled).was

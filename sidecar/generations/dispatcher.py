@@ -40,6 +40,7 @@ from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
 
 LOOK_FOR_MODELS_AGAIN_S = 10.0
+MEMORY_IS_FREED_IN_S = 1.0  # ComfyUI's worker does it as soon as it is idle, and tells nobody
 
 log = structlog.get_logger(__name__)
 
@@ -210,9 +211,12 @@ class Dispatcher:
             stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
         self._board.begin(generation.id, generation.owner_id, stored.workflow)
         comfyui = await self._instances.client_of(instance_of(generation))
+        if generation.memory_freed:
+            await comfyui.free_memory()
+            await asyncio.sleep(MEMORY_IS_FREED_IN_S)
         await comfyui.submit_prompt(
             Prompt(
-                str(generation.id),
+                prompt_id_of(generation),
                 workflow=stored.workflow,
                 extra_data=tagged_extra_data(generation, stored.ui_workflow),
                 client_id=generation.client_id,

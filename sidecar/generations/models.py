@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sidecar.database import GUID, Base, DateTimeUTC
 from sidecar.errors import ImpossibleTransition
 from sidecar.generations.states import FINAL, GenerationState, may_go
-from sidecar.identity import now, uuid7
+from sidecar.identity import now, second_prompt_id, uuid7
 
 State = String(16)
 
@@ -89,6 +89,8 @@ class Generation(Base):
     not_before: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     waiting_reason: Mapped[str | None] = mapped_column(String(400), default=None)
     """Why it waits though its turn has come: a sentence for its owner."""
+    memory_freed: Mapped[bool] = mapped_column(Boolean, default=False)
+    """It ran out of memory once. It runs a second time, under another prompt id, when ComfyUI has freed its memory."""
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
     error_code: Mapped[str | None] = mapped_column(String(60), default=None)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
@@ -204,7 +206,8 @@ def touch(generation: Generation) -> None:
 
 def prompt_id_of(generation: Generation) -> str:
     """What ComfyUI calls it: our own id, or what another pack that queued it came up with."""
-    return generation.submission.get("prompt_id") or str(generation.id)
+    own = second_prompt_id(generation.id) if generation.memory_freed else str(generation.id)
+    return generation.submission.get("prompt_id") or own
 
 
 def forget_foreign_prompt_id(generation: Generation) -> None:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -21,13 +21,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.comfyui.client import ComfyUIClient
-from sidecar.comfyui.outcomes import Accepted, Entry, Finished, Look, OutcomeError, Started, Unreadable, read_entry
+from sidecar.comfyui.outcomes import Accepted, Entry, Finished, Look, Started, Unreadable, read_entry
 from sidecar.database import Database
 from sidecar.errors import Away
 from sidecar.gallery.intake import expect_images
 from sidecar.generations.admission import Request, split_extra_data, write_generation
+from sidecar.generations.failures import explain, is_out_of_memory
 from sidecar.generations.in_flight import believed_in_flight, bring_into_line, is_at, note_death
-from sidecar.generations.models import Generation, JournalPosition, latest_time, move, prompt_id_of
+from sidecar.generations.models import (
+    Generation,
+    JournalPosition,
+    forget_foreign_prompt_id,
+    latest_time,
+    move,
+    prompt_id_of,
+)
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.states import FINAL, GenerationState
 from sidecar.identity import generation_id_of, now
@@ -309,29 +317,24 @@ async def record_started(session: AsyncSession, entry: Started, instance_id: UUI
 
 async def record_finished(session: AsyncSession, entry: Finished, instance_id: UUID) -> bool:
     """Write down how a prompt ended there; tells whether there are images to keep."""
-    generation_id = generation_id_of(entry.prompt_id)
-    generation = await session.get(Generation, generation_id)
-    if generation is None:
-        log.warning("outcome_without_generation", generation_id=str(generation_id), sequence=entry.sequence)
-        return False
-    if GenerationState(generation.state) in FINAL:
-        log.info("outcome_known_already", generation_id=str(generation_id), sequence=entry.sequence)
+    generation = await session.get(Generation, generation_id_of(entry.prompt_id))
+    if generation is None or not is_news(generation, entry, instance_id):
+        log.info("outcome_not_recorded", prompt_id=entry.prompt_id, known=generation is not None, status=entry.status)
         return False
     if generation.state == GenerationState.PENDING.value:
         move(session, generation, GenerationState.SUBMITTED, at=now(), reason="ComfyUI had it already")
-    elif not is_at(generation, instance_id) and entry.status != "completed":
-        # It was taken out of an instance that came back; where it is now, it goes on.
-        log.info("outcome_elsewhere", generation_id=str(generation_id), status=entry.status)
-        return False
     generation.instance_id = instance_id
     if entry.started_at is not None:
         generation.started_at = max(from_unix(entry.started_at), latest_time(generation))
-        generation.gpu_seconds = round(entry.finished_at - entry.started_at, 3)
+        generation.gpu_seconds = round((generation.gpu_seconds or 0.0) + entry.finished_at - entry.started_at, 3)
     await learn_of_instance(session, generation, entry)
     finished_at = from_unix(entry.finished_at)
-    move(session, generation, GenerationState(entry.status), at=finished_at)
     if entry.error is not None and entry.status == "failed":
-        generation.error_code, generation.error = explain(entry.error)
+        if is_out_of_memory(entry.error) and may_try_with_free_memory(generation):
+            try_with_free_memory(session, generation, at=finished_at)
+            return False
+        generation.error_code, generation.error = explain(entry.error, generation)
+    move(session, generation, GenerationState(entry.status), at=finished_at)
     images = await expect_images(
         session,
         owner_id=generation.owner_id,
@@ -339,7 +342,7 @@ async def record_finished(session: AsyncSession, entry: Finished, instance_id: U
         outputs=entry.outputs,
         now=finished_at,
     )
-    log.info("generation_recorded", generation_id=str(generation_id), state=generation.state, images=len(images))
+    log.info("generation_recorded", generation_id=str(generation.id), state=generation.state, images=len(images))
     return bool(images)
 
 
@@ -348,22 +351,32 @@ async def learn_of_instance(session: AsyncSession, generation: Generation, entry
     instance = await session.get_one(Instance, generation.instance_id)
     if entry.status != "cancelled":
         standing.trusted(instance)
-    if entry.status == "completed" and generation.gpu_seconds is not None:
-        await learn(session, instance.id, generation.checkpoint, generation.gpu_seconds)
+    if entry.status == "completed" and entry.started_at is not None:
+        await learn(session, instance.id, generation.checkpoint, round(entry.finished_at - entry.started_at, 3))
 
 
-def explain(error: OutcomeError) -> tuple[str, dict[str, Any]]:
-    """A code and the sentence that a person reads; the traceback stays for whoever administrates."""
-    code = "out_of_memory" if "OutOfMemory" in error.type else "node_failed"
-    where = error.node_type or "A node"
-    message = f"{where} failed: {error.message.strip() or error.type or 'it gave no reason'}"
-    return code, {
-        "message": message,
-        "type": error.type,
-        "node_id": error.node_id,
-        "node_type": error.node_type,
-        "traceback": error.traceback,
-    }
+def is_news(generation: Generation, entry: Finished, instance_id: UUID) -> bool:
+    """Does this outcome say how the generation ended, or only how an earlier run of it did?"""
+    if GenerationState(generation.state) in FINAL:
+        return False
+    if generation.memory_freed and entry.prompt_id == str(generation.id):
+        return False
+    # What was taken out of an instance that came back goes on where it is now.
+    held = generation.state == GenerationState.PENDING.value
+    return held or is_at(generation, instance_id) or entry.status == "completed"
+
+
+def may_try_with_free_memory(generation: Generation) -> bool:
+    """Once; and never a prompt of another pack, which has its own way to go on."""
+    return not (generation.memory_freed or generation.cancel_requested or generation.source == "outside")
+
+
+def try_with_free_memory(session: AsyncSession, generation: Generation, *, at: datetime) -> None:
+    """It waits for its turn again; before that ComfyUI is asked to free its memory."""
+    generation.memory_freed = True
+    forget_foreign_prompt_id(generation)
+    move(session, generation, GenerationState.PENDING, at=at, reason="out of memory: ComfyUI frees it, then once more")
+    log.warning("generation_out_of_memory", generation_id=str(generation.id))
 
 
 def from_unix(seconds: float) -> datetime:

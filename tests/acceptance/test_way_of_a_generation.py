@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from acceptance.books import lines_without_their_generation, log_lines
-from acceptance.installation import DRAWING, Installation, Json
+from acceptance.installation import DRAWING, Installation, Json, until
 from acceptance.listening import event_stream, hear_until_ended, page_socket
 from acceptance.workflows import checkpoint_picture, quick_picture
 from PIL import Image
@@ -194,15 +194,34 @@ def test_parameters_that_cannot_be_are_refused_all_together(genonaut: Installati
     assert {error["field"] for error in told["errors"]} == {"width", "steps", "checkpoint"}
 
 
-def test_a_checkpoint_that_comfyui_does_not_have_fails_with_its_reason(genonaut: Installation) -> None:
-    """Only ComfyUI can know; its words are shown to whoever asked."""
+def test_a_checkpoint_that_comfyui_does_not_have_is_refused_at_once(genonaut: Installation) -> None:
+    """It has told which ones it has."""
+    until(lambda: listed_models(genonaut, "checkpoint"), what="ComfyUI has told its models")
     parameters = {"checkpoint": "missing.safetensors", "width": 64, "height": 64}
     answer = genonaut.http.post(f"{genonaut.api}/generations", json={"parameters": parameters})
-    generation = genonaut.wait_for_state(answer.json()["id"], "failed", "completed")
 
-    assert generation["state"] == "failed"
-    assert generation["error"]["code"] == "workflow_rejected"
-    assert "missing.safetensors" in json.dumps(generation["error"])
+    assert listed_models(genonaut, "checkpoint") == [models.CHECKPOINT]
+    assert listed_models(genonaut, "lora") == [models.LORA]
+    assert answer.status_code == 400
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("checkpoint", "model_unknown")]
+
+
+def listed_models(genonaut: Installation, kind: str) -> list[str]:
+    return [model["name"] for model in fetch(genonaut, f"/models?kind={kind}").json()["items"]]
+
+
+def test_a_node_that_runs_out_of_memory_is_tried_once_more_and_then_fails_with_advice(genonaut: Installation) -> None:
+    """Four terabytes for one picture; the queue goes on."""
+    workflow = quick_picture()
+    workflow["1"]["inputs"] |= {"width": 16384, "height": 16384, "batch_size": 4096}
+    generation_id = genonaut.submit(workflow)
+    generation = genonaut.wait_for_state(generation_id, "failed", "completed")
+    steps = fetch(genonaut, f"/generations/{quote(generation_id)}/timeline").json()["items"]
+
+    assert generation["error"]["code"] == "out_of_memory"
+    assert "Try a smaller size or batch" in generation["error"]["message"]
+    assert [step["state"] for step in steps].count("submitted") == 2
+    genonaut.wait_for_state(genonaut.submit(quick_picture()), "completed")
 
 
 def test_a_node_that_fails_is_recorded_with_its_place_and_reason(genonaut: Installation) -> None:

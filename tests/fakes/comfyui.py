@@ -7,6 +7,7 @@ Nothing runs by itself: a test says when a prompt starts and how it ends. The tw
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,6 +43,8 @@ class ScriptedComfyUI:
         self.models: dict[str, list[str]] = {}
         self.object_info_is: bytes | None = None
         self.asked_for_models = 0
+        self.freed_before: list[int] = []
+        """How many prompts had come each time that it was asked to free its memory."""
         self.entries: list[dict[str, Any]] = []
         self.sequence = 0
         self.journal = "journal-1"
@@ -198,8 +201,8 @@ class ScriptedComfyUI:
         async def observer(socket: WebSocket[Any, Any, Any]) -> None:
             await self._observe(socket)
 
-        handlers = [prompt, outcomes, confirm, cancel, system_stats, view, self._description(), observer]
-        return Litestar(handlers, openapi_config=None)
+        handlers = [prompt, outcomes, confirm, cancel, system_stats, view, observer]
+        return Litestar([*handlers, self._description(), self._relief()], openapi_config=None)
 
     def _description(self) -> HTTPRouteHandler:
         @get("/object_info")
@@ -208,6 +211,14 @@ class ScriptedComfyUI:
             return await self.answer_object_info()
 
         return object_info
+
+    def _relief(self) -> HTTPRouteHandler:
+        @post("/free", status_code=200)
+        async def free(data: JSONBody[dict[str, bool]]) -> None:
+            self.freed_before.append(len(self.posted))
+            assert data == {"unload_models": True, "free_memory": True}
+
+        return free
 
     async def _observe(self, socket: WebSocket[Any, Any, Any]) -> None:
         await socket.accept()
@@ -312,15 +323,58 @@ class AmnesiacComfyUI(ScriptedComfyUI):
 
 
 class PickyComfyUI(ScriptedComfyUI):
-    """Refuses every workflow, as ComfyUI words it."""
+    """Refuses the first workflows, or every one, as ComfyUI words it."""
+
+    def __init__(self, *, times: float = math.inf) -> None:
+        super().__init__()
+        self.times_left = times
 
     async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        if not self.times_left:
+            return await super().answer_prompt(body)
+        self.times_left -= 1
         error = {
             "type": "prompt_outputs_failed_validation",
             "message": "Prompt outputs failed validation",
             "details": "",
         }
         return Response({"error": error, "node_errors": {"1": {"class_type": "Nope", "errors": []}}}, status_code=400)
+
+
+class BabblingComfyUI(ScriptedComfyUI):
+    """Answers the first prompts with some page that is not ComfyUI's, and says that all went well."""
+
+    def __init__(self, *, times: int) -> None:
+        super().__init__()
+        self.times_left = times
+
+    async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
+        if not self.times_left:
+            return await super().answer_prompt(body)
+        self.times_left -= 1
+        return Response("<html>Please log in</html>", media_type="text/html", status_code=200)
+
+
+class HungryComfyUI(ScriptedComfyUI):
+    """Runs out of memory with every prompt, as PyTorch words it, unless its memory was freed often enough before."""
+
+    def __init__(self, *, satisfied_after: float = math.inf) -> None:
+        super().__init__()
+        self.satisfied_after = satisfied_after
+
+    async def run(self, prompt_id: str) -> None:
+        """Let a prompt begin and end."""
+        await self.start(prompt_id)
+        if len(self.freed_before) >= self.satisfied_after:
+            await self.finish(prompt_id)
+            return
+        error = {
+            "type": "torch.OutOfMemoryError",
+            "message": "Allocation on device 0 would exceed allowed memory. (out of memory)",
+            "node_id": "5",
+            "node_type": "KSampler",
+        }
+        await self.finish(prompt_id, status="failed", error=error)
 
 
 class SilentComfyUI(ScriptedComfyUI):

@@ -138,6 +138,7 @@ def make_generations() -> None:
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("not_before", DateTimeUTC(timezone=True)),
         sa.Column("waiting_reason", sa.String(400)),
+        sa.Column("memory_freed", sa.Boolean(), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("error_code", sa.String(60)),
         sa.Column("error", sa.JSON()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fakes.comfyui import BrokenComfyUI, DeafComfyUI, PickyComfyUI, RepeatingComfyUI, ScriptedComfyUI, SilentComfyUI
+from fakes.comfyui import DeafComfyUI, RepeatingComfyUI, ScriptedComfyUI, SilentComfyUI
 from integration.backends import every_backend
 from sqlalchemy import select
 
@@ -116,25 +116,6 @@ async def test_a_known_id_is_admitted_once(start_sidecar: StartSidecar):
 
         assert (first.id, first.number) == (second.id, second.number)
         assert len((await parts.history.page(LOCAL_OWNER_ID, limit=10)).items) == 1
-
-
-async def test_what_comfyui_refuses_fails_with_its_own_words(start_sidecar: StartSidecar):
-    """A workflow that does not pass ComfyUI's validation fails at once; it would fail again."""
-    async with PickyComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
-        view = await until_state(parts, await submit(parts), "failed")
-
-        assert view.error is not None
-        assert (view.error.code, view.error.message) == ("workflow_rejected", "Prompt outputs failed validation")
-
-
-async def test_a_server_error_is_tried_again(start_sidecar: StartSidecar):
-    """A 500 is ComfyUI's trouble, not the generation's: it waits and goes again."""
-    async with BrokenComfyUI(times=1).served() as comfyui, start_sidecar(comfyui) as parts:
-        generation_id = await submit(parts)
-        await until(lambda: comfyui.pending, within_s=20)
-        await comfyui.finish(str(generation_id))
-
-        await until_state(parts, generation_id, "completed")
 
 
 async def test_an_error_in_a_node_is_told_with_the_node(start_sidecar: StartSidecar):
