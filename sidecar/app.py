@@ -8,6 +8,7 @@ import hmac
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,8 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.catalog import routes as catalog_routes
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
+from sidecar.cluster.bus import GAP, Bus
+from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.database import Database
 from sidecar.errors import NotPaired
@@ -41,7 +44,7 @@ from sidecar.generations.following import Following, Surroundings
 from sidecar.generations.history import History
 from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.output_sources import OutputSources
-from sidecar.generations.progress import ProgressBoard
+from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Recorders
 from sidecar.generations.relocation import Relocation, take_all_back
@@ -64,12 +67,18 @@ from sidecar.problems import EXCEPTION_HANDLERS
 from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
 from sidecar.settings import Settings
+from sidecar.tasks import until_one_ends
 
 MAX_BODY_BYTES = (
     64 * 1024**2
 )  # a workflow with its drawing is some 100 kB; pasted masks have been seen to make it 30 MB
 STOP_GRACE_S = 3.0
 API = "/api/v1"
+
+# What processes tell one another.
+CHANGED = "changed"  # a generation looks different now
+WAKE = "wake"  # somebody's turn may have come
+INSTANCES = "instances"  # some came, went, or are wanted otherwise
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +107,8 @@ class Parts:
     following: Following
     tending: Tending
     instance_desk: InstanceDesk
+    bus: Bus
+    leadership: Leadership
     queues: tuple[WorkQueue, ...]
     workers: tuple[EmbeddedWorker, ...]
     health_check: HealthCheck
@@ -107,7 +118,8 @@ def put_together(settings: Settings) -> Parts:
     database = Database(settings.database_url)
     instances = Instances(database, settings.pairing_secret)
     live_events = LiveEvents()
-    board = ProgressBoard(live_events)
+    bus, leadership = cluster_of(database)
+    board = ProgressBoard(live_events, bus)
     history = History(database, board, live_events)
     turns = choose_queue(settings.queue_url, worker.TURNS)
     images = choose_queue(settings.queue_url, worker.IMAGES)
@@ -120,8 +132,13 @@ def put_together(settings: Settings) -> Parts:
         discovery.met(instance_id)
 
     async def announce(generation_id: UUID) -> None:
+        bus.tell(CHANGED, generation_id)
         following.held_changed()
         await history.announce(generation_id)
+
+    def wake() -> None:
+        bus.tell(WAKE)
+        dispatcher.wake()
 
     postings: set[UUID] = set()
     aftermath = Aftermath(queueing, announce, board.end)
@@ -131,16 +148,37 @@ def put_together(settings: Settings) -> Parts:
     following = Following(instances, recorders, Surroundings(database, board, relocation, announce, met=met))
 
     def instances_changed() -> None:
+        bus.tell(INSTANCES)
         following.instances_changed()
         dispatcher.wake()
+
+    async def hear_change(news: Any) -> None:
+        generation_id = UUID(news)
+        board.end_elsewhere(generation_id)
+        following.held_changed()
+        dispatcher.wake()
+        await history.announce(generation_id)
+
+    async def hear_wake(_news: Any) -> None:
+        dispatcher.wake()
+
+    async def hear_instances(_news: Any) -> None:
+        following.instances_changed()
+        dispatcher.wake()
+
+    bus.on(CHANGED, hear_change)
+    bus.on(PROGRESS, board.heard_elsewhere)
+    bus.on(WAKE, hear_wake)
+    bus.on(INSTANCES, hear_instances)
+    bus.on_gap(live_events.start_anew)
 
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
     intake = Intake(database, store, OutputSources(database, instances), announce)
-    tending = Tending(database, instances, dispatcher.wake)
+    tending = Tending(database, instances, wake)
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
-    sweeper = Sweeper(database, dispatcher, queueing)
+    sweeper = Sweeper(database, wake, queueing)
     clockwork = worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database), discovery)
     return Parts(
         settings=settings,
@@ -163,13 +201,24 @@ def put_together(settings: Settings) -> Parts:
         following=following,
         tending=tending,
         instance_desk=InstanceDesk(database, postings, changed=instances_changed),
+        bus=bus,
+        leadership=leadership,
         queues=(turns, images),
         workers=(
-            worker.turns_worker(turns, dispatcher, clockwork),
+            worker.turns_worker(turns, wake, clockwork),
             worker.images_worker(images, intake),
         ),
         health_check=HealthCheck(database, turns, instances),
     )
+
+
+def cluster_of(database: Database) -> tuple[Bus, Leadership]:
+    """How this process gets along with others, if the database lets there be any."""
+    if not database.is_shared:
+        return Bus(), Leadership()
+    from sidecar.cluster.postgresql import ElectedLeadership, PostgresBus  # noqa: PLC0415 - needs an extra
+
+    return PostgresBus(database), ElectedLeadership(database)
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -177,7 +226,7 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        async with running(parts):
+        async with running(parts, works=settings.worker == "embedded"):
             yield
 
     app = Litestar(
@@ -204,8 +253,13 @@ def create_app(settings: Settings) -> Litestar:
 
 
 @asynccontextmanager
-async def running(parts: Parts) -> AsyncIterator[None]:
-    """Start everything in the order in which it is needed; stop it in reverse."""
+async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
+    """
+    Start everything in the order in which it is needed; stop it in reverse.
+
+    Args:
+        works: Work off jobs and, while this process leads, drive ComfyUI; else leave that to other processes.
+    """
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(parts.database.close)
         await upgrade(parts.database.engine)
@@ -220,16 +274,23 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         for queue in parts.queues:
             await queue.connect()
             stack.push_async_callback(queue.disconnect)
-        for each in parts.workers:
-            await each.start()
-        stack.push_async_callback(stop_workers, parts.workers)
-        await parts.following.adjust()
-        following = asyncio.create_task(parts.following.run())
-        stack.push_async_callback(stopped, following)
-        dispatching = asyncio.create_task(parts.dispatcher.run())
-        stack.push_async_callback(stopped, dispatching)
+        stack.push_async_callback(stopped, asyncio.create_task(parts.bus.run()))
+        if works:
+            stack.push_async_callback(stop_workers, parts.workers)
+            for each in parts.workers:
+                await each.start()
+            leading = parts.leadership.lead(partial(drive, parts))
+            stack.push_async_callback(stopped, asyncio.create_task(leading))
         log.info("sidecar_ready", version=__version__, comfyui=parts.settings.comfyui_urls)
         yield
+
+
+async def drive(parts: Parts) -> None:
+    """What one process does for all: follow every ComfyUI, and send it what is next."""
+    parts.live_events.start_anew()  # whoever led before may have died before it told what it had done
+    parts.bus.tell(GAP)
+    parts.dispatcher.wake()
+    await until_one_ends(parts.following.run(), parts.dispatcher.run())
 
 
 async def stop_workers(workers: Iterable[EmbeddedWorker]) -> None:

@@ -10,18 +10,21 @@ import json
 import socket
 import sys
 import tempfile
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 import uvicorn
 from litestar import Litestar
 
-from sidecar import __version__
-from sidecar.app import create_app
+from sidecar import __version__, event_loop
+from sidecar.app import create_app, put_together
 from sidecar.errors import SettingsUnusable
 from sidecar.live_events import LiveEvents
 from sidecar.logs import set_up_logs
 from sidecar.parent_watch import wait_for_end_of
 from sidecar.settings import Settings, read_settings
+from sidecar.worker_process import check_settings, work
 
 EXIT_UNUSABLE = 2
 STOP_WITHIN_S = 5
@@ -34,21 +37,34 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the sidecar until Ctrl-C; settings come from GENONAUT_... variables")
+    commands.add_parser("worker", help="work off jobs beside other processes until Ctrl-C; needs PostgreSQL")
     commands.add_parser("openapi", help="print the description of the HTTP API (openapi.json)")
-    if parser.parse_args(arguments).command == "openapi":
+    command = parser.parse_args(arguments).command
+    if command == "openapi":
         print(describe_api())  # noqa: T201 - so that it can be sent into a file
         return 0
     try:
         settings = read_settings()
-        app = create_app(settings)
-        listening = listen(settings)
+        doing = start_worker(settings) if command == "worker" else start_server(settings)
     except SettingsUnusable as exc:
         print(f"genonaut: {exc.message}", file=sys.stderr)  # noqa: T201 - the terminal is whom this is for
         return EXIT_UNUSABLE
     set_up_logs(settings.log_format)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn repeats a Ctrl-C after it has stopped in good order
-        asyncio.run(serve(settings, app, listening))
+        event_loop.run(settings, doing)
     return 0
+
+
+def start_server(settings: Settings) -> Coroutine[Any, Any, None]:
+    if settings.worker == "none":
+        check_settings(settings)
+    app = create_app(settings)
+    return serve(settings, app, listen(settings))
+
+
+def start_worker(settings: Settings) -> Coroutine[Any, Any, None]:
+    check_settings(settings)
+    return work(put_together(settings))
 
 
 def describe_api() -> str:

@@ -21,8 +21,9 @@ from advanced_alchemy.types import GUID, DateTimeUTC
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import NullPool
 
 from sidecar.errors import DatabaseUnavailable, SettingsUnusable
 from sidecar.sqlite_connection import QuickConnection, connector
@@ -81,6 +82,25 @@ class Database:
                 await connected(session, {WRITING: True})
                 yield session
                 await session.commit()
+
+    @asynccontextmanager
+    async def session_of_its_own(self) -> AsyncIterator[Any]:
+        """
+        PostgreSQL alone: asyncpg's own connection, outside of the pool, for what lives as long as a session does.
+
+        Raises:
+            DatabaseUnavailable: It does not answer.
+        """
+        engine = create_server_engine(self._url, poolclass=NullPool)
+        try:
+            connection = await opened(engine)
+            try:
+                yield (await connection.get_raw_connection()).driver_connection
+            finally:
+                await connection.invalidate()  # it ends, whatever state it is in, and everything it held is free
+                await connection.close()
+        finally:
+            await engine.dispose()
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -153,6 +173,13 @@ async def connected(session: AsyncSession, options: Mapping[str, Any]) -> None:
         raise
     except Exception as exc:
         # asyncpg's own words and the network's: SQLAlchemy translates nothing that happens before it is connected.
+        raise DatabaseUnavailable from exc
+
+
+async def opened(engine: AsyncEngine) -> AsyncConnection:
+    try:
+        return await engine.connect()
+    except Exception as exc:
         raise DatabaseUnavailable from exc
 
 

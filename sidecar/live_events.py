@@ -63,6 +63,12 @@ class LiveEvents:
             if listener.generation_id in (None, event.generation_id):
                 listener.offer(event)
 
+    def start_anew(self) -> None:
+        """Let every stream read the state anew: something was missed."""
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.offer(None)
+
     def end(self) -> None:
         """Close every stream, so that a server that stops need not wait for its browsers."""
         for listeners in self._listeners.values():

@@ -25,6 +25,7 @@ HIGHEST_PORT = 2**16 - 1
 SHORTEST_TIME_S = 60  # signs of life are written down every half minute
 COUNT_AT_MOST = 10**6
 LOG_FORMATS = ("text", "json")
+WORKERS = ("embedded", "none")
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,16 @@ class Settings:
     """How long ComfyUI may work on a generation without a sign of life before it is interrupted; 0: for ever
     (`GENONAUT_SILENT_AT_MOST_S`). Decoding a long video on a CPU tells nothing for an hour."""
 
+    worker: str = "embedded"
+    """Whether a server also works off jobs; else `genonaut worker` processes do (`GENONAUT_WORKER`: embedded, none)."""
+
     log_format: str = "text"
     """`text` for people, `json` for machines (`GENONAUT_LOG`)."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Is this the only process that may use the database?"""
+        return self.database_url.startswith("sqlite")
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -105,7 +114,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         waiting_at_most_s=read_time(values, "GENONAUT_WAITING_AT_MOST_S", Settings.waiting_at_most_s),
         starting_at_most_s=read_time(values, "GENONAUT_STARTING_AT_MOST_S", Settings.starting_at_most_s),
         silent_at_most_s=read_time(values, "GENONAUT_SILENT_AT_MOST_S", Settings.silent_at_most_s),
-        log_format=read_log_format(values),
+        worker=read_choice(values, "GENONAUT_WORKER", WORKERS),
+        log_format=read_choice(values, "GENONAUT_LOG", LOG_FORMATS),
     )
 
 
@@ -172,11 +182,12 @@ def read_comfyui_urls(values: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(urls))
 
 
-def read_log_format(values: Mapping[str, str]) -> str:
-    log_format = values.get("GENONAUT_LOG") or Settings.log_format
-    if log_format not in LOG_FORMATS:
-        raise SettingsUnusable(f"GENONAUT_LOG must be {' or '.join(LOG_FORMATS)}, not {log_format!r}.")
-    return log_format
+def read_choice(values: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """One of these; the first of them where nothing is said."""
+    chosen = values.get(name) or choices[0]
+    if chosen not in choices:
+        raise SettingsUnusable(f"{name} must be {' or '.join(choices)}, not {chosen!r}.")
+    return chosen
 
 
 def read_count(values: Mapping[str, str], name: str, default: int) -> int:

@@ -7,13 +7,13 @@ database says and does what is left to do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from saq import CronJob
 
 from sidecar.catalog.discovery import Discovery
 from sidecar.gallery.intake import Intake
-from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES
 from sidecar.generations.sweeper import Sweeper
@@ -36,10 +36,15 @@ A_MINUTE_S = 60
 TEN_MINUTES_S = 600
 
 
-def turns_worker(queue: WorkQueue, dispatcher: Dispatcher, clockwork: list[CronJob[Any]]) -> EmbeddedWorker:
+def turns_worker(queue: WorkQueue, wake: Callable[[], None], clockwork: list[CronJob[Any]]) -> EmbeddedWorker:
     """Works off what somebody's turn depends on, and the clockwork."""
-    functions = [(DISPATCH, dispatcher.dispatch_generation)]
-    return EmbeddedWorker(queue, functions, cron_jobs=clockwork, concurrency=TURNS_AT_ONCE)
+
+    async def dispatch_generation(_context: Any, *, generation_id: str) -> None:
+        """`generation_id` names why it was enqueued; whose turn it is, the database says."""
+        del generation_id
+        wake()
+
+    return EmbeddedWorker(queue, [(DISPATCH, dispatch_generation)], cron_jobs=clockwork, concurrency=TURNS_AT_ONCE)
 
 
 def images_worker(queue: WorkQueue, intake: Intake) -> EmbeddedWorker:

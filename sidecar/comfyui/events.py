@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ from websockets.exceptions import WebSocketException
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.conversation import Conversation, Hello, ObserverEvent
 from sidecar.errors import Away
+from sidecar.tasks import until_one_ends
 
 HELD_INTERVAL_S = 0.5
 BACKOFF_FIRST_S = 0.25
@@ -114,16 +115,3 @@ class Observer:
             self._held_changed.clear()
             await conversation.tell_held(await self._read_held())
             await asyncio.sleep(HELD_INTERVAL_S)
-
-
-async def until_one_ends(*doings: Coroutine[Any, Any, None]) -> None:
-    """Do several things at once until the first of them ends or fails; then stop the others and fail as it did."""
-    tasks = [asyncio.create_task(doing) for doing in doings]
-    try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

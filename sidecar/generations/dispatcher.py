@@ -72,11 +72,6 @@ class Dispatcher:
         self._rest_s: float | None = None
         """How long it takes until an instance that rests may have work again."""
 
-    async def dispatch_generation(self, _context: Any, *, generation_id: str) -> None:
-        """SAQ job. `generation_id` names why it was enqueued; whose turn it is, the database says."""
-        del generation_id
-        self.wake()
-
     def wake(self) -> None:
         """Somebody's turn may have come."""
         self._awake.set()
@@ -99,6 +94,9 @@ class Dispatcher:
                     log.exception("dispatching_failed")
         finally:
             await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
+            # Whoever leads next finds out what became of what was on its way.
+            self._lanes.clear()
+            self._postings.clear()
 
     async def _fill(self) -> None:
         """Hand out as many generations as the instances may have, in the order of turns."""

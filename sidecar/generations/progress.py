@@ -8,13 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
+from sidecar.cluster.bus import Bus
 from sidecar.comfyui.conversation import ObserverEvent
 from sidecar.generations.schemas import Progress, ProgressEvent
 from sidecar.identity import generation_id_of
 from sidecar.live_events import LiveEvent, LiveEvents
 
 SAMPLER_WEIGHT = 20  # sampling takes nearly all of the time; every other node counts once
+PROGRESS = "progress"  # what the bus calls it
 PROGRESS_INTERVAL_S = 0.5  # at most two progress events a second for each generation
+
+
+class ProgressNews(msgspec.Struct):
+    """What is told to the other processes."""
+
+    owner_id: UUID
+    event: ProgressEvent
 
 
 @dataclass
@@ -52,9 +63,12 @@ class Running:
 class ProgressBoard:
     """Takes in ComfyUI's progress events. One a process."""
 
-    def __init__(self, live_events: LiveEvents) -> None:
+    def __init__(self, live_events: LiveEvents, bus: Bus) -> None:
         self._live_events = live_events
+        self._bus = bus
         self._running: dict[UUID, Running] = {}
+        self._elsewhere: dict[UUID, Progress] = {}
+        """What the process that follows ComfyUI told of what it follows."""
 
     def begin(self, generation_id: UUID, owner_id: UUID, workflow: Mapping[str, Any]) -> None:
         node_types = {node_id: class_of(node) for node_id, node in workflow.items()}
@@ -65,10 +79,11 @@ class ProgressBoard:
 
     def end(self, generation_id: UUID) -> None:
         self._running.pop(generation_id, None)
+        self._elsewhere.pop(generation_id, None)
 
     def progress_of(self, generation_id: UUID) -> Progress | None:
         running = self._running.get(generation_id)
-        return running.progress() if running else None
+        return running.progress() if running else self._elsewhere.get(generation_id)
 
     def heard(self, event: ObserverEvent) -> None:
         """Take in one event; those of generations that nobody began are none of ours."""
@@ -88,6 +103,17 @@ class ProgressBoard:
         running.told_at = time.monotonic()
         event = ProgressEvent(generation_id, running.progress())
         self._live_events.publish(running.owner_id, LiveEvent("progress", generation_id, event))
+        self._bus.tell(PROGRESS, ProgressNews(running.owner_id, event))
+
+    def end_elsewhere(self, generation_id: UUID) -> None:
+        """It has changed: what is told next of its progress is true, and not what was told last."""
+        self._elsewhere.pop(generation_id, None)
+
+    async def heard_elsewhere(self, news: Any) -> None:
+        """Another process follows this one."""
+        told = msgspec.convert(news, ProgressNews)
+        self._elsewhere[told.event.id] = told.event.progress
+        self._live_events.publish(told.owner_id, LiveEvent("progress", told.event.id, told.event))
 
 
 def weight_of(node_type: str) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 from sidecar.database import Database
 from sidecar.gallery.intake import unfinished
-from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.queueing import Queueing
 
 log = structlog.get_logger(__name__)
@@ -17,14 +17,14 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """Runs on a clock. One a process."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, queueing: Queueing) -> None:
+    def __init__(self, database: Database, wake: Callable[[], None], queueing: Queueing) -> None:
         self._database = database
-        self._dispatcher = dispatcher
+        self._wake = wake
         self._queueing = queueing
 
     async def sweep_generations(self, _context: Any) -> None:
         """SAQ cron job."""
-        self._dispatcher.wake()
+        self._wake()
         async with self._database.reading() as session:
             left = await unfinished(session)
         for generation_id in left:

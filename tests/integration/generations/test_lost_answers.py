@@ -58,7 +58,7 @@ async def test_a_comfyui_that_takes_its_time_is_not_asked_twice(start_sidecar: S
         generation_id = await submit(parts)
         await until(lambda: comfyui.asked)
         for _ in range(3):
-            await parts.dispatcher.dispatch_generation({}, generation_id=str(generation_id))
+            parts.dispatcher.wake()
             await look_again(parts)
         comfyui.go_on.set()
         await until(lambda: comfyui.pending)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.cluster.bus import Bus
 from sidecar.comfyui.conversation import ObserverEvent
 from sidecar.generations.progress import ProgressBoard
 from sidecar.identity import uuid7
@@ -26,7 +27,7 @@ def progress_state(generation_id: object, *nodes: dict[str, Any]) -> ObserverEve
 
 def test_progress_goes_by_the_steps_of_the_sampler_first_of_all():
     """Half of the steps are about half of it all, however many quick nodes are done."""
-    board, generation_id = ProgressBoard(LiveEvents()), uuid7()
+    board, generation_id = ProgressBoard(LiveEvents(), Bus()), uuid7()
     board.begin(generation_id, LOCAL_OWNER_ID, WORKFLOW)
     board.heard(progress_state(generation_id, node("1", "finished", 1, 1), node("2", "running", 10, 20)))
     progress = board.progress_of(generation_id)
@@ -37,7 +38,7 @@ def test_progress_goes_by_the_steps_of_the_sampler_first_of_all():
 
 def test_nodes_that_come_from_the_cache_are_done():
     """They count once, also when ComfyUI names them again among the finished ones."""
-    board, generation_id = ProgressBoard(LiveEvents()), uuid7()
+    board, generation_id = ProgressBoard(LiveEvents(), Bus()), uuid7()
     board.begin(generation_id, LOCAL_OWNER_ID, WORKFLOW)
     cached = ObserverEvent("execution_cached", data={"prompt_id": str(generation_id), "nodes": ["1", "2"]})
     board.heard(cached)
@@ -50,7 +51,7 @@ def test_nodes_that_come_from_the_cache_are_done():
 
 def test_events_of_prompts_that_are_none_of_ours_are_left_alone():
     """Another pack may run what it likes."""
-    board = ProgressBoard(LiveEvents())
+    board = ProgressBoard(LiveEvents(), Bus())
     board.heard(progress_state("something else", node("1", "running", 1, 2)))
 
     assert board.progress_of(uuid7()) is None
@@ -59,7 +60,7 @@ def test_events_of_prompts_that_are_none_of_ours_are_left_alone():
 def test_a_browser_hears_of_progress_at_most_twice_a_second():
     """A sampler with a thousand quick steps must not flood anybody."""
     live_events, generation_id = LiveEvents(), uuid7()
-    board = ProgressBoard(live_events)
+    board = ProgressBoard(live_events, Bus())
     board.begin(generation_id, LOCAL_OWNER_ID, WORKFLOW)
     with live_events.listening(LOCAL_OWNER_ID) as listener:
         for step in range(100):

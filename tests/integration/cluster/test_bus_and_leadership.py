@@ -1,0 +1,119 @@
+"""What processes that share a PostgreSQL tell one another, and which of them leads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from integration.conftest import END_OTHERS
+from psycopg import AsyncConnection
+
+from sidecar.cluster.postgresql import ElectedLeadership, PostgresBus
+from sidecar.database import Database
+
+
+class Process:
+    """As much of a process as hears and leads."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.bus = PostgresBus(self.database)
+        self.leadership = ElectedLeadership(self.database)
+        self.heard: list[Any] = []
+        self.missed = 0
+        self.leads = False
+        self.bus.on("topic", self.hear)
+        self.bus.on_gap(self.miss)
+
+    async def hear(self, news: Any) -> None:
+        self.heard.append(news)
+
+    def miss(self) -> None:
+        self.missed += 1
+
+    async def work(self) -> None:
+        self.leads = True
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            self.leads = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Process]:
+        doings = [asyncio.create_task(self.bus.run()), asyncio.create_task(self.leadership.lead(self.work))]
+        try:
+            yield self
+        finally:
+            for doing in doings:
+                doing.cancel()
+            await asyncio.gather(*doings, return_exceptions=True)
+            await self.database.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async def come_true() -> None:
+        while not condition():
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(come_true(), 30)
+
+
+@pytest.fixture
+async def two(postgresql_database_url: str) -> AsyncIterator[tuple[Process, Process]]:
+    """Two that listen; the first one leads."""
+    async with Process(postgresql_database_url).running() as first:
+        await until(lambda: first.leads and first.missed > 0)
+        async with Process(postgresql_database_url).running() as second:
+            await until(lambda: second.missed > 0 and first.missed > 1)  # each begins by having everybody read anew
+            yield first, second
+
+
+async def test_news_are_heard_by_the_others_and_not_by_who_told_them(two: tuple[Process, Process]):
+    """In their order; who told them has heard them already."""
+    first, second = two
+    for number in range(300):
+        first.bus.tell("topic", {"number": number})
+    await until(lambda: len(second.heard) == 300)
+
+    assert second.heard == [{"number": number} for number in range(300)]
+    assert first.heard == []
+
+
+async def test_after_an_interruption_everybody_reads_anew(two: tuple[Process, Process], postgresql_database_url: str):
+    """What was told meanwhile is lost; that it was is not."""
+    first, second = two
+    missed = first.missed, second.missed
+    await end_all_sessions(postgresql_database_url)
+    await until(lambda: first.missed > missed[0] and second.missed > missed[1])
+    first.bus.tell("topic", "after")
+
+    await until(lambda: second.heard == ["after"])
+
+
+async def test_one_leads_and_when_its_session_ends_another_one_does(
+    two: tuple[Process, Process], postgresql_database_url: str
+):
+    """However it ended: the server frees the lock. It stops at once, and never do both go on for long."""
+    first, second = two
+    led_alone = first.leads and not second.leads
+    await end_all_sessions(postgresql_database_url)
+    await until(lambda: not first.leads)
+    await until(lambda: first.leads != second.leads)
+
+    assert led_alone
+
+
+async def test_who_stops_in_good_order_leaves_the_lead_to_another_one(postgresql_database_url: str):
+    """A restart of one process holds up nothing."""
+    async with Process(postgresql_database_url).running() as second:
+        async with Process(postgresql_database_url).running() as first:
+            await until(lambda: first.leads or second.leads)
+        await until(lambda: second.leads)
+
+
+async def end_all_sessions(url: str) -> None:
+    async with await AsyncConnection.connect(url) as admin:
+        await admin.execute(END_OTHERS)
