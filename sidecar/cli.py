@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import socket
 import sys
 import tempfile
@@ -19,9 +20,11 @@ from litestar import Litestar
 
 from sidecar import __version__, event_loop
 from sidecar.app import create_app, put_together
-from sidecar.errors import SettingsUnusable
+from sidecar.comfyui.model_lists import ModelKind
+from sidecar.errors import GenonautError, SettingsUnusable
 from sidecar.live_events import LiveEvents
 from sidecar.logs import set_up_logs
+from sidecar.model_commands import list_models, refresh_models
 from sidecar.parent_watch import wait_for_end_of
 from sidecar.settings import Settings, read_settings
 from sidecar.worker_process import check_settings, work
@@ -39,13 +42,16 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("serve", help="run the sidecar until Ctrl-C; settings come from GENONAUT_... variables")
     commands.add_parser("worker", help="work off jobs beside other processes until Ctrl-C; needs PostgreSQL")
     commands.add_parser("openapi", help="print the description of the HTTP API (openapi.json)")
-    command = parser.parse_args(arguments).command
-    if command == "openapi":
+    describe_model_commands(commands.add_parser("models", help="the checkpoints, LoRAs and VAEs of every ComfyUI"))
+    asked = parser.parse_args(arguments)
+    if asked.command == "models":
+        return run_model_command(asked)
+    if asked.command == "openapi":
         print(describe_api())  # noqa: T201 - so that it can be sent into a file
         return 0
     try:
         settings = read_settings()
-        doing = start_worker(settings) if command == "worker" else start_server(settings)
+        doing = start_worker(settings) if asked.command == "worker" else start_server(settings)
     except SettingsUnusable as exc:
         print(f"genonaut: {exc.message}", file=sys.stderr)  # noqa: T201 - the terminal is whom this is for
         return EXIT_UNUSABLE
@@ -65,6 +71,32 @@ def start_server(settings: Settings) -> Coroutine[Any, Any, None]:
 def start_worker(settings: Settings) -> Coroutine[Any, Any, None]:
     check_settings(settings)
     return work(put_together(settings))
+
+
+def describe_model_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="model_command", required=True)
+    commands.add_parser("refresh", help="ask every ComfyUI now which models it has")
+    listing = commands.add_parser("list", help="what is known: kind, on, off or gone, name, and who has it")
+    listing.add_argument("--kind", type=ModelKind, choices=list(ModelKind), metavar="|".join(ModelKind))
+    listing.add_argument("-q", default="", metavar="TEXT", help="a part of the name")
+
+
+def run_model_command(asked: argparse.Namespace) -> int:
+    try:
+        settings = read_settings()
+        set_up_logs(settings.log_format)
+        logging.getLogger().setLevel(logging.WARNING)  # the answer says what happened
+        if asked.model_command == "refresh":
+            lines = asyncio.run(refresh_models(settings))
+        else:
+            lines = asyncio.run(list_models(settings, kind=asked.kind, q=asked.q))
+    except GenonautError as exc:
+        print(f"genonaut: {exc.message}", file=sys.stderr)  # noqa: T201 - the terminal is whom this is for
+        return EXIT_UNUSABLE
+    encoding = sys.stdout.encoding or "utf-8"  # a file on Windows may not take every letter
+    for line in lines:
+        print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201 - same
+    return 0
 
 
 def describe_api() -> str:

@@ -76,13 +76,7 @@ class Catalog:
 
     def page(self, *, kind: ModelKind | None, q: str, active: bool | None, limit: int, cursor: str | None) -> ModelPage:
         """One page, by kind and name."""
-        wanted = [
-            model
-            for model in self.snapshot.models
-            if (kind is None or model.kind is kind)
-            and (active is None or model.active is active)
-            and q.casefold() in model.name.casefold()
-        ]
+        wanted = self.snapshot.matching(kind=kind, q=q, active=active)
         if cursor:
             after = decode_cursor(cursor, Position)
             wanted = [model for model in wanted if position_of(model) > (after.kind, after.folded, after.name)]

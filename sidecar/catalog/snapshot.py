@@ -76,6 +76,16 @@ class Snapshot:
     def find(self, kind: ModelKind, name: str) -> KnownModel | None:
         return self._by_key.get((kind, comparable(name)))
 
+    def matching(self, *, kind: ModelKind | None = None, q: str = "", active: bool | None = None) -> list[KnownModel]:
+        """The models of a kind, with these letters in their names, switched on or off; in the order of lists."""
+        return [
+            model
+            for model in self.models
+            if (kind is None or model.kind is kind)
+            and (active is None or model.active is active)
+            and q.casefold() in model.name.casefold()
+        ]
+
     def holders(self, checkpoint: str, loras: Iterable[str]) -> frozenset[UUID] | None:
         """The instances that have all of these; None where nothing is known of any of them."""
         wanted = [(ModelKind.CHECKPOINT, checkpoint), *((ModelKind.LORA, name) for name in loras)]
