@@ -33,6 +33,14 @@ WRITERS_LOCK = 0x67656E6F  # "geno": PostgreSQL's advisory locks have numbers, a
 BUSY_TIMEOUT_MS = 10_000
 JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024**2
 POSTGRESQL_DRIVER = "postgresql+asyncpg"
+SESSION: Mapping[str, str] = {
+    # Whoever stops in the middle of a transaction, with everybody waiting for its lock, is shown the door.
+    "idle_in_transaction_session_timeout": "60000",
+    # A process on a machine that is gone is noticed, and what it held is free, within half a minute.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
 ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 __all__ = ["GUID", "Base", "Database", "DateTimeUTC"]
@@ -133,13 +141,14 @@ def make_engine(url: URL) -> AsyncEngine:
     else:
         # Asked before it is used: a server that was restarted must not cost one failed request for each connection.
         engine = create_server_engine(url, pool_pre_ping=True)
+        event.listen(engine.sync_engine, "connect", take_any_text)
     event.listen(engine.sync_engine, "begin", begin)
     return engine
 
 
 def create_server_engine(url: URL, **options: Any) -> AsyncEngine:
     try:
-        return create_async_engine(url, **JSON_COLUMNS, **options)
+        return create_async_engine(url, connect_args={"server_settings": SESSION}, **JSON_COLUMNS, **options)
     except ModuleNotFoundError as exc:
         raise SettingsUnusable(
             "GENONAUT_DATABASE_URL names a PostgreSQL database, for which a package is missing here. "
@@ -207,6 +216,20 @@ def set_pragmas(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.execute(f"PRAGMA journal_size_limit={JOURNAL_SIZE_LIMIT_BYTES}")
     cursor.close()
+
+
+def take_any_text(connection: Any, _record: Any) -> None:
+    """Text may hold a NUL, in a prompt or in what somebody looks for; PostgreSQL's cannot, and SQLite's can."""
+
+    async def set_codecs(session: Any) -> None:
+        for name in ("text", "varchar"):
+            await session.set_type_codec(name, schema="pg_catalog", encoder=without_nul, decoder=str, format="text")
+
+    connection.run_async(set_codecs)
+
+
+def without_nul(text: str) -> str:
+    return text.replace("\x00", "")
 
 
 def begin(connection: Connection) -> None:

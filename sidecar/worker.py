@@ -60,6 +60,7 @@ def clockwork(
         cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS, timeout_s=A_MINUTE_S),
         cron_job(tending.tend_instances, EVERY_TEN_SECONDS, timeout_s=A_MINUTE_S),
         cron_job(timeouts.end_overdue, EVERY_MINUTE, timeout_s=A_MINUTE_S),
+        cron_job(sweeper.sweep_tokens, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
         cron_job(trash.purge, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
         cron_job(keys.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(discovery.refresh_models, EVERY_HOUR, timeout_s=TEN_MINUTES_S),

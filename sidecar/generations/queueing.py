@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from saq import Queue
+from saq import Job, Queue, Status
 
 from sidecar.errors import QueueUnavailable
 from sidecar.queues.embedded import job_options
@@ -54,6 +54,21 @@ class Queueing:
         """A generation has outputs that are not in our store yet."""
         options = job_options(timeout_s=KEEP_IMAGES_WITHIN_S)
         await self._enqueue(self._images, KEEP_IMAGES, generation_id, "recorded", **options)
+
+    async def waiting(self) -> list[tuple[Job, UUID]]:
+        """Every token that waits, with the generation that it names."""
+        return [
+            (job, UUID(job.kwargs["generation_id"]))
+            for queue in (self._turns, self._images)
+            async for job in queue.iter_jobs([Status.QUEUED])
+            if job.kwargs and "generation_id" in job.kwargs
+        ]
+
+    async def drop(self, token: Job) -> None:
+        """Take a token out of its queue."""
+        await token.abort("its generation is gone")
+        if token.scheduled:  # SAQ leaves one on Redis half aborted for ever that waits for its moment
+            await token.finish(Status.ABORTED, error=token.error)
 
     async def _enqueue(self, queue: Queue, function: str, generation_id: UUID, reason: str, **options: Any) -> None:
         try:

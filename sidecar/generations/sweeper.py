@@ -1,4 +1,6 @@
-"""Heals what is left when a process died between two steps: rows without a token get theirs."""
+"""
+Heals what is left when a process died between two steps: rows without a token get theirs, tokens without a row go.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from sqlalchemy import select
 
 from sidecar.database import Database
 from sidecar.gallery.intake import unfinished
+from sidecar.generations.models import Generation
 from sidecar.generations.queueing import Queueing
+
+LOOKED_UP_AT_ONCE = 500
 
 log = structlog.get_logger(__name__)
 
@@ -30,3 +36,16 @@ class Sweeper:
         for generation_id in left:
             log.info("images_not_kept_yet", generation_id=str(generation_id))
             await self._queueing.keep_images(generation_id)
+
+    async def sweep_tokens(self, _context: Any) -> None:
+        """SAQ cron job: what was purged has no turn and no images any more."""
+        waiting = await self._queueing.waiting()
+        for first in range(0, len(waiting), LOOKED_UP_AT_ONCE):
+            some = waiting[first : first + LOOKED_UP_AT_ONCE]
+            async with self._database.reading() as session:
+                query = select(Generation.id).where(Generation.id.in_([generation_id for _, generation_id in some]))
+                there = set(await session.scalars(query))
+            for token, generation_id in some:
+                if generation_id not in there:
+                    log.info("token_without_generation", generation_id=str(generation_id), function=token.function)
+                    await self._queueing.drop(token)

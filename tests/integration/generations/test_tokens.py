@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from saq import Queue
 
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.database import Database
+from sidecar.generations.admission import Request, write_generation
 from sidecar.generations.queueing import Queueing
-from sidecar.identity import uuid7
+from sidecar.generations.sweeper import Sweeper
+from sidecar.identity import now, uuid7
 from sidecar.queues.choose import choose_queue
+
+from .conftest import WORKFLOW
 
 
 @pytest.fixture
@@ -31,6 +39,27 @@ async def test_the_token_of_a_killed_process_does_not_swallow_those_of_the_next_
     assert killed_with is not None
     assert taken is not None
     assert taken.kwargs == killed_with.kwargs == {"generation_id": str(generation_id)}
+
+
+async def test_a_token_whose_generation_is_gone_is_taken_out(queue: Queue, sqlite_database_url: str):
+    """Also one that waits for its moment; what has its generation stays."""
+    database, queueing = Database(sqlite_database_url), Queueing(turns=queue, images=queue)
+    there = await written(database)
+    await queueing.dispatch(uuid7(), reason="gone")
+    await queueing.dispatch(uuid7(), reason="gone, later", not_before=now() + timedelta(hours=1))
+    await queueing.dispatch(there, reason="there", not_before=now() + timedelta(hours=1))
+    await Sweeper(database, lambda: None, queueing).sweep_tokens({})
+    left = {generation_id for _, generation_id in await queueing.waiting()}
+    await database.close()
+
+    assert left == {there}
+    assert await queue.count("incomplete") == 1
+
+
+async def written(database: Database) -> UUID:
+    request = Request(id=uuid7(), owner_id=LOCAL_OWNER_ID, source="api", workflow=WORKFLOW)
+    async with database.writing() as session:
+        return (await write_generation(session, request, at=now())).id
 
 
 async def test_one_process_asks_once_for_what_it_asked_for_already(queue: Queue):
