@@ -16,7 +16,7 @@ from sidecar.comfyui.history_entries import HistoryEntry, to_outcome
 from sidecar.comfyui.http import SUBMIT_TIMEOUT, ComfyUIHttp, expect_success, read
 from sidecar.comfyui.outcomes import Finished, Look
 from sidecar.comfyui.own_nodes import without_own_nodes
-from sidecar.comfyui.rejections import as_rejection
+from sidecar.comfyui.rejections import as_rejection, is_refusal
 from sidecar.errors import PromptFinishedAlready
 
 
@@ -59,7 +59,7 @@ class CoreDialect:
             raise PromptFinishedAlready
         body = replace(prompt, workflow=without_own_nodes(prompt.workflow)).body(client_id=self._client_id)
         response = await self._http.post("/prompt", body, timeout=SUBMIT_TIMEOUT)
-        if response.is_client_error:
+        if is_refusal(response):
             raise as_rejection(response)
         read(response, Queued)
 

@@ -11,7 +11,7 @@ from sidecar.comfyui.conversation import PackConversation
 from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt, Queued
 from sidecar.comfyui.http import SUBMIT_TIMEOUT, ComfyUIHttp, expect_success, read
 from sidecar.comfyui.outcomes import Look
-from sidecar.comfyui.rejections import as_rejection
+from sidecar.comfyui.rejections import as_rejection, is_refusal
 from sidecar.errors import PromptFinishedAlready
 
 HEADLESS_CLIENT_ID = "genonaut"  # without any client id ComfyUI would broadcast its previews to every browser
@@ -41,7 +41,7 @@ class PackDialect:
         response = await self._http.post("/prompt", body, timeout=SUBMIT_TIMEOUT)
         if response.status_code == httpx.codes.CONFLICT:
             raise PromptFinishedAlready
-        if response.is_client_error:
+        if is_refusal(response):
             raise as_rejection(response)
         read(response, Queued)
 

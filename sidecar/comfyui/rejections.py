@@ -10,8 +10,14 @@ import httpx
 
 from sidecar.errors import PromptRejected
 
+COME_BACK_LATER = frozenset({408, 425, 429})  # request time-out, too early, too many requests
 NODES_NAMED_AT_MOST = 5
 REASON_CHARACTERS = 500  # "not in list" names the whole list, and there are people with thousands of LoRAs
+
+
+def is_refusal(response: httpx.Response) -> bool:
+    """Would it say no again? A proxy that asks to come back later does not say so."""
+    return response.is_client_error and response.status_code not in COME_BACK_LATER
 
 
 def as_rejection(response: httpx.Response) -> PromptRejected:

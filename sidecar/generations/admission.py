@@ -33,7 +33,7 @@ from sidecar.errors import InvalidParameters, InvalidRequest, ModelsUnusable
 from sidecar.generations.idempotency import Once, recall, remember
 from sidecar.generations.models import Generation, note_transition, touch
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.schemas import PromptSubmission, Source, Submission
+from sidecar.generations.schemas import PromptSubmission, Source, Submission, clean_tags
 from sidecar.generations.states import GenerationState
 from sidecar.generations.workflows import pack_workflow, store_workflow
 from sidecar.identity import now, uuid7
@@ -228,8 +228,8 @@ def from_submission(
         source="api",
         workflow=workflow,
         client_id=submission.client_id,
-        title=submission.title,
-        tags=tuple(submission.tags),
+        title=submission.title.strip(),
+        tags=tuple(clean_tags(submission.tags)),
         once=once,
     )
 

@@ -274,6 +274,26 @@ def test_a_prompt_that_comfyui_answers_from_its_cache_has_the_image_too(genonaut
     assert second["images"][0]["thumbnails"] == list(SIZES)
 
 
+def test_a_generation_is_repeated_and_deleting_one_takes_nothing_from_the_other(genonaut: Installation) -> None:
+    """With another seed it is another image; the same again comes from ComfyUI's cache, and is the other one's too."""
+    first = genonaut.wait_until_kept(genonaut.submit(checkpoint_picture()))
+    path = f"{genonaut.api}/generations/{first['id']}"
+    same, once_more, another = (
+        genonaut.http.post(f"{path}/repeat", json=body, headers={"Idempotency-Key": f"{first['id']}-{key}"}).json()
+        for key, body in ((1, {}), (1, {}), (2, {"parameters": {"seed": "random"}}))
+    )
+    kept = [genonaut.wait_until_kept(generation["id"]) for generation in (same, another)]
+    deleted = genonaut.http.delete(path).json()
+    contents = [fetch(genonaut, f"/images/{generation['images'][0]['id']}").content for generation in (first, *kept)]
+
+    assert once_more["id"] == same["id"]
+    assert [generation["parent_id"] for generation in kept] == [first["id"]] * 2
+    assert deleted["trashed_at"]
+    assert deleted["child_count"] == 2
+    assert contents[0] == contents[1] != contents[2]
+    assert metadata_of(contents[2])["prompt"]["6"]["inputs"]["seed"] == kept[1]["sampler"]["seed"]
+
+
 def test_every_log_line_about_a_generation_carries_its_id(genonaut: Installation) -> None:
     """Whoever searches the log for one generation finds its whole way, from admission to its kept image."""
     generation_id = genonaut.wait_until_kept(genonaut.submit(quick_picture()))["id"]

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sidecar.comfyui.rejections import REASON_CHARACTERS, as_rejection
+from sidecar.comfyui.rejections import REASON_CHARACTERS, as_rejection, is_refusal
 
 NOT_IN_LIST = {
     "type": "value_not_in_list",
@@ -51,3 +51,12 @@ def test_a_long_reason_is_cut():
 def test_a_refusal_in_another_shape_is_told_all_the_same(node_errors: Any):
     """Other versions and other packs may word it as they like."""
     assert as_rejection(refusal("No prompt", node_errors)).message
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [(400, True), (401, True), (413, True), (408, False), (425, False), (429, False), (500, False)],
+)
+def test_who_asks_to_come_back_later_does_not_refuse(status: int, refused: bool):
+    """What a busy proxy answers is tried again, as everything that may pass."""
+    assert is_refusal(httpx.Response(status)) is refused
