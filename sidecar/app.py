@@ -43,7 +43,6 @@ from sidecar.generations.editing import Editor
 from sidecar.generations.following import Following, Surroundings
 from sidecar.generations.history import History
 from sidecar.generations.idempotency import RememberedKeys
-from sidecar.generations.models import Generation, touch
 from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
@@ -141,13 +140,6 @@ def put_together(settings: Settings) -> Parts:
         bus.tell(WAKE)
         dispatcher.wake()
 
-    async def images_changed(generation_id: UUID) -> None:
-        async with database.writing() as session:
-            generation = await session.get(Generation, generation_id)
-            if generation is not None:
-                touch(generation)
-        await announce(generation_id)
-
     postings: set[UUID] = set()
     aftermath = Aftermath(queueing, announce, board.end)
     recorders = Recorders(database, instances, postings, aftermath)
@@ -183,7 +175,7 @@ def put_together(settings: Settings) -> Parts:
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
-    intake = Intake(database, store, OutputSources(database, instances), images_changed)
+    intake = Intake(database, store, OutputSources(database, instances), editor.images_changed)
     tending = Tending(database, instances, wake)
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
     sweeper = Sweeper(database, wake, queueing)

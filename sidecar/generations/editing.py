@@ -1,4 +1,4 @@
-"""What people may change of a generation once it exists: its title, its tags, whether it is a favourite."""
+"""What changes of a generation besides its state: its title, its tags, whether it is a favourite, its images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from msgspec import UNSET
 from sidecar.database import Database
 from sidecar.errors import InvalidRequest
 from sidecar.generations.history import owned
-from sidecar.generations.models import touch
+from sidecar.generations.models import Generation, touch
 from sidecar.generations.schemas import TAGS_AT_MOST, GenerationPatch, clean_tags
 
 
 class Editor:
-    """Writes what people say about their generations. One a process."""
+    """Changes generations, so that whoever looks sees which of two tellings is the newer one. One a process."""
 
     def __init__(self, database: Database, announce: Callable[[UUID], Awaitable[None]]) -> None:
         self._database = database
@@ -35,6 +35,14 @@ class Editor:
             if patch.favourite is not UNSET:
                 generation.favourite = patch.favourite
             touch(generation)
+        await self._announce(generation_id)
+
+    async def images_changed(self, generation_id: UUID) -> None:
+        """Some of its images came into our store, or turned out not to."""
+        async with self._database.writing() as session:
+            generation = await session.get(Generation, generation_id)
+            if generation is not None:
+                touch(generation)
         await self._announce(generation_id)
 
     async def add_tags(self, owner_id: UUID, generation_id: UUID, tags: Iterable[str]) -> None:
