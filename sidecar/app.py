@@ -208,7 +208,7 @@ def put_together(settings: Settings) -> Parts:
             worker.turns_worker(turns, wake, clockwork),
             worker.images_worker(images, intake),
         ),
-        health_check=HealthCheck(database, turns, instances),
+        health_check=HealthCheck(database, turns, store),
     )
 
 

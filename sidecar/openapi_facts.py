@@ -61,6 +61,7 @@ GENERATION_ID = "019aa3b0-5c4e-7d31-9f02-6f3a1c2b4d5e"
 INSTANCE_ID = "019aa3b0-0b1c-7a53-8d10-52f0a3c1e6b7"
 IMAGE_ID = "019aa3b0-8e11-7c40-8a55-2d9be0c7f413"
 
+OK: dict[str, Any] = {"state": "ok", "since": "2026-11-21T11:58:19.500000Z", "for_s": 312.9, "reason": ""}
 INSTANCE: dict[str, Any] = {
     "id": INSTANCE_ID,
     "name": "upstairs",
@@ -211,19 +212,23 @@ EXAMPLES: dict[str, list[Any]] = {
         {
             "ready": True,
             "version": "0.1.0",
-            "database": {"state": "ok", "reason": ""},
-            "queue": {"state": "ok", "reason": ""},
+            "database": OK,
+            "queue": OK,
+            "storage": OK,
             "instances": [
                 {
-                    "id": INSTANCE_ID,
-                    "name": "127.0.0.1:8188",
-                    "state": "connected",
-                    "since": "2026-11-21T11:58:20.004000Z",
+                    "id": INSTANCE["id"],
+                    "name": "upstairs",
                     "url": "http://127.0.0.1:8188",
+                    "state": "connected",
+                    "wanted": "active",
+                    "since": "2026-11-21T11:58:20.004000Z",
+                    "for_s": 312.4,
                     "version": "0.3.75",
                     "reason": "",
                 }
             ],
+            "waiting": {"generations": 3, "estimated_s": 21.5},
         }
     ],
     "Problem": [

@@ -287,3 +287,41 @@ def loading(checkpoint: str) -> dict[str, Any]:
         "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
         "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "a"}},
     }
+
+
+async def test_health_tells_how_every_part_is_since_when_and_what_waits(start_sidecar: StartSidecar):
+    """Where something was made already, also how long what waits will take."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        await until_connected(parts, 1)
+        first = await submit(parts)
+        await until(lambda: comfyui.pending)
+        await comfyui.finish(str(first))
+        await until_state(parts, first, "completed")
+        before = await parts.health_check.look()
+        for _ in range(5):
+            await submit(parts)
+        await until(lambda: len(comfyui.pending) == 2)
+        after = await parts.health_check.look()
+
+        assert before.ready
+        assert {part.state for part in (before.database, before.queue, before.storage)} == {"ok"}
+        assert before.waiting is not None
+        assert (before.waiting.generations, before.waiting.estimated_s) == (0, 0.0)
+        assert after.waiting is not None
+        assert (after.waiting.generations, after.waiting.estimated_s) == (3, 4.5)
+        assert after.database.since == before.database.since
+        assert [(one.state, one.reason) for one in after.instances] == [("connected", "")]
+
+
+async def test_health_tells_of_an_instance_that_is_set_aside(start_sidecar: StartSidecar):
+    """It is there, and gets nothing: the state that somebody looks for who wonders why."""
+    async with BrokenComfyUI(times=9).served() as comfyui, start_sidecar(comfyui) as parts:
+        for _ in range(2):
+            await submit(parts)
+
+        async def told() -> str:
+            parts.dispatcher.wake()
+            (instance,) = (await parts.health_check.look()).instances
+            return instance.reason if instance.state == "set_aside" else ""
+
+        assert await until(told) == "ComfyUI answered 500 to /prompt."
