@@ -48,7 +48,10 @@ def test_the_sidecar_is_killed_while_a_prompt_runs(fragile: Installation) -> Non
 
 
 def test_comfyui_is_killed_with_prompts_waiting(fragile: Installation) -> None:
-    """What ran and what waited in ComfyUI's own queue runs again, in its turn, when ComfyUI is back."""
+    """
+    What ran and what waited in ComfyUI's own queue runs again when ComfyUI is back: what waited in its turn, what ran
+    after a pause, since perhaps it was what ComfyUI died of.
+    """
     submitted = [slow_one_running(fragile), *(fragile.submit(quick_picture()) for _ in range(4))]
     fragile.wait_for_state(submitted[1], "submitted")
     fragile.kill_comfyui()
@@ -58,7 +61,7 @@ def test_comfyui_is_killed_with_prompts_waiting(fragile: Installation) -> None:
     finished = [fragile.wait_until_kept(prompt_id)["finished_at"] for prompt_id in submitted]
 
     assert not {"completed", "failed", "cancelled", "lost"} & set(while_away)
-    assert finished == sorted(finished)
+    assert finished[1:] == sorted(finished[1:])
     check_books(fragile, submitted, files_may_be_left_over=True)
 
 
