@@ -36,7 +36,7 @@ async def comfyui() -> AsyncIterator[ScriptedComfyUI]:
 
 
 @pytest.fixture
-def start_api(tmp_path: Path) -> StartApi:
+def start_api(tmp_path: Path, backend: dict[str, str]) -> StartApi:
     """Start a sidecar on this test's data folder; starting it again is a restart."""
 
     @asynccontextmanager
@@ -46,6 +46,7 @@ def start_api(tmp_path: Path) -> StartApi:
                 "GENONAUT_DATA": str(tmp_path),
                 "GENONAUT_COMFYUI_URL": ",".join(instance.url for instance in instances),
                 "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
+                **backend,
             }
         )
         app = create_app(settings)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
 from httpx import AsyncClient
+from integration.backends import both_databases
 from integration.generations.conftest import until
 
 from sidecar.catalog import catalog
@@ -28,11 +29,12 @@ PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def environment(tmp_path: Path, comfyui: ScriptedComfyUI) -> dict[str, str]:
+def environment(tmp_path: Path, backend: dict[str, str], comfyui: ScriptedComfyUI) -> dict[str, str]:
     return {
         "GENONAUT_DATA": str(tmp_path),
         "GENONAUT_COMFYUI_URL": comfyui.url,
         "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
+        **backend,
     }
 
 
@@ -108,6 +110,7 @@ async def test_the_command_prints_lines_and_nothing_else(settings: Settings, env
     ]
 
 
+@both_databases
 async def test_a_sidecar_that_runs_notices_what_the_command_did(
     quick_looks: None, client: AsyncClient, environment: dict[str, str], comfyui: ScriptedComfyUI
 ):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fakes.comfyui import ScriptedComfyUI
 from httpx import AsyncClient
+from integration.backends import both_databases
 from integration.generations.conftest import until
 
 from sidecar.identity import uuid7
@@ -68,6 +69,7 @@ async def test_a_long_list_comes_in_pages(client: AsyncClient):
     assert seen == await names(client)
 
 
+@both_databases
 async def test_a_browser_keeps_the_list_for_an_hour_and_then_asks_whether_it_is_still_true(client: AsyncClient):
     """RFC 9110: the same answer has the same ETag, and need not be sent twice."""
     first = await client.get("/api/v1/models")
@@ -89,6 +91,7 @@ async def test_samplers_and_schedulers_are_listed(client: AsyncClient):
     assert answer.headers["etag"]
 
 
+@both_databases
 async def test_a_model_that_comes_is_added_and_one_that_goes_stays_known(client: AsyncClient, comfyui: ScriptedComfyUI):
     """What was made with it still says so; it keeps its id and comes back under it."""
     before = {model["name"]: model for model in await models(client, kind="checkpoint")}
@@ -126,6 +129,7 @@ async def test_an_answer_that_is_none_changes_nothing(client: AsyncClient, comfy
     assert await names(client) == known
 
 
+@both_databases
 async def test_a_model_says_which_instances_have_it(start_api: StartApi, comfyui: ScriptedComfyUI):
     """One model on two ComfyUIs is one model, also where one of them runs on Windows."""
     windows = ScriptedComfyUI()

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from fakes.comfyui import BabblingComfyUI, BrokenComfyUI, HungryComfyUI, PickyComfyUI, ScriptedComfyUI, SlowComfyUI
 from fakes.folders import png
+from integration.backends import every_backend
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
@@ -157,6 +158,7 @@ async def test_7_a_network_cut_in_the_middle_loses_nothing(start_sidecar: StartS
         await sidecar.__aexit__(None, None, None)
 
 
+@every_backend
 async def test_8_out_of_memory_is_tried_once_more_when_comfyui_has_freed_its_memory(start_sidecar: StartSidecar):
     """Models of other prompts may have been in its way. The second run has an id of its own: none runs twice."""
     async with HungryComfyUI(satisfied_after=1).served() as comfyui, start_sidecar(comfyui) as parts:
