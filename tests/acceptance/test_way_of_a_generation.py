@@ -206,6 +206,21 @@ def test_a_checkpoint_that_comfyui_does_not_have_is_refused_at_once(genonaut: In
     assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("checkpoint", "model_unknown")]
 
 
+def test_a_model_that_is_switched_off_is_refused_at_comfyuis_own_page(genonaut: Installation) -> None:
+    """Whoever presses Queue reads which node needs it and why it is refused."""
+    until(lambda: listed_models(genonaut, "lora"), what="ComfyUI has told its models")
+    (lora,) = fetch(genonaut, "/models?kind=lora").json()["items"]
+    genonaut.http.patch(f"{genonaut.api}/models/{lora['id']}", json={"active": False}).raise_for_status()
+    try:
+        refusal = genonaut.post_prompt(checkpoint_picture())
+    finally:
+        genonaut.http.patch(f"{genonaut.api}/models/{lora['id']}", json={"active": True}).raise_for_status()
+
+    assert refusal.status_code == 400
+    assert f"The LoRA {models.LORA} is switched off here" in refusal.json()["error"]["message"]
+    genonaut.wait_for_state(genonaut.submit(checkpoint_picture()), "completed")
+
+
 def listed_models(genonaut: Installation, kind: str) -> list[str]:
     return [model["name"] for model in fetch(genonaut, f"/models?kind={kind}").json()["items"]]
 
