@@ -61,7 +61,7 @@ def translated() -> Iterator[None]:
     """ComfyUI's troubles in our words; the cause stays for the log."""
     try:
         yield
-    except httpx.ConnectError as exc:
+    except (httpx.ConnectError, httpx.ConnectTimeout) as exc:  # nothing has left: it cannot have arrived
         raise ComfyUIUnreachable from exc
     except httpx.TimeoutException as exc:
         raise ComfyUITimeout from exc
