@@ -289,6 +289,8 @@ async def drive(parts: Parts) -> None:
     """What one process does for all: follow every ComfyUI, and send it what is next."""
     parts.live_events.start_anew()  # whoever led before may have died before it told what it had done
     parts.bus.tell(GAP)
+    async with parts.database.writing() as session:
+        await registry.nobody_is_met_yet(session)
     parts.dispatcher.wake()
     await until_one_ends(parts.following.run(), parts.dispatcher.run())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.addresses import place
@@ -50,6 +50,12 @@ async def keep_configured(session: AsyncSession, urls: Sequence[str]) -> list[In
         for found in known.values()
         if found.from_settings and found.url not in urls and found.wanted != Wanted.REMOVED.value
     ]
+
+
+async def nobody_is_met_yet(session: AsyncSession) -> None:
+    """What whoever followed them last has left written down: nothing is sent before each has been looked at."""
+    met = update(Instance).where(Instance.state == Connection.CONNECTED.value)
+    await session.execute(met.values(state=Connection.AWAY.value, since=now(), reason=NOT_ASKED_YET))
 
 
 async def register(session: AsyncSession, url: str, *, name: str = "", wanted: Wanted = Wanted.ACTIVE) -> Instance:
