@@ -19,6 +19,7 @@ async def learn(session: AsyncSession, instance_id: UUID, checkpoint: str, secon
     pace = await session.get(Pace, (instance_id, checkpoint))
     if pace is None:
         session.add(Pace(instance_id=instance_id, checkpoint=checkpoint, count=1, mean_s=seconds))
+        await session.flush()  # whatever else this transaction records must find it
         return
     pace.count = min(pace.count + 1, REMEMBERED)
     pace.mean_s += (seconds - pace.mean_s) / pace.count
