@@ -31,7 +31,7 @@ from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.turns import look_ahead, shortest_rest_s
+from sidecar.generations.turns import Outlook, look_ahead, shortest_rest_s
 from sidecar.generations.waiting import why_it_waits
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
@@ -146,27 +146,37 @@ class Dispatcher:
             log.warning("cancel_waits_for_comfyui", generation_id=str(generation.id), exc_info=True)
 
     async def _take_turn(self) -> Generation | None:
-        async with self._database.reading() as session:
-            outlook = await look_ahead(session, self._catalog.snapshot, at=now())
-        if outlook.without_models:
-            await self._let_wait(outlook.without_models)
-        if outlook.choice is None:
+        if (await self._look_ahead()).choice is None:
             return None
-        async with self._database.writing() as session:
-            choice = (await look_ahead(session, self._catalog.snapshot, at=now())).choice
-            if choice is None:
-                return None
-            generation = await session.get_one(Generation, choice.generation_id)
-            instance = await session.get_one(Instance, choice.instance_id)
-            move(session, generation, GenerationState.SUBMITTED, at=now())
-            generation.instance_id = instance.id
-            generation.waiting_reason = None
-            generation.tries += 1
-            instance.checkpoint = generation.checkpoint or instance.checkpoint
-            forget_foreign_prompt_id(generation)  # from here on it has ours
-            # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.
-            self._postings.add(generation.id)
+        with contextlib.ExitStack() as unless_committed:
+            async with self._database.writing() as session:
+                choice = (await look_ahead(session, self._catalog.snapshot, at=now())).choice
+                if choice is None:
+                    return None
+                generation = await session.get_one(Generation, choice.generation_id)
+                instance = await session.get_one(Instance, choice.instance_id)
+                move(session, generation, GenerationState.SUBMITTED, at=now())
+                generation.instance_id = instance.id
+                generation.waiting_reason = None
+                generation.tries += 1
+                instance.checkpoint = generation.checkpoint or instance.checkpoint
+                forget_foreign_prompt_id(generation)  # from here on it has ours
+                # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.
+                self._postings.add(generation.id)
+                # A commit that was not answered may have happened all the same: reconciling finds it, if it is let to.
+                unless_committed.callback(self._postings.discard, generation.id)
+            unless_committed.pop_all()
         return generation
+
+    async def _look_ahead(self) -> Outlook:
+        """What goes where next. Whoever has to wait for models makes room for those behind."""
+        while True:
+            async with self._database.reading() as session:
+                outlook = await look_ahead(session, self._catalog.snapshot, at=now())
+            if outlook.without_models:
+                await self._let_wait(outlook.without_models)
+            if outlook.choice is not None or not outlook.without_models:
+                return outlook
 
     async def _let_wait(self, generation_ids: Sequence[UUID]) -> None:
         """Their models are with instances that cannot work now: they wait, and do not stand in the way of others."""

@@ -12,7 +12,7 @@ from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
-from sidecar.generations import dispatcher, relocation
+from sidecar.generations import dispatcher, relocation, turns
 from sidecar.instances import standing
 from sidecar.instances.models import Instance
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
@@ -325,3 +325,26 @@ async def test_health_tells_of_an_instance_that_is_set_aside(start_sidecar: Star
             return instance.reason if instance.state == "set_aside" else ""
 
         assert await until(told) == "ComfyUI answered 500 to /prompt."
+
+
+async def test_however_many_wait_for_a_model_nobody_waits_behind_them(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+):
+    """More of them than are looked at together, and nothing else happens that would have somebody look again."""
+    monkeypatch.setattr(dispatcher, "LOOK_FOR_MODELS_AGAIN_S", 60.0)
+    here, there = ScriptedComfyUI(), ScriptedComfyUI()
+    here.models = {"checkpoints": ["here.safetensors"]}
+    there.models = {"checkpoints": ["there.safetensors"]}
+    async with here.served(), AsyncExitStack() as stack:
+        await stack.enter_async_context(there.served())
+        async with start_sidecar(here, there) as parts:
+            await until_connected(parts)
+            await until(lambda: parts.catalog.snapshot.listed == frozenset(parts.following._tasks))
+            for instance in await parts.instance_desk.list():
+                await parts.instance_desk.change(instance.id, InstancePatch(wanted="paused"))
+            for _ in range(2 * turns.LOOKED_AHEAD_AT_MOST + 1):
+                await submit(parts, loading("there.safetensors"))
+            other = await submit(parts, loading("here.safetensors"))
+            await parts.instance_desk.change((await instance_of(parts, here)).id, InstancePatch(wanted="active"))
+
+            await until(lambda: str(other) in here.pending, within_s=10)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+import pytest
 from fakes.comfyui import AmnesiacComfyUI, LossyComfyUI, ScriptedComfyUI, SlowAndLossyComfyUI, SlowComfyUI
 from integration.backends import every_backend
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.errors import DatabaseUnavailable
+from sidecar.generations.models import Generation
 from sidecar.identity import generation_id_of
 
 from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
@@ -74,6 +80,34 @@ async def test_a_prompt_that_has_run_without_an_outcome_is_lost_and_not_tried_fo
 
         assert view.error is not None
         assert view.error.code == "lost"
+        assert len(comfyui.posted) == 1
+
+
+async def test_a_turn_whose_commit_was_not_answered_is_found_and_goes_on(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+):
+    """The database had written it down when the connection broke; nobody has sent it, and nobody thinks so."""
+    commit = AsyncSession.commit
+    broken: list[UUID] = []
+
+    async def commit_and_break(session: AsyncSession) -> None:
+        taken = [each.id for each in session if isinstance(each, Generation) and each.state == "submitted"]
+        await commit(session)
+        if taken and not broken:
+            broken.extend(taken)
+            raise DatabaseUnavailable
+
+    monkeypatch.setattr(AsyncSession, "commit", commit_and_break)
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        generation_id = await submit(parts)
+        await until(lambda: broken)
+        assert (await show(parts, generation_id)).state == "submitted"
+        await until(lambda: not parts.dispatcher._postings, within_s=5)
+        await look_again(parts)
+        await until(lambda: comfyui.pending)
+        await comfyui.finish(str(generation_id))
+
+        await until_state(parts, generation_id, "completed")
         assert len(comfyui.posted) == 1
 
 
