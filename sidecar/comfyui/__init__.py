@@ -1,6 +1,7 @@
 """
 The only code that speaks to ComfyUI.
 
-`client` asks, `events` listens, `outcomes` is what the pack's journal tells, `workflow_builder` and `workflow_reader`
-know the language of its workflows.
+`client` asks and `events` listens, in the `dialect` of a ComfyUI with the pack (`pack_dialect`) or without
+(`core_dialect`); `outcomes` is what they tell of how prompts ended. `workflow_builder` and `workflow_reader` know the
+language of its workflows.
 """

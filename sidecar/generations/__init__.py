@@ -3,6 +3,10 @@ One generation, in the order things happen:
 
     routes -> admission -> queueing -> turns -> dispatcher -> progress -> recorder -> history
 
+Where it goes is decided by `choice`; `following` hears what every instance does, `relocation` takes work back from one
+that stays away, `tending` probes and drains instances on a clock, `waiting` and `backlog` tell why and for how long
+generations wait.
+
 `states` says which ways a generation can go, `models` what is stored of it, `schemas` how it looks from outside,
 `sweeper` what heals when a process died between two of these steps.
 """
