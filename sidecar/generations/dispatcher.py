@@ -31,7 +31,7 @@ from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.turns import Outlook, look_ahead, shortest_rest_s
+from sidecar.generations.turns import Outlook, look_ahead
 from sidecar.generations.waiting import why_it_waits
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
@@ -105,8 +105,6 @@ class Dispatcher:
             if instance_id not in self._lanes:
                 self._lanes[instance_id] = Lane(self._send)
             self._lanes[instance_id].put(generation)
-        async with self._database.reading() as session:
-            self._rest_s = await shortest_rest_s(session, at=now())
 
     async def cancel(self, owner_id: UUID, generation_id: UUID) -> None:
         """
@@ -173,6 +171,7 @@ class Dispatcher:
         while True:
             async with self._database.reading() as session:
                 outlook = await look_ahead(session, self._catalog.snapshot, at=now())
+            self._rest_s = outlook.rest_s
             if outlook.without_models:
                 await self._let_wait(outlook.without_models)
             if outlook.choice is not None or not outlook.without_models:

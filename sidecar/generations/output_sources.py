@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import select
+
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.database import Database
 from sidecar.errors import OutputGone
@@ -24,7 +26,7 @@ class OutputSources:
             OutputGone: No instance is known to have made it.
         """
         async with self._database.reading() as session:
-            generation = await session.get_one(Generation, generation_id)
-        if generation.instance_id is None:
+            instance_id = await session.scalar(select(Generation.instance_id).where(Generation.id == generation_id))
+        if instance_id is None:
             raise OutputGone
-        return await self._instances.client_of(generation.instance_id)
+        return await self._instances.client_of(instance_id)

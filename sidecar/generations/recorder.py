@@ -12,10 +12,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -177,14 +178,22 @@ class Recorder:
         """Write down some entries and how far the journal is recorded with them, in one transaction."""
         with_images = set()
         async with self._database.writing() as session:
-            for entry in entries:
-                if await self._write(session, entry):
-                    with_images.add(entry.sequence)
-            await session.merge(JournalPosition(journal=self._journal, sequence=entries[-1].sequence))
+            with session.no_autoflush:  # one statement a table and row at the end, instead of one after each question
+                for entry in entries:
+                    if await self._write(session, entry):
+                        with_images.add(entry.sequence)
+            await self._move_on(session, entries[-1].sequence)
         self._recorded = entries[-1].sequence
         for entry in entries:
             if not isinstance(entry, Unreadable):
                 await self._tell(entry, has_images=entry.sequence in with_images)
+
+    async def _move_on(self, session: AsyncSession, sequence: int) -> None:
+        """Write down how far the journal is recorded."""
+        position = update(JournalPosition).where(JournalPosition.journal == self._journal)
+        moved: Any = await session.execute(position.values(sequence=sequence))
+        if not moved.rowcount:
+            session.add(JournalPosition(journal=self._journal, sequence=sequence))
 
     async def _write(self, session: AsyncSession, entry: Entry | Unreadable) -> bool:
         """Write down one entry; tells whether there are images to keep."""

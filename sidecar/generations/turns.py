@@ -19,7 +19,7 @@ from sidecar.generations.models import Generation
 from sidecar.generations.states import GenerationState
 from sidecar.instances.models import Instance
 from sidecar.instances.paces import paces
-from sidecar.instances.standing import is_sound, may_get_work_later
+from sidecar.instances.standing import is_sound
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
 LOOKED_AHEAD_AT_MOST = 20
@@ -33,6 +33,8 @@ class Outlook:
     choice: Choice | None = None
     without_models: tuple[UUID, ...] = field(default=())
     """The generations whose models no sound instance has."""
+    rest_s: float | None = None
+    """How long it takes until one of the instances that rest may have work again; None when none does."""
 
 
 async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime) -> Outlook:
@@ -41,24 +43,21 @@ async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime)
     sound = (await session.execute(select(*columns).where(is_sound()))).all()
     if not sound:
         return Outlook()
+    resting = [instance.rests_until for instance in sound if instance.rests_until and instance.rests_until > at]
+    rest_s = (min(resting) - at).total_seconds() if resting else None
     busy = await in_flight(session)
     rested = [instance for instance in sound if instance.rests_until is None or instance.rests_until <= at]
     if all(len(busy[instance.id]) >= IN_FLIGHT_AT_MOST for instance in rested):
-        return Outlook()
+        return Outlook(rest_s=rest_s)
     wishes = await first_wishes(session, snapshot, at=at)
     if not wishes:
-        return Outlook()
+        return Outlook(rest_s=rest_s)
     known = await seconds_of(session, wishes, busy) if len(sound) > 1 else {}
     seats = [to_seat(instance, busy[instance.id], known.get(instance.id, {}), at=at) for instance in rested]
     there = {instance.id for instance in sound}
     without_models = tuple(wish.generation_id for wish in wishes if is_nowhere(wish, there, snapshot))
-    return Outlook(choose([with_unlisted(wish, there, snapshot) for wish in wishes], seats), without_models)
-
-
-async def shortest_rest_s(session: AsyncSession, *, at: datetime) -> float | None:
-    """How long it takes until one of the instances that rest may have work again; None when none does."""
-    rested_at = await session.scalar(select(func.min(Instance.rests_until)).where(may_get_work_later(at)))
-    return (rested_at - at).total_seconds() if rested_at else None
+    choice = choose([with_unlisted(wish, there, snapshot) for wish in wishes], seats)
+    return Outlook(choice, without_models, rest_s)
 
 
 async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import select
+
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.database import Database
 from sidecar.instances import registry
@@ -25,8 +27,9 @@ class Instances:
 
     async def client_of(self, instance_id: UUID) -> ComfyUIClient:
         """Also of an instance that was removed: what it made may still have to be fetched."""
+        query = select(Instance.url, Instance.comfyui_version, Instance.pack_version, Instance.directories)
         async with self._database.reading() as session:
-            found = await session.get_one(Instance, instance_id)
+            found = (await session.execute(query.where(Instance.id == instance_id))).one()
         if instance_id not in self._clients:
             self._clients[instance_id] = ComfyUIClient(found.url, self._pairing_secret, instance_id=instance_id)
         client = self._clients[instance_id]

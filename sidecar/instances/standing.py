@@ -109,11 +109,6 @@ def may_get_work(at: datetime) -> ColumnElement[bool]:
     return is_sound() & or_(Instance.rests_until.is_(None), Instance.rests_until <= at)
 
 
-def may_get_work_later(at: datetime) -> ColumnElement[bool]:
-    """Which ones only have to rest first."""
-    return is_sound() & (Instance.rests_until > at)
-
-
 def is_sound() -> ColumnElement[bool]:
     return (
         (Instance.wanted == Wanted.ACTIVE.value)
