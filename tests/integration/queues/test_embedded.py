@@ -17,7 +17,7 @@ from structlog.contextvars import get_contextvars
 
 from sidecar.errors import QueueUnavailable
 from sidecar.queues.choose import WorkQueue, choose_queue
-from sidecar.queues.embedded import HEARTBEAT_S, EmbeddedWorker, cron_job, job_options
+from sidecar.queues.embedded import HEARTBEAT_S, TIMERS, EmbeddedWorker, cron_job, job_options
 from sidecar.queues.sqlite import SqliteQueue
 
 GRACE_S = 30.0
@@ -193,6 +193,29 @@ async def test_a_job_beats_for_as_long_as_it_runs(own_queue, monkeypatch):
 
     await until(has_beaten)
     await worker.stop(grace_s=0)
+
+
+@pytest.mark.parametrize("queue_url", ["redis", "postgresql"], indirect=True)
+async def test_what_a_dead_worker_had_is_taken_over(own_queue, monkeypatch):
+    """
+    Nobody beats for it any more: another worker does it, once. On SQLite: `test_several_processes.py`.
+    """
+    monkeypatch.setitem(TIMERS, "sweep", 1)
+    await own_queue.enqueue("run", key="a", **{**OPTIONS, "heartbeat": 1, "retry_delay": 0.0})
+    taken = await own_queue.dequeue(timeout=10, poll_interval=0.1)
+    taken.worker_id, taken.attempts = "dead", 1
+    await taken.update(status=Status.ACTIVE)
+    runs: list[int] = []
+
+    async def run(ctx):
+        runs.append(ctx["job"].attempts)
+
+    worker = EmbeddedWorker(own_queue, [("run", run)])
+    await worker.start()
+    await until_status(own_queue, "a", Status.COMPLETE)
+    await worker.stop(grace_s=5)
+
+    assert runs == [2]
 
 
 async def test_a_job_that_takes_too_long_is_stopped_and_tried_again(own_queue):
