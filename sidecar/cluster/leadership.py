@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import structlog
+
+AGAIN_AFTER_S = 1.0
+
 Work = Callable[[], Coroutine[Any, Any, None]]
+
+log = structlog.get_logger(__name__)
 
 
 class Leadership:
@@ -13,4 +20,10 @@ class Leadership:
 
     async def lead(self, work: Work) -> None:
         """Do this for as long as this process leads, and again whenever it leads again, until cancelled."""
-        await work()
+        while True:
+            try:
+                await work()
+            except Exception:
+                # A fault of ours or of the database, told in full: a sidecar that accepts and drives nothing is none.
+                log.exception("driving_failed")
+            await asyncio.sleep(AGAIN_AFTER_S)

@@ -59,6 +59,8 @@ class PostgresBus(Bus):
                     await until_one_ends(self._hear_all(), self._tell_all(session))
             except LOST as exc:
                 log.warning("news_interrupted", reason=f"{type(exc).__name__}: {exc}")
+            except Exception:
+                log.exception("news_failed")  # such as news that are none: anybody may notify on this channel
             await asyncio.sleep(ASK_EVERY_S)
 
     async def _begin(self, session: Any) -> None:
@@ -114,6 +116,8 @@ class ElectedLeadership(Leadership):
                     await until_one_ends(work(), stay(session))
             except LOST as exc:
                 log.warning("leadership_lost", reason=f"{type(exc).__name__}: {exc}")
+            except Exception:
+                log.exception("driving_failed")  # whoever leads next tries it again; perhaps that is this process
             await asyncio.sleep(ASK_EVERY_S)
 
 

@@ -93,6 +93,22 @@ async def test_after_an_interruption_everybody_reads_anew(two: tuple[Process, Pr
     await until(lambda: second.heard == ["after"])
 
 
+async def test_what_is_no_news_ends_nothing(two: tuple[Process, Process], postgresql_database_url: str):
+    """Anybody may notify on our channel, a later version of ours too."""
+    one, other = two
+    missed = other.missed
+    async with await AsyncConnection.connect(postgresql_database_url, autocommit=True) as connection:
+        await connection.execute("SELECT pg_notify('genonaut', 'good morning')")
+    await until(lambda: other.missed > missed)
+
+    async def heard() -> None:
+        while not other.heard:
+            one.bus.tell("topic", 1)
+            await asyncio.sleep(0.1)
+
+    await asyncio.wait_for(heard(), 30)
+
+
 async def test_one_leads_and_when_its_session_ends_another_one_does(
     two: tuple[Process, Process], postgresql_database_url: str
 ):
