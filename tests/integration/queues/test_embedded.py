@@ -118,10 +118,16 @@ async def test_a_job_that_outlives_the_grace_goes_back_to_the_queue(own_queue):
     """
     The next process runs it again, whatever its number of tries.
     """
-    worker = EmbeddedWorker(own_queue, [sleeper])
+    begun = asyncio.Event()
+
+    async def run(_ctx):
+        begun.set()
+        await asyncio.sleep(3600)
+
+    worker = EmbeddedWorker(own_queue, [("run", run)])
     await worker.start()
-    await own_queue.enqueue("sleeper", key="long", seconds=3600, **{**OPTIONS, "retries": 1})
-    await until_status(own_queue, "long", Status.ACTIVE)
+    await own_queue.enqueue("run", key="long", **{**OPTIONS, "retries": 1})
+    await begun.wait()
 
     began = time.monotonic()
     await worker.stop(grace_s=0.3)
