@@ -22,6 +22,11 @@ def place(url: str) -> str | None:
         return None
 
 
+def is_plain(url: str) -> bool:
+    """Does it say where something is, and nothing else: no name, password, query or fragment?"""
+    return not any(sign in url for sign in "@?#")  # programs differ in how they read an address that has them
+
+
 def is_loopback(url: str) -> bool:
     """Is it this very machine, and nothing that others could reach or give another meaning?"""
     host = hostname(url) or ""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.addresses import is_plain
 from sidecar.errors import SettingsUnusable
 
 PAIRING_SECRET_FILE = "pairing-secret"  # noqa: S105 - a file's name
@@ -177,6 +178,11 @@ def read_comfyui_urls(values: Mapping[str, str]) -> tuple[str, ...]:
     text = values.get("GENONAUT_COMFYUI_URL") or ",".join(Settings.comfyui_urls)
     urls = [url.strip().rstrip("/") for url in text.split(",") if url.strip()]
     for url in urls:
+        if not is_plain(url):  # not repeated: there may be a password in it
+            raise SettingsUnusable(
+                "GENONAUT_COMFYUI_URL must hold no name, password, query or fragment (no @, ? or #), since addresses "
+                "are shown and logged. Write http://HOST:PORT; a proxy on this machine can add a password."
+            )
         if not url.startswith(("http://", "https://")):
             raise SettingsUnusable(f"GENONAUT_COMFYUI_URL must begin with http:// or https://, not be {url!r}.")
     return tuple(dict.fromkeys(urls))

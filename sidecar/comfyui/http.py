@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from sidecar.addresses import is_plain
 from sidecar.errors import ComfyUIBroken, ComfyUITimeout, ComfyUIUnreachable
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
@@ -19,9 +20,13 @@ Answer = TypeVar("Answer")
 
 
 def is_usable(url: str) -> bool:
-    """Can it be asked at all? Much that begins with http:// names no host that there could be."""
+    """
+    Can it be asked at all? Much that begins with http:// names no host that there could be.
+
+    One with a password in it is none either: addresses are shown and logged.
+    """
     try:
-        return bool(httpx.URL(url).host)
+        return is_plain(url) and bool(httpx.URL(url).host)
     except httpx.InvalidURL:
         return False
 

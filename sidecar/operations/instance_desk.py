@@ -55,7 +55,10 @@ class InstanceDesk:
         """
         url = wanted.url.rstrip("/")
         if not is_usable(url):
-            raise InvalidRequest("This address cannot be used. Write it as a browser would: http://HOST:PORT.")
+            raise InvalidRequest(
+                "This address cannot be used. Write it as a browser would, without a name, password or query: "
+                "http://HOST:PORT."
+            )
         async with self.database.writing() as session:
             if await is_registered(session, url):
                 raise InstanceKnown

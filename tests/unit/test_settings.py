@@ -80,6 +80,18 @@ def test_what_cannot_be_meant_is_refused_by_name(tmp_path: Path, name: str, valu
         read_settings({"GENONAUT_DATA": str(tmp_path), name: value})
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["https://user:secret@gpu", "user:secret@gpu", "http://gpu?token=secret", "http://gpu,http://u:se,cret@gpu"],
+)
+def test_an_address_with_a_password_is_refused_without_repeating_it(tmp_path: Path, value: str):
+    """Else it would stand in names, in logs and in what everybody may see."""
+    with pytest.raises(SettingsUnusable, match="GENONAUT_COMFYUI_URL must hold no name, password") as refused:
+        read_settings({"GENONAUT_DATA": str(tmp_path), "GENONAUT_COMFYUI_URL": value})
+
+    assert "secret" not in refused.value.message
+
+
 def test_a_data_folder_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path):
     """A file stands where the folder should be."""
     (tmp_path / "file").write_text("", encoding="utf-8")
