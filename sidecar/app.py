@@ -47,7 +47,7 @@ from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Recorders
-from sidecar.generations.relocation import Relocation, take_all_back
+from sidecar.generations.relocation import Relocation
 from sidecar.generations.repeat import Repeats
 from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
@@ -264,10 +264,8 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
         stack.push_async_callback(parts.database.close)
         await upgrade(parts.database.engine)
         stack.push_async_callback(parts.instances.close)
-        async with parts.database.writing() as session:
-            for gone in await registry.keep_configured(session, parts.settings.comfyui_urls):
-                await take_all_back(session, gone.id, postings=(), reason="its instance was removed")
-                registry.remove(gone)
+        if not parts.database.is_shared:  # nobody else can lead: its instances are there as soon as it is ready
+            await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
         await parts.catalog.load()
         stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.discovery.run()))
@@ -286,7 +284,13 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
 
 
 async def drive(parts: Parts) -> None:
-    """What one process does for all: follow every ComfyUI, and send it what is next."""
+    """
+    What one process does for all: follow every ComfyUI, and send it what is next.
+
+    Its own setting says which ones: that of a process which drives nothing, such as a server beside workers, is perhaps
+    not even set.
+    """
+    await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
     parts.live_events.start_anew()  # whoever led before may have died before it told what it had done
     parts.bus.tell(GAP)
     async with parts.database.writing() as session:

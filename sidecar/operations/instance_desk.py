@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -103,6 +103,13 @@ class InstanceDesk:
             registry.remove(found)
         log.info("instance_removed", instance=found.name, url=found.url)
         self.changed()
+
+    async def keep_configured(self, urls: Sequence[str]) -> None:
+        """Have those instances from the setting that it names now; what the others had is taken back."""
+        async with self.database.writing() as session:
+            for gone in await registry.keep_configured(session, urls):
+                await take_all_back(session, gone.id, self.postings, reason="its instance was removed")
+                registry.remove(gone)
 
 
 async def is_registered(session: AsyncSession, url: str) -> bool:

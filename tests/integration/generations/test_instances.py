@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
+from sidecar.app import Parts, put_together, running
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
 from sidecar.generations import dispatcher, relocation, turns
 from sidecar.instances import standing
 from sidecar.instances.models import Instance
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
+from sidecar.settings import read_settings
 
 from .conftest import StartSidecar, look_again, show, submit, until, until_state
 
@@ -204,6 +206,21 @@ async def test_an_instance_that_the_setting_no_longer_names_is_none_any_more(sta
             await until_state(parts, generation_id, "completed")
 
             assert [view.url for view in await parts.instance_desk.list()] == [two.url]
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_only_the_process_that_drives_says_which_instances_there_are(
+    start_sidecar: StartSidecar, tmp_path: Path, backend: dict[str, str]
+):
+    """A server beside workers, started without the setting, takes nothing away from them."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        await until_connected(parts, 1)
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.pending)
+        server = put_together(read_settings({"GENONAUT_DATA": str(tmp_path), "GENONAUT_WORKER": "none", **backend}))
+        async with running(server, works=False):
+            assert [view.url for view in await server.instance_desk.list()] == [comfyui.url]
+            assert (await show(server, generation_id)).state == "submitted"
 
 
 async def test_of_a_generation_that_ran_in_two_places_one_outcome_counts(start_sidecar: StartSidecar):
