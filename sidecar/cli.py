@@ -12,13 +12,14 @@ import socket
 import sys
 import tempfile
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
 import uvicorn
 from litestar import Litestar
 
-from sidecar import __version__, event_loop
+from sidecar import __version__, event_loop, sole_use
 from sidecar.app import create_app, put_together
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import GenonautError, SettingsUnusable
@@ -65,7 +66,13 @@ def start_server(settings: Settings) -> Coroutine[Any, Any, None]:
     if settings.worker == "none":
         check_settings(settings)
     app = create_app(settings)
-    return serve(settings, app, listen(settings))
+    listening = listen(settings)
+    try:
+        alone = sole_use.take(settings.data_folder) if settings.is_alone else contextlib.nullcontext()
+    except BaseException:
+        listening.close()
+        raise
+    return serve(settings, app, listening, alone)
 
 
 def start_worker(settings: Settings) -> Coroutine[Any, Any, None]:
@@ -130,8 +137,15 @@ def listen(settings: Settings) -> socket.socket:
     return listening
 
 
-async def serve(settings: Settings, app: Litestar, listening: socket.socket) -> None:
-    """Serve until told to stop, or until the ComfyUI that started this process is gone."""
+async def serve(
+    settings: Settings, app: Litestar, listening: socket.socket, alone: AbstractContextManager[Any]
+) -> None:
+    """
+    Serve until told to stop, or until the ComfyUI that started this process is gone.
+
+    Args:
+        alone: What no other server may have as long as this one serves.
+    """
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_WITHIN_S)
     server = Server(config, app.state.live_events)
     watching = asyncio.create_task(stop_with_parent(server, settings.parent_pid))
@@ -141,7 +155,8 @@ async def serve(settings: Settings, app: Litestar, listening: socket.socket) -> 
     gc.freeze()
     log.info("sidecar_starting", host=settings.host, port=settings.port, data_folder=str(settings.data_folder))
     try:
-        await server.serve(sockets=[listening])
+        with alone:
+            await server.serve(sockets=[listening])
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
