@@ -58,14 +58,17 @@ class ComfyUIClient:
         self.url = url
         self.directories: dict[str, Path] = {}
         """ComfyUI's output, temp and input folders, where they can be read from here; told by the pack's hello."""
-        self._http = ComfyUIHttp(url, {PAIRING_HEADER: pairing_secret})
-        self._pack = PackDialect(self._http)
+        # A ComfyUI without the pack has no use for the secret: only the pack's own door is shown it.
+        self._http = ComfyUIHttp(url, {})
+        self._paired_http = ComfyUIHttp(url, {PAIRING_HEADER: pairing_secret})
+        self._pack = PackDialect(self._paired_http)
         self._core = CoreDialect(self._http, instance_id)
         self._dialect: Dialect = self._pack
         self._listens = False
 
     async def close(self) -> None:
         await self._http.close()
+        await self._paired_http.close()
 
     def learn(self, *, has_pack: bool, directories: Mapping[str, str]) -> None:
         """What whoever follows it has found out; who listens to it here knows better."""
