@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog.snapshot import Snapshot
@@ -19,10 +19,11 @@ from sidecar.generations.models import Generation
 from sidecar.generations.states import GenerationState
 from sidecar.instances.models import Instance
 from sidecar.instances.paces import paces
-from sidecar.instances.standing import is_sound
+from sidecar.instances.standing import is_met, is_sound
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
 LOOKED_AHEAD_AT_MOST = 20
+AWAITED_AT_MOST_S = 120.0  # twice as long as it takes until somebody looks what an instance has (`following.py`)
 HELD_TOLD_AT_MOST = 1000
 
 
@@ -39,8 +40,9 @@ class Outlook:
 
 async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime) -> Outlook:
     """Asked after everything that happens, so it reads no more than it takes to choose."""
-    columns = (Instance.id, Instance.checkpoint, Instance.failures, Instance.rests_until)
-    sound = (await session.execute(select(*columns).where(is_sound()))).all()
+    columns = (Instance.id, Instance.checkpoint, Instance.failures, Instance.rests_until, is_sound().label("is_sound"))
+    met = (await session.execute(select(*columns).where(is_met()))).all()
+    sound = [instance for instance in met if instance.is_sound]
     if not sound:
         return Outlook()
     resting = [instance.rests_until for instance in sound if instance.rests_until and instance.rests_until > at]
@@ -49,7 +51,8 @@ async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime)
     rested = [instance for instance in sound if instance.rests_until is None or instance.rests_until <= at]
     if all(len(busy[instance.id]) >= IN_FLIGHT_AT_MOST for instance in rested):
         return Outlook(rest_s=rest_s)
-    wishes = await first_wishes(session, snapshot, at=at)
+    unasked = {instance.id for instance in met} - {instance.id for instance in rested}
+    wishes = await first_wishes(session, snapshot, unasked, at=at)
     if not wishes:
         return Outlook(rest_s=rest_s)
     known = await seconds_of(session, wishes, busy) if len(sound) > 1 else {}
@@ -69,13 +72,22 @@ async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
     return found
 
 
-async def first_wishes(session: AsyncSession, snapshot: Snapshot, *, at: datetime) -> list[Wish]:
-    """Those whose turn is next, in the order of turns."""
+async def first_wishes(
+    session: AsyncSession, snapshot: Snapshot, unasked: Collection[UUID], *, at: datetime
+) -> list[Wish]:
+    """
+    Those whose turn is next, in the order of turns.
+
+    Args:
+        unasked: Instances that are there and get nothing now. What one of them may have already waits: it would run a
+            second time elsewhere.
+    """
     query = (
         select(Generation.id, Generation.checkpoint, Generation.loras, Generation.instance_id)
         .where(
             Generation.state == GenerationState.PENDING.value,
             or_(Generation.not_before.is_(None), Generation.not_before <= at),
+            ~is_awaited(unasked, at=at),
         )
         .order_by(Generation.number)
         .limit(LOOKED_AHEAD_AT_MOST)
@@ -89,6 +101,14 @@ async def first_wishes(session: AsyncSession, snapshot: Snapshot, *, at: datetim
         )
         for row in await session.execute(query)
     ]
+
+
+def is_awaited(unasked: Collection[UUID], *, at: datetime) -> ColumnElement[bool]:
+    """May one of these instances have it? If so, it is seen there before long, since somebody looks every minute."""
+    return and_(
+        func.coalesce(Generation.instance_id.in_(unasked), false()),
+        func.coalesce(Generation.not_before > at - timedelta(seconds=AWAITED_AT_MOST_S), false()),
+    )
 
 
 async def seconds_of(

@@ -110,8 +110,9 @@ def may_get_work(at: datetime) -> ColumnElement[bool]:
 
 
 def is_sound() -> ColumnElement[bool]:
-    return (
-        (Instance.wanted == Wanted.ACTIVE.value)
-        & (Instance.state == Connection.CONNECTED.value)
-        & Instance.set_aside_at.is_(None)
-    )
+    return is_met() & (Instance.wanted == Wanted.ACTIVE.value) & Instance.set_aside_at.is_(None)
+
+
+def is_met() -> ColumnElement[bool]:
+    """Which instances are there, whether they get work or not."""
+    return (Instance.state == Connection.CONNECTED.value) & (Instance.wanted != Wanted.REMOVED.value)

@@ -20,7 +20,8 @@ from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.generations import retries
 from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
-from sidecar.identity import uuid7
+from sidecar.identity import now, uuid7
+from sidecar.instances.models import Connection, Instance
 from sidecar.settings import read_settings
 
 WORKFLOW: dict[str, Any] = {
@@ -29,6 +30,8 @@ WORKFLOW: dict[str, Any] = {
 }
 
 PAIRED = {PAIRING_HEADER: PAIRING_SECRET}
+
+FIRST, SECOND = UUID(int=1), UUID(int=2)
 
 Client = AsyncTestClient[Litestar]
 StartSidecar = Callable[..., AbstractAsyncContextManager[Parts]]
@@ -60,6 +63,20 @@ def start_sidecar(tmp_path: Path, backend: dict[str, str]) -> StartSidecar:
             yield parts
 
     return start
+
+
+@pytest.fixture
+async def idle_parts(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[Parts]:
+    """A sidecar that does nothing by itself, and two instances that are there."""
+    parts = put_together(read_settings({"GENONAUT_DATA": str(tmp_path), **backend}))
+    async with parts.database.writing() as session:
+        for instance_id in (FIRST, SECOND):
+            instance = Instance(id=instance_id, name="", url=f"http://127.0.0.1:{instance_id.int}", created_at=now())
+            instance.state, instance.since = Connection.CONNECTED.value, now()
+            session.add(instance)
+    yield parts
+    await parts.instances.close()
+    await parts.database.close()
 
 
 @pytest.fixture
