@@ -12,7 +12,7 @@ from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.dialect import Prompt
 from sidecar.errors import ComfyUIAway
 
-SECRET = "shown-to-the-pack-alone"  # noqa: S105 - of this test
+SECRET = "shown-to-the-pack-alone"
 
 
 async def test_a_comfyui_without_the_pack_is_shown_no_secret_besides_the_question_for_the_pack():
