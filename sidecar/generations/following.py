@@ -19,7 +19,7 @@ from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.conversation import Hello, ObserverEvent
 from sidecar.comfyui.events import Observer
 from sidecar.database import Database
-from sidecar.generations.in_flight import believed_in_flight, show_life
+from sidecar.generations.in_flight import believed_in_flight, is_at, show_life
 from sidecar.generations.models import Generation, Workflow, move
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.recorder import Recorder, Recorders
@@ -128,7 +128,9 @@ class Follower:
     async def _started(self, generation_id: UUID) -> None:
         async with self._database.writing() as session:
             generation = await session.get(Generation, generation_id)
-            if generation is None or generation.state != GenerationState.SUBMITTED.value:
+            if generation is None or not is_at(generation, self._instance_id):
+                return  # such as one that went elsewhere while this instance was away
+            if generation.state != GenerationState.SUBMITTED.value:
                 return
             move(session, generation, GenerationState.RUNNING, at=now())
             if not self._surroundings.board.knows(generation_id):  # it was sent by a process other than this one

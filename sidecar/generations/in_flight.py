@@ -47,7 +47,8 @@ def bring_into_line(session: AsyncSession, generation: Generation, *, running: s
 def take_back(session: AsyncSession, generation: Generation, *, reason: str) -> None:
     """An instance has lost it, or is lost with it: it waits for another try, if one is left."""
     if generation.state == GenerationState.SUBMITTED.value:
-        generation.tries -= 1  # it only waited there: whatever ended that ComfyUI, it was not this
+        # It only waited there: whatever ended that ComfyUI, it was not this. One that was found there was never tried.
+        generation.tries = max(generation.tries - 1, 0)
     else:
         generation.not_before = next_try(tries=generation.tries, at=now())
     if generation.cancel_requested:

@@ -370,8 +370,10 @@ def is_news(generation: Generation, entry: Finished, instance_id: UUID) -> bool:
         return False
     if generation.memory_freed and entry.prompt_id == str(generation.id):
         return False
-    # What was taken out of an instance that came back goes on where it is now.
+    # What was taken out of an instance that came back goes on where it is now, or waits for its turn.
     held = generation.state == GenerationState.PENDING.value
+    if held and entry.status == "cancelled":
+        return generation.cancel_requested or generation.instance_id == instance_id
     return held or is_at(generation, instance_id) or entry.status == "completed"
 
 
