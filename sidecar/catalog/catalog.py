@@ -56,6 +56,8 @@ class Catalog:
                     await self.load()
             except DatabaseUnavailable:
                 log.warning("catalog_not_looked_at", exc_info=True)
+            except Exception:
+                log.exception("catalog_not_looked_at")  # a fault of ours, told in full; tried again at the next look
 
     async def set_active(self, model_id: UUID, *, active: bool) -> ModelView:
         """

@@ -154,6 +154,9 @@ class Timeouts:
         except Away:
             # Failed already: what ComfyUI has of it is ended at the next look. Not yet failed: the clock comes again.
             log.info("timeout_waits_for_comfyui", generation_id=str(generation_id), code=limit.code, exc_info=True)
+        except Exception:
+            # A fault of ours, told in full: one must not hold up the others. The clock comes again.
+            log.exception("timeout_failed", generation_id=str(generation_id), code=limit.code)
 
     async def _fail(self, limit: Limit, generation_id: UUID) -> Generation | None:
         """

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, exists, select
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.database import Database
@@ -30,6 +30,9 @@ from sidecar.identity import now
 
 PURGE_LATER_BY = timedelta(hours=1)  # whatever clocks and slow transactions may differ by
 PURGED_AT_ONCE = 500
+
+Place = tuple[datetime, UUID]
+"""In the order in which generations came into the trash."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +54,7 @@ class Trash:
         self._dispatcher = dispatcher
         self._announce = announce
         self._days = timedelta(days=days)
+        self._looked_through: Place | None = None
 
     async def put_in(self, owner_id: UUID, generation_id: UUID, *, cancel: bool = False) -> None:
         """
@@ -100,28 +104,34 @@ class Trash:
         """Remove for good what has been in the trash for its days. A job on a clock; safe to run at any time."""
         if not self._days:
             return
-        for generation_id in await self._due():
+        due = await self._due(after=self._looked_through)
+        for _, generation_id in due:
             await self._remove_or_leave(generation_id)
+        # The next run goes on from here, and begins anew at the end: those that stay must not keep the rest waiting.
+        self._looked_through = due[-1] if len(due) == PURGED_AT_ONCE else None
 
     async def _remove_or_leave(self, generation_id: UUID) -> None:
-        """One whose files cannot be deleted now must not hold up the others."""
+        """One that cannot be removed now must not hold up the others."""
         try:
             await self._remove(generation_id)
         except StorageUnavailable:
             log.warning("generation_not_purged_yet", generation_id=str(generation_id), exc_info=True)
+        except Exception:
+            log.exception("generation_not_purged_yet", generation_id=str(generation_id))  # a fault of ours
 
-    async def _due(self) -> list[UUID]:
+    async def _due(self, *, after: Place | None) -> list[Place]:
         query = (
-            select(Generation.id)
+            select(Generation.trashed_at, Generation.id)
             .where(
                 Generation.trashed_at < now() - self._days - PURGE_LATER_BY,
                 Generation.state.in_([state.value for state in FINAL]),
+                lies_there_shorter(after),
             )
-            .order_by(Generation.trashed_at)
+            .order_by(Generation.trashed_at, Generation.id)
             .limit(PURGED_AT_ONCE)
         )
         async with self._database.reading() as session:
-            return list(await session.scalars(query))
+            return [(at, generation_id) for at, generation_id in await session.execute(query)]
 
     async def _remove(self, generation_id: UUID) -> None:
         """Files first: as long as the rows are there, the next run finds what is left of them."""
@@ -131,6 +141,13 @@ class Trash:
         async with self._database.writing() as session:
             await delete_generation(session, generation_id)
         log.info("generation_purged", generation_id=str(generation_id), images=len(images))
+
+
+def lies_there_shorter(than: Place | None) -> ColumnElement[bool]:
+    if than is None:
+        return true()
+    at, generation_id = than
+    return or_(Generation.trashed_at > at, and_(Generation.trashed_at == at, Generation.id > generation_id))
 
 
 async def delete_generation(session: AsyncSession, generation_id: UUID) -> None:

@@ -12,9 +12,11 @@ from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
 from httpx import AsyncClient
 from integration.backends import both_databases
 from integration.generations.conftest import until
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog import catalog
 from sidecar.catalog.catalog import Catalog
+from sidecar.catalog.snapshot import Version
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.database import Database
 from sidecar.errors import NotFound
@@ -108,6 +110,31 @@ async def test_the_command_prints_lines_and_nothing_else(settings: Settings, env
     assert output.decode().splitlines() == [
         f"{environment['GENONAUT_COMFYUI_URL'].removeprefix('http://')}: 5 models, 5 new, 0 gone"
     ]
+
+
+async def test_a_look_that_fails_is_not_the_last_one(
+    quick_looks: None,
+    client: AsyncClient,
+    environment: dict[str, str],
+    comfyui: ScriptedComfyUI,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Else what it knows of models would grow old, and nobody would be told."""
+    failed = asyncio.Event()
+    really_read = catalog.version_of
+
+    async def version_of(session: AsyncSession) -> Version:
+        if failed.is_set():
+            return await really_read(session)
+        failed.set()
+        raise RuntimeError("A fault of ours")
+
+    monkeypatch.setattr(catalog, "version_of", version_of)
+    await asyncio.wait_for(failed.wait(), 30)
+    comfyui.models["loras"] = ["ink.safetensors"]
+    await refresh_models(read_settings(environment))
+
+    await until(lambda: models(client, q="ink"))
 
 
 @both_databases

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,8 +12,9 @@ from fakes.comfyui import ScriptedComfyUI, SilentComfyUI
 from sqlalchemy import select
 
 from sidecar.app import Parts
-from sidecar.generations import following
+from sidecar.generations import following, timeouts
 from sidecar.generations.models import Generation
+from sidecar.generations.models import move as really_move
 from sidecar.generations.schemas import GenerationView
 from sidecar.generations.timeouts import Timeouts
 from sidecar.identity import now
@@ -79,6 +81,25 @@ async def test_what_comfyui_has_and_does_nothing_with_fails(start_sidecar: Start
         assert code_of(await until_state(parts, ids[0], "failed")) == "not_started"
         assert comfyui.pending == [str(ids[1])]
         assert (await show(parts, ids[1])).state == "submitted"
+
+
+async def test_one_that_cannot_be_ended_keeps_no_other_from_its_end(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+):
+    """A fault of ours with one of them is told in the log, and the clock comes again."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        ids = await two_in_flight(parts, comfyui, running=False)
+        await pass_time(parts, *ids)
+
+        def move(session: Any, generation: Generation, *facts: Any, **more: Any) -> None:
+            if generation.id == ids[0]:
+                raise RuntimeError("A fault of ours")
+            really_move(session, generation, *facts, **more)
+
+        monkeypatch.setattr(timeouts, "move", move)
+        await parts.timeouts.end_overdue({})
+
+        assert await states(parts, ids) == ["submitted", "failed"]
 
 
 async def test_whoever_shows_life_has_time(start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch):

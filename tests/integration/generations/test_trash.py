@@ -12,13 +12,16 @@ from fakes.comfyui import ScriptedComfyUI
 from integration.backends import both_databases
 from PIL import Image
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
 from sidecar.errors import NotRestorable, StillOpen
 from sidecar.gallery.models import Image as KeptImage
+from sidecar.generations import trash
 from sidecar.generations.filters import Filter
 from sidecar.generations.models import Generation, GenerationEvent, Workflow
+from sidecar.generations.trash import delete_generation
 from sidecar.identity import now
 
 from .conftest import WORKFLOW, StartSidecar, show, submit, until, until_state
@@ -163,6 +166,34 @@ async def test_what_is_about_to_be_removed_for_good_is_not_restored(start_sideca
 
         with pytest.raises(NotRestorable):
             await parts.trash.take_out(LOCAL_OWNER_ID, generation_id)
+
+
+async def test_what_cannot_be_removed_keeps_nothing_else_in_the_trash(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+):
+    """However it fails, and also where as many fail as are looked at in one go; each has its turn again."""
+    monkeypatch.setattr(trash, "PURGED_AT_ONCE", 2)
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        ids = [await complete(parts, comfyui) for _ in range(3)]
+        for days, generation_id in zip((33, 32, 31), ids, strict=True):
+            await parts.trash.put_in(LOCAL_OWNER_ID, generation_id)
+            await lay_there_for(parts, generation_id, days)
+        stays = set(ids[:2])
+
+        async def delete(session: AsyncSession, generation_id: UUID) -> None:
+            if generation_id in stays:
+                raise RuntimeError("A fault of ours")
+            await delete_generation(session, generation_id)
+
+        monkeypatch.setattr(trash, "delete_generation", delete)
+        for _ in range(2):
+            await parts.trash.purge({})
+        left = set(await listed(parts, IN_THE_TRASH))
+        stays.clear()
+        await parts.trash.purge({})
+
+        assert left == set(ids[:2])
+        assert await listed(parts, IN_THE_TRASH) == []
 
 
 async def test_what_has_not_ended_is_never_removed_for_good(start_sidecar: StartSidecar):
