@@ -170,7 +170,7 @@ def put_together(settings: Settings) -> Parts:
     bus.on(PROGRESS, board.heard_elsewhere)
     bus.on(WAKE, hear_wake)
     bus.on(INSTANCES, hear_instances)
-    bus.on_gap(live_events.start_anew)
+    bus.on_gap(board.start_anew)
 
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)

@@ -43,13 +43,13 @@ class PostgresBus(Bus):
         super().__init__()
         self._database = database
         self._outbox: asyncio.Queue[str] = asyncio.Queue(NEWS_KEPT_AT_MOST)
-        self._inbox: asyncio.Queue[str] = asyncio.Queue()
+        self._inbox: asyncio.Queue[str] = asyncio.Queue(NEWS_KEPT_AT_MOST)
         self._own_session = 0
 
     def tell(self, topic: str, news: Any = None) -> None:
         if self._outbox.full():  # nobody can be told at the moment; when that is over everybody reads anew
             self._outbox.get_nowait()
-        self._outbox.put_nowait(msgspec.json.encode([topic, news]).decode())
+        self._outbox.put_nowait(encode(topic, news))
 
     async def run(self) -> None:
         while True:
@@ -67,14 +67,18 @@ class PostgresBus(Bus):
         """Listen, and let everybody read anew: we did not hear the others, and they did not hear us."""
         self._own_session = session.get_server_pid()
         await session.add_listener(CHANNEL, self._heard)
-        while not self._outbox.empty():
-            self._outbox.get_nowait()
+        empty(self._outbox)
         self.tell(GAP)
         self._miss()
 
     def _heard(self, _session: Any, told_by: int, _channel: str, news: object) -> None:
-        if told_by != self._own_session:
-            self._inbox.put_nowait(str(news))
+        if told_by == self._own_session:
+            return
+        if self._inbox.full():  # whoever cannot keep up reads everything anew, once
+            log.warning("news_overflowed")
+            empty(self._inbox)
+            self._inbox.put_nowait(encode(GAP))
+        self._inbox.put_nowait(str(news))
 
     async def _hear_all(self) -> None:
         while True:
@@ -99,6 +103,15 @@ class PostgresBus(Bus):
             while not self._outbox.empty() and len(news) < NEWS_AT_ONCE:
                 news.append(self._outbox.get_nowait())
             await in_time(session.execute(NOTIFY_EACH, CHANNEL, news))
+
+
+def encode(topic: str, news: Any = None) -> str:
+    return msgspec.json.encode([topic, news]).decode()
+
+
+def empty(queue: asyncio.Queue[str]) -> None:
+    while not queue.empty():
+        queue.get_nowait()
 
 
 class ElectedLeadership(Leadership):

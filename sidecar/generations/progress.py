@@ -109,6 +109,11 @@ class ProgressBoard:
         """It has changed: what is told next of its progress is true, and not what was told last."""
         self._elsewhere.pop(generation_id, None)
 
+    def start_anew(self) -> None:
+        """News may have been lost, also that something has ended; what still runs elsewhere is told again soon."""
+        self._elsewhere.clear()
+        self._live_events.start_anew()
+
     async def heard_elsewhere(self, news: Any) -> None:
         """Another process follows this one."""
         told = msgspec.convert(news, ProgressNews)

@@ -11,7 +11,7 @@ import pytest
 from integration.conftest import END_OTHERS
 from psycopg import AsyncConnection
 
-from sidecar.cluster.postgresql import ElectedLeadership, PostgresBus
+from sidecar.cluster.postgresql import NEWS_KEPT_AT_MOST, ElectedLeadership, PostgresBus
 from sidecar.database import Database
 
 
@@ -91,6 +91,33 @@ async def test_after_an_interruption_everybody_reads_anew(two: tuple[Process, Pr
     first.bus.tell("topic", "after")
 
     await until(lambda: second.heard == ["after"])
+
+
+async def test_who_cannot_keep_up_reads_anew_instead_of_keeping_all_news(
+    two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
+):
+    """News are hints: thousands of them in memory would say no more than a look at the database."""
+    first, second = two
+    free = asyncio.Event()
+    hear = second.hear
+
+    async def hear_slowly(news: Any) -> None:
+        await free.wait()
+        await hear(news)
+
+    second.bus.on("topic", hear_slowly)
+    missed = second.missed
+    for number in range(NEWS_KEPT_AT_MOST + 500):
+        first.bus.tell("topic", number)
+        if number % 500 == 0:
+            await asyncio.sleep(0.2)  # so that the first one's own outbox overflows nowhere
+    first.bus.tell("topic", "last")
+    await asyncio.sleep(1)
+    free.set()
+    await until(lambda: bool(second.heard) and second.heard[-1] == "last")
+
+    assert second.missed == missed + 1
+    assert len(second.heard) <= NEWS_KEPT_AT_MOST + 1
 
 
 async def test_what_is_no_news_ends_nothing(two: tuple[Process, Process], postgresql_database_url: str):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.cluster.bus import Bus
 from sidecar.comfyui.conversation import ObserverEvent
-from sidecar.generations.progress import ProgressBoard
+from sidecar.generations.progress import ProgressBoard, ProgressNews
+from sidecar.generations.schemas import Progress, ProgressEvent
 from sidecar.identity import uuid7
 from sidecar.live_events import LiveEvents
 
@@ -67,3 +69,15 @@ def test_a_browser_hears_of_progress_at_most_twice_a_second():
             board.heard(progress_state(generation_id, node("2", "running", step, 100)))
 
         assert listener.queue.qsize() == 1
+
+
+async def test_after_a_gap_nothing_is_known_of_what_runs_elsewhere():
+    """Its end may be what was lost, and then nothing would ever take it away."""
+    board, generation_id = ProgressBoard(LiveEvents(), Bus()), uuid7()
+    event = ProgressEvent(generation_id, Progress(fraction=0.5, node_id=None, node_type=None, step=None, steps=None))
+    await board.heard_elsewhere(msgspec.to_builtins(ProgressNews(LOCAL_OWNER_ID, event)))
+    before = board.progress_of(generation_id)
+    board.start_anew()
+
+    assert before is not None
+    assert board.progress_of(generation_id) is None
