@@ -1,7 +1,7 @@
 """
 Following every instance: what each of them tells, and that its row says how it stands.
 
-An instance is followed by one process at a time; any process may send to it.
+One process at a time, the leader, follows all instances, and it alone sends them prompts.
 """
 
 from __future__ import annotations

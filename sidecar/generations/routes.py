@@ -16,6 +16,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from sidecar.errors import InvalidRequest
+from sidecar.field_faults import WRONG_TYPE
 from sidecar.generations.admission import Admission, from_prompt
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
@@ -118,7 +119,7 @@ def read_time(text: str | None, field: str) -> datetime | None:
     except msgspec.ValidationError as exc:
         raise InvalidRequest(
             "A time cannot be read.",
-            errors=({"field": field, "message": "Write it as 2026-01-31T12:00:00Z."},),
+            errors=({"field": field, "code": WRONG_TYPE, "message": "Write it as 2026-01-31T12:00:00Z."},),
         ) from exc
     return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time
 

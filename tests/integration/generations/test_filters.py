@@ -91,6 +91,13 @@ async def test_a_narrowed_list_is_paged_like_the_whole_one(filled: Client):
     assert seen == [2, 1]
 
 
+async def test_a_time_that_cannot_be_read_is_told_by_its_field(client: Client):
+    """As every other field is, with a code for programs."""
+    (error,) = (await client.get("/api/v1/generations", params={"from": "yesterday"})).json()["errors"]
+
+    assert (error["field"], error["code"]) == ("from", "wrong_type")
+
+
 async def test_a_condition_that_means_nothing_is_refused(client: Client):
     """A list that silently shows something else would mislead."""
     for params in ({"from": "yesterday"}, {"from": "2"}, {"parent_id": "7"}, {"state": "asleep"}, {"q": "x" * 501}):
