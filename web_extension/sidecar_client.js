@@ -1,4 +1,4 @@
-/** @import { Generation, Page, ThumbnailSize, Workflow } from './types.js' */
+/** @import { Generation, GenerationState, Page, ThumbnailSize, Workflow } from './types.js' */
 
 import { parseExactly } from './exact_json.js'
 
@@ -42,12 +42,13 @@ export class SidecarClient {
   /**
    * One page of the history, newest first.
    *
-   * @param {{ cursor?: string | null, limit: number, signal?: AbortSignal }} page
+   * @param {{ cursor?: string | null, states?: GenerationState[], limit: number, signal?: AbortSignal }} page
    * @returns {Promise<Page>}
    */
-  generations({ cursor = null, limit, signal }) {
+  generations({ cursor = null, states = [], limit, signal }) {
     const query = new URLSearchParams({ limit: String(limit) })
     if (cursor !== null) query.set('cursor', cursor)
+    for (const state of states) query.append('state', state)
     return this.#ask(`/generations?${query}`, { signal })
   }
 

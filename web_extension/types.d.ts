@@ -101,7 +101,12 @@ export interface Workflow {
 
 /** Where the history is read from; `SidecarClient` is one. */
 export interface GenerationSource {
-  generations(page: { cursor: string | null; limit: number; signal?: AbortSignal }): Promise<Page>
+  generations(page: {
+    cursor: string | null
+    states: GenerationState[]
+    limit: number
+    signal?: AbortSignal
+  }): Promise<Page>
   generation(id: string, signal?: AbortSignal): Promise<Generation>
 }
 

@@ -22,7 +22,7 @@ from sidecar.database import Database
 from sidecar.generations.in_flight import believed_in_flight, is_at, show_life
 from sidecar.generations.models import Generation, Workflow, move
 from sidecar.generations.progress import ProgressBoard
-from sidecar.generations.recorder import Recorder, Recorders
+from sidecar.generations.recorder import Recorder, Recorders, from_unix
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import held
@@ -114,7 +114,7 @@ class Follower:
         elif event.type == "gap":
             await self._look()
         elif event.type == "execution_start":
-            await self._started(generation_id_of(str(event.data.get("prompt_id"))))
+            await self._started(event)
         else:
             self._surroundings.board.heard(event)
 
@@ -125,14 +125,17 @@ class Follower:
             async with self._database.writing() as session:
                 await show_life(session, self._instance_id)
 
-    async def _started(self, generation_id: UUID) -> None:
+    async def _started(self, event: ObserverEvent) -> None:
+        generation_id = generation_id_of(str(event.data.get("prompt_id")))
+        # When it was, not when it was heard of: a quick one has ended by then.
+        at = from_unix(event.at / 1000) if event.at else now()
         async with self._database.writing() as session:
             generation = await session.get(Generation, generation_id)
             if generation is None or not is_at(generation, self._instance_id):
                 return  # such as one that went elsewhere while this instance was away
             if generation.state != GenerationState.SUBMITTED.value:
                 return
-            move(session, generation, GenerationState.RUNNING, at=now())
+            move(session, generation, GenerationState.RUNNING, at=at)
             if not self._surroundings.board.knows(generation_id):  # it was sent by a process other than this one
                 stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
                 self._surroundings.board.begin(generation_id, generation.owner_id, stored.workflow)

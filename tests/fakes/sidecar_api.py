@@ -14,7 +14,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -217,6 +217,12 @@ class ScriptedSidecar:
         """Makes one disappear unseen."""
         self._changed[number] = None
 
+    def advance_unseen(self, number: int, place: int) -> None:
+        """Lets one that waits have another place without telling anybody."""
+        shown = self.show(number)
+        assert shown is not None
+        self._changed[number] = {**shown, "place": place}
+
     def end_unseen(self, number: int) -> None:
         """Completes one without telling anybody."""
         self._changed[number] = generation(number, updated_at="2999-01-01T00:00:00Z")
@@ -264,13 +270,14 @@ class ScriptedSidecar:
             return self._changed[number]
         return generation(number) if 1 <= number <= self.total else None
 
-    def page(self, cursor: str | None, limit: int) -> Json:
+    def page(self, cursor: str | None, limit: int, states: Collection[str] = ()) -> Json:
         newest = int(cursor) - 1 if cursor else self.total
         items: list[Json] = []
         number = newest
         while number > 0 and len(items) < limit:
             shown = self.show(number)
-            if shown is not None and shown["trashed_at"] is None:
+            wanted = shown is not None and shown["trashed_at"] is None and (not states or shown["state"] in states)
+            if shown is not None and wanted:
                 items.append(shown)
             number -= 1
         return {"items": items, "next_cursor": str(number + 1) if number > 0 else None}
@@ -393,7 +400,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send_page(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
-        page = self.sidecar.page(query.get("cursor", [None])[0], int(query["limit"][0]))
+        page = self.sidecar.page(query.get("cursor", [None])[0], int(query["limit"][0]), query.get("state", ()))
         self.sidecar.wait_for_turn()
         self._send_json(page)
 

@@ -92,6 +92,22 @@ def test_what_begins_while_the_list_is_read_is_not_lost(open_panel: OpenPanel, s
     expect(panel.cards.first).to_contain_text("3.2 sec")
 
 
+def test_whoever_waits_sees_the_turn_come_nearer(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    When one that waited begins, those behind it have other places, of which nobody is told.
+    """
+    sidecar.put(opened(1, place=0))
+    sidecar.put(opened(2, place=1))
+    panel = open_panel()
+    expect(panel.cards.first).to_contain_text("Waiting, 1 ahead")
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+
+    sidecar.advance_unseen(2, place=0)
+    sidecar.change(1, state="submitted", place=None)
+
+    expect(panel.cards.first).to_contain_text("Next in line")
+
+
 def test_what_ends_while_the_first_page_is_read_is_shown_as_ended(
     open_panel: OpenPanel, sidecar: ScriptedSidecar
 ) -> None:

@@ -22,6 +22,8 @@ const FIRST_SKELETONS = 8
 /** Older ones are read when fewer than this are left below the reader. */
 const READ_AHEAD = 30
 const ANNOUNCE_AFTER_MS = 600
+/** At most this often the places of those that wait are read anew, however fast the turns follow each other. */
+const PLACES_AFTER_MS = 1_000
 /** Scrolled down further than this, somebody reads, and new ones wait. */
 const READING_PX = 40
 /** What ComfyUI's canvas would take for its own. */
@@ -105,6 +107,8 @@ class Panel {
   #retry
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #announcing
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #advancing
   /** @type {Generation[]} */
   #settled = []
 
@@ -135,6 +139,7 @@ class Panel {
     this.#build()
     this.#history.addEventListener('change', () => this.#draw())
     this.#history.addEventListener('settled', (event) => this.#announce(/** @type {CustomEvent} */ (event).detail))
+    this.#history.addEventListener('advanced', () => this.#advance())
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true })
     this.#arrived.addEventListener('click', () => this.#letIn())
     this.#list.addEventListener('genonaut-open', (event) => this.#open(idOf(event)))
@@ -164,6 +169,7 @@ class Panel {
     this.#grid.stop()
     clearTimeout(this.#retry)
     clearTimeout(this.#announcing)
+    clearTimeout(this.#advancing)
     this.#root.replaceChildren()
   }
 
@@ -245,6 +251,14 @@ class Panel {
       this.#refreshAgain = false
       await this.#refresh()
     }
+  }
+
+  /** Somebody's turn has come, so whoever waits has fewer before them. */
+  #advance() {
+    this.#advancing ??= setTimeout(() => {
+      this.#advancing = undefined
+      this.#attempt(() => this.#history.refreshPlaces())
+    }, PLACES_AFTER_MS)
   }
 
   /**
