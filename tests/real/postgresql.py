@@ -107,6 +107,7 @@ def serve(programs: Path, data: Path, *, port: int, account: str | None) -> Post
         [str(programs / "postgres"), "-D", str(data), "-p", str(port), *(f"--{setting}" for setting in settings)],
         log=data.parent / "postgresql.log",
         account=account,
+        outlives_us=False,
     )
     server.programs, server.port = programs, port
     try:

@@ -35,6 +35,15 @@ LOG_LINES_SHOWN = 15
 NOT_COPIED = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".hypothesis", "node_modules")
 FOLDERS_OF_A_BASE = ("custom_nodes", "input", "models", "output", "user")
 
+INTERRUPT_AT_END_OF_INPUT = """
+import os, signal, sys
+sys.stdin.read()
+try:
+    os.kill(int(sys.argv[1]), signal.SIGINT)
+except OSError:
+    pass  # it has ended before
+"""
+
 
 class Program:
     """A program that runs until it is stopped. Its output goes to a file."""
@@ -47,12 +56,14 @@ class Program:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         account: str | None = None,
+        outlives_us: bool = True,
     ) -> None:
         """
         Start it, in a group of its own, so that a Ctrl-C in the terminal stops it only through us.
 
         Args:
             account: Whom to run it as, where that is not us.
+            outlives_us: Whether it stays when we are killed before we could stop it; else it is interrupted then.
 
         Raises:
             SetupFailed: It cannot be started.
@@ -75,6 +86,7 @@ class Program:
                 )
         except OSError as exc:
             raise SetupFailed(f"{command[0]} cannot be started ({exc.strerror}).") from exc
+        self._watch = None if outlives_us else watch_for_our_end(self.pid)
 
     @property
     def pid(self) -> int:
@@ -108,11 +120,19 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.kill()
         end_all(started_by_it, within_s=STOP_GRACE_S)
+        self._stop_watching()
 
     def kill(self) -> None:
         """`kill -9`: it gets no chance to do anything more. What it started is not touched."""
         self._process.kill()
         self._process.wait()
+        self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.kill()
+            self._watch.communicate()  # closes the pipe, too
+            self._watch = None
 
     def __enter__(self) -> Program:
         return self
@@ -178,6 +198,18 @@ def start_comfyui(
         comfyui.stop()
         raise
     return comfyui
+
+
+def watch_for_our_end(pid: int) -> subprocess.Popen[bytes]:
+    """A process that interrupts another one as soon as the pipe from us has ended, however we came to our end."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", INTERRUPT_AT_END_OF_INPUT, str(pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        creationflags=GROUP_FLAGS,
+    )
 
 
 def end_of(log: Path) -> str:

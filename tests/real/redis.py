@@ -79,7 +79,7 @@ def start_redis(folder: Path, *, port: int | None = None) -> Redis:
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     options = ["--port", str(port), "--bind", LOOPBACK, "--dir", str(folder), "--save", "", "--appendonly", "no"]
-    server = Redis([str(find_redis()), *options], log=folder / "redis.log")
+    server = Redis([str(find_redis()), *options], log=folder / "redis.log", outlives_us=False)
     server.port = port
     try:
         server.wait_until(server.answers, within_s=READY_WITHIN_S, name="Redis")

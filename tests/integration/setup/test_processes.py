@@ -19,6 +19,14 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
 print(child.pid, flush=True)
 time.sleep(600)
 """
+STARTS_A_SERVER = """
+import sys, time
+from pathlib import Path
+from real.processes import Program
+server = Program([sys.executable, "-c", "import time; time.sleep(600)"], log=Path(sys.argv[1]), outlives_us=False)
+print(server.pid, flush=True)
+time.sleep(600)
+"""
 IGNORES_INTERRUPTS = """
 import signal, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -69,6 +77,23 @@ def test_a_program_that_ends_while_it_starts_shows_its_log(tmp_path: Path) -> No
 
     with pytest.raises(SetupFailed, match=r"(?s)ended while it started.*the reason"):
         program.wait_until(lambda: False, within_s=60, name="The program")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at the server by /proc")
+def test_a_server_of_the_tests_ends_with_them_also_when_they_are_killed(tmp_path: Path) -> None:
+    """
+    Nobody is left to stop it then, and its group is its own.
+    """
+    tests = Path(processes.__file__).parents[1]
+    paths = os.pathsep.join((str(tests), str(tests.parent)))
+    command = [sys.executable, "-c", STARTS_A_SERVER, str(tmp_path / "server.log")]
+    run = Program(command, log=tmp_path / "log", environment={**os.environ, "PYTHONPATH": paths})
+    run.wait_until(lambda: run.log.read_text(encoding="utf-8").endswith("\n"), within_s=20, name="The tests")
+    server = int(run.log.read_text(encoding="utf-8"))
+
+    run.kill()
+
+    assert not is_running_by_proc(server)
 
 
 def is_running_by_proc(pid: int) -> bool:
