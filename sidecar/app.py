@@ -264,7 +264,8 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
         stack.push_async_callback(parts.database.close)
         await upgrade(parts.database.engine)
         stack.push_async_callback(parts.instances.close)
-        if not parts.database.is_shared:  # nobody else can lead: its instances are there as soon as it is ready
+        # Where nobody else can lead, or at the first start of all: the instances are there as soon as it is ready.
+        if not parts.database.is_shared or (works and not await parts.instances.all()):
             await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
         await parts.catalog.load()
         stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
