@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog.catalog import Catalog
 from sidecar.comfyui.dialect import Prompt
@@ -19,6 +20,7 @@ from sidecar.errors import (
     Away,
     ComfyUIAway,
     ComfyUIBroken,
+    GenonautError,
     ImpossibleTransition,
     NotCancellable,
     PromptFinishedAlready,
@@ -207,6 +209,12 @@ class Dispatcher:
         except ComfyUIAway as exc:
             await self._put_back(generation, exc)
             await self._make_sure(generation, exc)
+        except Away:
+            raise  # such as the database: nothing was tried
+        except Exception:
+            # A fault of ours, such as a row that cannot be read: it must not come round for ever.
+            log.exception("sending_failed", generation_id=str(generation.id))
+            await self._put_back_faulty(generation)
         else:
             return
         finally:
@@ -275,21 +283,28 @@ class Dispatcher:
             else:
                 instance = await session.get_one(Instance, instance_id)
                 standing.failed(instance, code=exc.code, reason=exc.message, generation_id=generation.id, at=now())
-            if generation.cancel_requested:
-                # Should it have arrived all the same, the next look at ComfyUI's queue finds and ends it.
-                move(session, generation, GenerationState.CANCELLED, at=now(), reason=exc.code)
-            elif generation.tries >= TRIES_AT_MOST or not rule_for(exc).may_pass:
-                move(session, generation, GenerationState.FAILED, at=now(), reason=exc.code)
-                generation.error_code = exc.code
-                generation.error = {
-                    "message": f"ComfyUI failed {generation.tries} times to take this in. "
-                    "Ask whoever runs it to look at its log."
-                }
-            else:
-                move(session, generation, GenerationState.PENDING, at=now(), reason=exc.code)
-                generation.not_before = next_try(tries=generation.tries, at=now())
-        self._board.end(generation.id)
+            message = (
+                f"ComfyUI failed {generation.tries} times to take this in. Ask whoever runs it to look at its log."
+            )
+            wait_or_end(session, generation, code=exc.code, message=message, may_pass=rule_for(exc).may_pass)
         log.warning("generation_not_submitted", generation_id=str(generation.id), tries=generation.tries, exc_info=exc)
+        await self._after_putting_back(generation)
+
+    async def _put_back_faulty(self, generation: Generation) -> None:
+        """Sending it failed in a way that nobody foresaw: that spends a try, and is no fault of the instance."""
+        async with self._database.writing() as session:
+            generation = await session.get_one(Generation, generation.id)
+            if GenerationState(generation.state) is not GenerationState.SUBMITTED:
+                return
+            message = (
+                f"Genonaut failed {generation.tries} times to send this to ComfyUI. Submit it anew; "
+                "if that happens again, ask whoever runs Genonaut to look at its log."
+            )
+            wait_or_end(session, generation, code=GenonautError.code, message=message)
+        await self._after_putting_back(generation)
+
+    async def _after_putting_back(self, generation: Generation) -> None:
+        self._board.end(generation.id)
         if generation.state == GenerationState.PENDING.value:
             token = f"try-{generation.tries}"
             await self._queueing.dispatch(generation.id, reason=token, not_before=generation.not_before)
@@ -340,6 +355,21 @@ class Lane:
     async def close(self) -> None:
         self._working.cancel()
         await asyncio.gather(self._working, return_exceptions=True)
+
+
+def wait_or_end(
+    session: AsyncSession, generation: Generation, *, code: str, message: str, may_pass: bool = True
+) -> None:
+    """It was not sent: it waits for another try, or ends if there is none, or if none is wanted."""
+    if generation.cancel_requested:
+        # Should it have arrived all the same, the next look at ComfyUI's queue finds and ends it.
+        move(session, generation, GenerationState.CANCELLED, at=now(), reason=code)
+    elif generation.tries >= TRIES_AT_MOST or not may_pass:
+        move(session, generation, GenerationState.FAILED, at=now(), reason=code)
+        generation.error_code, generation.error = code, {"message": message}
+    else:
+        move(session, generation, GenerationState.PENDING, at=now(), reason=code)
+        generation.not_before = next_try(tries=generation.tries, at=now())
 
 
 def instance_of(generation: Generation) -> UUID:

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from fakes.comfyui import DeafComfyUI, RepeatingComfyUI, ScriptedComfyUI, SilentComfyUI
 from integration.backends import every_backend
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
 from sidecar.generations.admission import Request
-from sidecar.generations.models import GenerationEvent
+from sidecar.generations.models import GenerationEvent, Workflow
 from sidecar.identity import uuid7
+from sidecar.operations.schemas import InstancePatch
 
 from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
 
@@ -225,6 +226,25 @@ async def test_what_takes_comfyui_down_each_time_is_lost_after_three_tries(start
         assert len(comfyui.posted) == 3
         assert view.error is not None
         assert "stopped 3 times" in view.error.message
+
+
+async def test_what_cannot_even_be_sent_fails_after_three_tries(start_sidecar: StartSidecar):
+    """Its workflow cannot be read: it does not come round for ever, and the instance is not to blame."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        (instance,) = await parts.instance_desk.list()
+        await parts.instance_desk.change(instance.id, InstancePatch(wanted="paused"))
+        generation_id = await submit(parts)
+        async with parts.database.writing() as session:
+            await session.execute(update(Workflow).values(content=b"no workflow"))
+        await parts.instance_desk.change(instance.id, InstancePatch(wanted="active"))
+        error = (await until_state(parts, generation_id, "failed")).error
+        steps = (await parts.history.timeline(LOCAL_OWNER_ID, generation_id)).items
+
+        assert error is not None
+        assert error.code == "internal_error"
+        assert error.message.startswith("Genonaut failed 3 times to send this to ComfyUI.")
+        assert [step.reason for step in steps].count("internal_error") == 3
+        assert (await parts.instance_desk.show(instance.id)).failures == 0
 
 
 async def test_what_only_waited_when_comfyui_died_is_not_to_blame(start_sidecar: StartSidecar):
