@@ -67,7 +67,7 @@ from sidecar.problems import EXCEPTION_HANDLERS
 from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
 from sidecar.settings import Settings
-from sidecar.tasks import until_one_ends
+from sidecar.tasks import end, until_one_ends
 
 MAX_BODY_BYTES = (
     64 * 1024**2
@@ -306,9 +306,9 @@ async def stop_workers(workers: Iterable[EmbeddedWorker]) -> None:
 
 
 async def stopped(task: asyncio.Task[None]) -> None:
-    task.cancel()
+    await end(task)
     with contextlib.suppress(asyncio.CancelledError):
-        await task
+        task.result()
 
 
 def provided(parts: Parts) -> dict[str, Provide]:

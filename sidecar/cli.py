@@ -28,6 +28,7 @@ from sidecar.logs import set_up_logs
 from sidecar.model_commands import list_models, refresh_models
 from sidecar.parent_watch import wait_for_end_of
 from sidecar.settings import Settings, read_settings
+from sidecar.tasks import end
 from sidecar.worker_process import check_settings, work
 
 EXIT_UNUSABLE = 2
@@ -158,9 +159,7 @@ async def serve(
         with alone:
             await server.serve(sockets=[listening])
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        await end(watching)
 
 
 class Server(uvicorn.Server):

@@ -40,6 +40,7 @@ from sidecar.identity import now
 from sidecar.instances import registry, standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
+from sidecar.tasks import end
 
 LOOK_FOR_MODELS_AGAIN_S = 10.0
 MEMORY_IS_FREED_IN_S = 1.0  # ComfyUI's worker does it as soon as it is idle, and tells nobody
@@ -353,8 +354,7 @@ class Lane:
                 log.exception("sending_failed", generation_id=str(generation.id))
 
     async def close(self) -> None:
-        self._working.cancel()
-        await asyncio.gather(self._working, return_exceptions=True)
+        await end(self._working)
 
 
 def wait_or_end(

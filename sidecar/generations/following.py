@@ -31,6 +31,7 @@ from sidecar.identity import generation_id_of, now
 from sidecar.instances import registry, standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
+from sidecar.tasks import end
 
 NOTE_EVERY_S = 30.0  # less than the shortest time that may be given to a silence
 LOOK_EVERY_S = 60.0  # a busy ComfyUI is never silent, and something may have been left behind all the same
@@ -91,8 +92,7 @@ class Follower:
     async def stop_waiting(self) -> None:
         """It is back, or it is not followed any more."""
         if self._waiting is not None:
-            self._waiting.cancel()
-            await asyncio.gather(self._waiting, return_exceptions=True)
+            await end(self._waiting)
             self._waiting = None
 
     async def silence(self) -> None:
@@ -208,9 +208,7 @@ class Following:
 
     async def _leave(self, instance_id: UUID) -> None:
         self._observers.pop(instance_id)
-        task = self._tasks.pop(instance_id)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(self._tasks.pop(instance_id))
         await self._followers.pop(instance_id).stop_waiting()
 
     async def _read_held(self) -> dict[str, Any]:

@@ -37,10 +37,12 @@ async def test_a_listener_hears_hello_and_then_every_state(start_sidecar: StartS
         await comfyui.start(str(generation_id))
         await until_state(parts, generation_id, "running")
         await comfyui.finish(str(generation_id))
-        states = await asyncio.wait_for(listening, 5)
+        states = await asyncio.wait_for(listening, 30)
 
         assert states[0] == "hello"
-        assert list(dict.fromkeys(states[1:])) == ["pending", "submitted", "running", "completed"]
+        # A process that has just begun to lead says hello once more.
+        changes = [state for state in states if state != "hello"]
+        assert list(dict.fromkeys(changes)) == ["pending", "submitted", "running", "completed"]
 
 
 async def test_a_listener_that_falls_behind_is_told_to_read_anew(start_sidecar: StartSidecar):
