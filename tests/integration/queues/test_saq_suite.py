@@ -56,7 +56,7 @@ def test_every_rule_that_saq_has_for_a_queue_holds(saq_source):
         env=environment,
         capture_output=True,
         encoding="utf-8",
-        timeout=280,
+        timeout=150,
     )
 
     assert run.returncode == 0, run.stderr[-5000:]
