@@ -56,7 +56,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def try_to_lock(descriptor: int) -> bool:
-        """Is it ours now, and not another process's?"""
+        """Lock a file for this process; False where another has it. OSError: this disk knows no locks."""
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except PermissionError:  # EACCES is the C library's word for a file that is locked
@@ -67,7 +67,7 @@ else:
     import fcntl
 
     def try_to_lock(descriptor: int) -> bool:
-        """Is it ours now, and not another process's?"""
+        """Lock a file for this process; False where another has it. OSError: this disk knows no locks."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

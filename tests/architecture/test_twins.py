@@ -6,8 +6,10 @@ import inspect
 
 import pytest
 
+import comfy_nodes.locations
 import comfy_nodes.settings
 import sidecar.settings
+import sidecar.sole_use
 
 
 @pytest.mark.parametrize("name", ["read_or_make_secret", "write_secret", "read_whole_secret"])
@@ -18,6 +20,19 @@ def test_pack_and_sidecar_make_the_pairing_secret_alike(name: str) -> None:
     ours, theirs = getattr(comfy_nodes.settings, name), getattr(sidecar.settings, name)
 
     assert inspect.getsource(ours) == inspect.getsource(theirs)
+
+
+def test_pack_and_sidecar_lock_a_file_alike() -> None:
+    """
+    On Windows and elsewhere: half of it never runs where it is written.
+    """
+    ours, theirs = (
+        inspect.getsource(module).rpartition('\nif sys.platform == "win32":')[2]
+        for module in (comfy_nodes.locations, sidecar.sole_use)
+    )
+
+    assert ours
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,11 @@ from typing import Any, cast
 import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
 from httpx import ASGITransport, AsyncClient
-from integration.generations.conftest import until
+from integration.generations.conftest import settings_of, until
 
 from sidecar.app import create_app
 from sidecar.catalog import discovery
 from sidecar.comfyui.client import PAIRING_HEADER
-from sidecar.settings import read_settings
 
 StartApi = Callable[..., AbstractAsyncContextManager[AsyncClient]]
 
@@ -41,15 +40,7 @@ def start_api(tmp_path: Path, backend: dict[str, str]) -> StartApi:
 
     @asynccontextmanager
     async def start(*instances: ScriptedComfyUI) -> AsyncIterator[AsyncClient]:
-        settings = read_settings(
-            {
-                "GENONAUT_DATA": str(tmp_path),
-                "GENONAUT_COMFYUI_URL": ",".join(instance.url for instance in instances),
-                "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
-                **backend,
-            }
-        )
-        app = create_app(settings)
+        app = create_app(settings_of(tmp_path, backend, *(instance.url for instance in instances)))
         # In the loop of the test, where its ComfyUI lives too; Litestar's own client has one in another thread.
         transport = ASGITransport(cast("Any", app), raise_app_exceptions=False)
         async with app.lifespan(), AsyncClient(transport=transport, base_url="http://127.0.0.1:8190") as client:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance
-from sidecar.settings import read_settings
+from sidecar.settings import Settings, read_settings
 
 WORKFLOW: dict[str, Any] = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
@@ -38,6 +38,18 @@ StartSidecar = Callable[..., AbstractAsyncContextManager[Parts]]
 """Takes the ComfyUIs that it shall know."""
 
 
+def settings_of(data: Path, backend: Mapping[str, str], *urls: str) -> Settings:
+    """Of a sidecar that keeps everything there and knows these ComfyUIs."""
+    return read_settings(
+        {
+            "GENONAUT_DATA": str(data),
+            "GENONAUT_COMFYUI_URL": ",".join(urls),
+            "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
+            **backend,
+        }
+    )
+
+
 @pytest.fixture(autouse=True)
 def retries_are_lucky(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is tried at once: the jitter of the backoff is a full one."""
@@ -50,15 +62,7 @@ def start_sidecar(tmp_path: Path, backend: dict[str, str]) -> StartSidecar:
 
     @asynccontextmanager
     async def start(*comfyuis: ScriptedComfyUI) -> AsyncIterator[Parts]:
-        settings = read_settings(
-            {
-                "GENONAUT_DATA": str(tmp_path),
-                "GENONAUT_COMFYUI_URL": ",".join(comfyui.url for comfyui in comfyuis),
-                "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
-                **backend,
-            }
-        )
-        parts = put_together(settings)
+        parts = put_together(settings_of(tmp_path, backend, *(comfyui.url for comfyui in comfyuis)))
         async with running(parts):
             yield parts
 
@@ -82,15 +86,7 @@ async def idle_parts(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[P
 @pytest.fixture
 async def client(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[Client]:
     """A sidecar whose ComfyUI is away: it goes on accepting."""
-    settings = read_settings(
-        {
-            "GENONAUT_DATA": str(tmp_path),
-            "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9",
-            "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
-            **backend,
-        }
-    )
-    app = create_app(settings)
+    app = create_app(settings_of(tmp_path, backend, "http://127.0.0.1:9"))
     async with AsyncTestClient(app, base_url="http://127.0.0.1:8190", raise_server_exceptions=False) as client:
         yield client
 
