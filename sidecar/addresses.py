@@ -29,7 +29,10 @@ def is_plain(url: str) -> bool:
 
 def is_loopback(url: str) -> bool:
     """Is it this very machine, and nothing that others could reach or give another meaning?"""
-    host = hostname(url) or ""
+    return is_loopback_host(hostname(url) or "")
+
+
+def is_loopback_host(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

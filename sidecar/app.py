@@ -19,10 +19,14 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers.base import BaseRouteHandler
+from litestar.middleware import DefineMiddleware
 from litestar.static_files import create_static_files_router
 
 from sidecar import __version__, worker
-from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.accounts import authentication
+from sidecar.accounts.authentication import PUBLIC, Authentication
+from sidecar.accounts.guards import requires_scope
+from sidecar.accounts.recognition import Recognition
 from sidecar.catalog import routes as catalog_routes
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
@@ -89,6 +93,7 @@ class Parts:
 
     settings: Settings
     database: Database
+    recognition: Recognition
     instances: Instances
     live_events: LiveEvents
     store: ImageStore
@@ -183,6 +188,7 @@ def put_together(settings: Settings) -> Parts:
     return Parts(
         settings=settings,
         database=database,
+        recognition=Recognition(settings.access),
         instances=instances,
         live_events=live_events,
         store=store,
@@ -235,12 +241,20 @@ def create_app(settings: Settings) -> Litestar:
             Router(API, route_handlers=gallery_routes.ROUTES, tags=["Images"]),
             Router(API, route_handlers=catalog_routes.ROUTES, tags=["Models"]),
             Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
-            Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, guards=[requires_pairing(settings)]),
-            Router("/", route_handlers=HEALTH_ROUTES, tags=["Health"]),
+            # Of these the pairing secret says who is asking.
+            Router(
+                "/",
+                route_handlers=generation_routes.INTERNAL_ROUTES,
+                guards=[requires_pairing(settings)],
+                opt={PUBLIC: True},
+            ),
+            Router("/", route_handlers=HEALTH_ROUTES, tags=["Health"], opt={PUBLIC: True}),
             docs_files(),
         ],
         dependencies=provided(parts),
         lifespan=[lifespan],
+        middleware=[DefineMiddleware(Authentication, recognition=parts.recognition)],
+        guards=[requires_scope],
         before_request=refuse_foreign_pages(settings.host),
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=MAX_BODY_BYTES,
@@ -318,8 +332,22 @@ def provided(parts: Parts) -> dict[str, Provide]:
         return Provide(lambda: value, sync_to_thread=False)
 
     subjects = ("kept_images", "catalog", "discovery", "repeats", "editor", "trash", "bulk")
-    names = ("database", "live_events", "store", "history", "admission", "dispatcher", "instance_desk", "health_check")
-    return {"owner_id": always(LOCAL_OWNER_ID), **{name: always(getattr(parts, name)) for name in names + subjects}}
+    names = (
+        "database",
+        "recognition",
+        "live_events",
+        "store",
+        "history",
+        "admission",
+        "dispatcher",
+        "instance_desk",
+        "health_check",
+    )
+    asking = {
+        "caller": Provide(authentication.caller, sync_to_thread=False),
+        "owner_id": Provide(authentication.owner_id, sync_to_thread=False),
+    }
+    return {**asking, **{name: always(getattr(parts, name)) for name in names + subjects}}
 
 
 def requires_pairing(settings: Settings) -> Any:

@@ -10,6 +10,12 @@ Every error that leaves a subject, in one tree.
           InvalidParameters          all field errors together
           ModelsUnusable             each with its node
           NotPaired
+          NotLoggedIn
+              CredentialsInvalid
+              AccountDisabled
+          NotAllowed
+              AdministratorsOnly
+              ScopeMissing
           NotCancellable
           StillOpen
           NotRestorable
@@ -114,6 +120,44 @@ class NotPaired(Refused):
 
     code = "not_paired"
     http_status = 401
+
+
+class NotLoggedIn(Refused):
+    """Log in first."""
+
+    code = "not_logged_in"
+    http_status = 401
+
+
+class CredentialsInvalid(NotLoggedIn):
+    """Name and password, session or token are not valid, or not any more. Log in again."""
+
+    code = "credentials_invalid"
+
+
+class AccountDisabled(NotLoggedIn):
+    """This account is switched off. An administrator can switch it on again."""
+
+    code = "account_disabled"
+
+
+class NotAllowed(Refused):
+    """You may not do this."""
+
+    code = "not_allowed"
+    http_status = 403
+
+
+class AdministratorsOnly(NotAllowed):
+    """Only administrators may do this."""
+
+    code = "administrators_only"
+
+
+class ScopeMissing(NotAllowed):
+    """This token was made for less than this. Make one with a scope that allows it."""
+
+    code = "scope_missing"
 
 
 class NotCancellable(Refused):

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import secrets
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
-from sidecar.addresses import is_plain
+from sidecar.addresses import is_loopback_host, is_plain
 from sidecar.errors import SettingsUnusable
 
 PAIRING_SECRET_FILE = "pairing-secret"  # noqa: S105 - a file's name
@@ -27,6 +29,20 @@ SHORTEST_TIME_S = 60  # signs of life are written down every half minute
 COUNT_AT_MOST = 10**6
 LOG_FORMATS = ("text", "json")
 WORKERS = ("embedded", "none")
+YES_OR_NO = ("no", "yes")
+LONGEST_LIFETIME_S = 366 * 24 * 3600
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK_NETWORKS = "127.0.0.0/8,::1"
+
+
+class Access(str, Enum):
+    """Who is let in (`sidecar/README.md`, "Who is asking")."""
+
+    OPEN = "open"  #: everybody who reaches this machine's loopback, as the local owner
+    ACCOUNTS = "accounts"  #: who logs in
+    PROXY = "proxy"  #: whom a reverse proxy names that is trusted to
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ class Settings:
     """Database, queue, images and the pairing secret (`GENONAUT_DATA`)."""
 
     host: str = "127.0.0.1"
-    """The address to listen on (`GENONAUT_HOST`). Loopback, because access is open until accounts exist."""
+    """The address to listen on (`GENONAUT_HOST`). Beyond loopback only with accounts."""
 
     port: int = 8190
     """The port to listen on (`GENONAUT_PORT`)."""
@@ -53,6 +69,24 @@ class Settings:
 
     pairing_secret: str = ""
     """What the pack and the sidecar show each other (`GENONAUT_PAIRING_SECRET`, else in the data folder)."""
+
+    access: Access = Access.OPEN
+    """Who is let in (`GENONAUT_ACCESS`: open, accounts, proxy); by default `open` on loopback, else `accounts`."""
+
+    trusted_proxies: tuple[Network, ...] = tuple(map(ipaddress.ip_network, LOOPBACK_NETWORKS.split(",")))
+    """Whose X-Forwarded-... headers are believed: addresses and networks (`GENONAUT_TRUSTED_PROXIES`)."""
+
+    proxy_user_header: str = "X-Forwarded-User"
+    """In `proxy` access: the header in which a trusted proxy names who is asking (`GENONAUT_PROXY_USER_HEADER`)."""
+
+    cookie_secure: bool = False
+    """Send the session's cookie through TLS alone, whatever a proxy says (`GENONAUT_COOKIE_SECURE`: no, yes)."""
+
+    session_idle_s: int = 7 * 24 * 3600
+    """After how long without a request a session ends (`GENONAUT_SESSION_IDLE_S`)."""
+
+    session_at_most_s: int = 30 * 24 * 3600
+    """After how long a session ends in any case (`GENONAUT_SESSION_AT_MOST_S`)."""
 
     parent_pid: int | None = None
     """The process that this one must not outlive (`GENONAUT_PARENT_PID`); set by a pack that starts its sidecar."""
@@ -101,15 +135,22 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             "Set GENONAUT_DATA to a folder that can be written."
         ) from exc
     parent = values.get("GENONAUT_PARENT_PID")
+    host = values.get("GENONAUT_HOST") or Settings.host
     return Settings(
         data_folder=data_folder,
-        host=values.get("GENONAUT_HOST") or Settings.host,
+        host=host,
         port=read_port(values),
         comfyui_urls=read_comfyui_urls(values),
         database_url=values.get("GENONAUT_DATABASE_URL")
         or f"sqlite+aiosqlite:///{(data_folder / 'genonaut.sqlite3').as_posix()}",
         queue_url=values.get("GENONAUT_QUEUE_URL") or f"sqlite:///{(data_folder / 'queue.sqlite3').as_posix()}",
         pairing_secret=pairing_secret,
+        access=read_access(values, host),
+        trusted_proxies=read_networks(values, "GENONAUT_TRUSTED_PROXIES", LOOPBACK_NETWORKS),
+        proxy_user_header=values.get("GENONAUT_PROXY_USER_HEADER") or Settings.proxy_user_header,
+        cookie_secure=read_choice(values, "GENONAUT_COOKIE_SECURE", YES_OR_NO) == "yes",
+        session_idle_s=read_lifetime(values, "GENONAUT_SESSION_IDLE_S", Settings.session_idle_s),
+        session_at_most_s=read_lifetime(values, "GENONAUT_SESSION_AT_MOST_S", Settings.session_at_most_s),
         parent_pid=read_number(values, "GENONAUT_PARENT_PID", 0) if parent else None,
         trash_days=read_count(values, "GENONAUT_TRASH_DAYS", Settings.trash_days),
         waiting_at_most_s=read_time(values, "GENONAUT_WAITING_AT_MOST_S", Settings.waiting_at_most_s),
@@ -188,6 +229,31 @@ def read_comfyui_urls(values: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(urls))
 
 
+def read_access(values: Mapping[str, str], host: str) -> Access:
+    """
+    Raises:
+        SettingsUnusable: It would let in everybody who reaches this address.
+    """
+    is_private = is_loopback_host(host)
+    modes = (Access.OPEN, Access.ACCOUNTS, Access.PROXY) if is_private else (Access.ACCOUNTS, Access.PROXY, Access.OPEN)
+    access = Access(read_choice(values, "GENONAUT_ACCESS", tuple(mode.value for mode in modes)))
+    if access is Access.OPEN and not is_private:
+        raise SettingsUnusable(
+            f"GENONAUT_ACCESS=open lets in everybody who reaches {host}, and everything would be everybody's. "
+            "Set GENONAUT_ACCESS=accounts, or leave GENONAUT_HOST at 127.0.0.1."
+        )
+    return access
+
+
+def read_networks(values: Mapping[str, str], name: str, default: str) -> tuple[Network, ...]:
+    """Addresses and networks, separated by commas."""
+    texts = [text.strip() for text in (values.get(name) or default).split(",") if text.strip()]
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts)
+    except ValueError as exc:
+        raise SettingsUnusable(f"{name} must hold addresses or networks such as 10.0.0.0/8, and {exc}.") from exc
+
+
 def read_choice(values: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     """One of these; the first of them where nothing is said."""
     chosen = values.get(name) or choices[0]
@@ -208,6 +274,14 @@ def read_time(values: Mapping[str, str], name: str, default: int) -> int:
     seconds = read_count(values, name, default)
     if 0 < seconds < SHORTEST_TIME_S:
         raise SettingsUnusable(f"{name} must be 0 or at least {SHORTEST_TIME_S} seconds, not {seconds}.")
+    return seconds
+
+
+def read_lifetime(values: Mapping[str, str], name: str, default: int) -> int:
+    """Seconds after which something ends for sure."""
+    seconds = read_number(values, name, default)
+    if not SHORTEST_TIME_S <= seconds <= LONGEST_LIFETIME_S:
+        raise SettingsUnusable(f"{name} must be between {SHORTEST_TIME_S} and {LONGEST_LIFETIME_S}, not {seconds}.")
     return seconds
 
 

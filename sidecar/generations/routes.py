@@ -15,6 +15,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
+from sidecar.accounts.recognition import Recognition
 from sidecar.errors import InvalidRequest
 from sidecar.field_faults import WRONG_TYPE
 from sidecar.generations.admission import Admission, from_prompt
@@ -32,6 +33,7 @@ from sidecar.generations.schemas import (
     GenerationPatch,
     GenerationView,
     PromptAdmitted,
+    PromptCancellation,
     PromptSubmission,
     Repeat,
     Submission,
@@ -270,11 +272,23 @@ async def follow_generation(
 
 @post("/internal/prompts", status_code=HTTP_202_ACCEPTED, include_in_schema=False)
 async def submit_prompt(
-    data: JSONBody[PromptSubmission], admission: NamedDependency[Admission], owner_id: Owner
+    data: JSONBody[PromptSubmission], admission: NamedDependency[Admission], recognition: NamedDependency[Recognition]
 ) -> PromptAdmitted:
     """A prompt from ComfyUI's own page, handed over by the pack's gate."""
+    owner_id = await recognition.owner(data.owner_id)
     generation = await admission.admit(from_prompt(data, owner_id))
     return PromptAdmitted(generation.id, generation.number, generation.state)
+
+
+@post("/internal/prompts/{generation_id:uuid}/cancel", status_code=HTTP_202_ACCEPTED, include_in_schema=False)
+async def cancel_prompt(
+    data: JSONBody[PromptCancellation],
+    dispatcher: NamedDependency[Dispatcher],
+    recognition: NamedDependency[Recognition],
+    generation_id: FromPath[UUID],
+) -> None:
+    """A prompt that its owner deletes in ComfyUI's own queue panel."""
+    await dispatcher.cancel(await recognition.owner(data.owner_id), generation_id)
 
 
 async def event_stream(
@@ -318,4 +332,4 @@ PUBLIC_ROUTES = [
     follow_all,
     follow_generation,
 ]
-INTERNAL_ROUTES = [submit_prompt]
+INTERNAL_ROUTES = [submit_prompt, cancel_prompt]

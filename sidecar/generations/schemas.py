@@ -83,6 +83,14 @@ class PromptSubmission(Struct):
     client_id: str | None = None
     partial_execution_targets: list[str] | None = None
     source: Source = "page"
+    owner_id: UUID | None = None
+    """Who asks; in `open` access the local owner, whatever it says."""
+
+
+class PromptCancellation(Struct):
+    """Who takes a prompt back; in `open` access the local owner, whatever it says."""
+
+    owner_id: UUID | None = None
 
 
 class PromptAdmitted(Struct):

@@ -112,3 +112,36 @@ def test_every_setting_is_explained_where_it_stands_and_in_the_readme():
 
     assert {variable for variable in variables if f"`{variable}`" not in source} == set()
     assert {variable for variable in variables if f"`{variable}`" not in readme} == set()
+
+
+@pytest.mark.parametrize(
+    ("host", "access"), [("127.0.0.1", "open"), ("localhost", "open"), ("::1", "open"), ("0.0.0.0", "accounts")]
+)
+def test_access_is_open_on_loopback_alone_where_nobody_said_so(tmp_path: Path, host: str, access: str):
+    """Whoever lets others reach it lets nobody in by accident."""
+    settings = read_settings({"GENONAUT_DATA": str(tmp_path), "GENONAUT_HOST": host})
+
+    assert access == settings.access.value
+
+
+def test_open_access_beyond_loopback_is_refused(tmp_path: Path):
+    """The sentence says what to set."""
+    with pytest.raises(SettingsUnusable, match="Set GENONAUT_ACCESS=accounts"):
+        read_settings({"GENONAUT_DATA": str(tmp_path), "GENONAUT_HOST": "192.168.1.5", "GENONAUT_ACCESS": "open"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GENONAUT_ACCESS", "everybody"),
+        ("GENONAUT_TRUSTED_PROXIES", "10.0.0.0/8, my-proxy"),
+        ("GENONAUT_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("GENONAUT_SESSION_IDLE_S", "1"),
+        ("GENONAUT_SESSION_AT_MOST_S", "999999999"),
+        ("GENONAUT_COOKIE_SECURE", "maybe"),
+    ],
+)
+def test_what_says_who_is_let_in_is_never_guessed(tmp_path: Path, name: str, value: str):
+    """A slip of the pen lets nobody in that was not meant."""
+    with pytest.raises(SettingsUnusable, match=name):
+        read_settings({"GENONAUT_DATA": str(tmp_path), name: value})

@@ -1,0 +1,47 @@
+"""`connection.user`: who is asking, on every route that is not for everybody (`opt={"public": True}`)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.types import ASGIApp
+
+from sidecar.accounts.callers import Caller
+from sidecar.accounts.recognition import Credentials, Recognition
+
+PUBLIC = "public"
+SESSION_COOKIE = "genonaut_session"
+
+
+class Authentication(AbstractAuthenticationMiddleware):
+    """Finds out who is asking before anything else of the request is looked at."""
+
+    def __init__(self, app: ASGIApp, recognition: Recognition) -> None:
+        super().__init__(app, exclude_from_auth_key=PUBLIC, scopes={ScopeType.HTTP})
+        self._recognition = recognition
+
+    async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
+        return AuthenticationResult(user=await self._recognition.caller_of(credentials_of(connection)), auth=None)
+
+
+def credentials_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Credentials:
+    return Credentials(
+        address=connection.client.host if connection.client else "",
+        cookie=connection.cookies.get(SESSION_COOKIE),
+        authorization=connection.headers.get("authorization"),
+    )
+
+
+def caller(request: Request[Caller, Any, Any]) -> Caller:
+    """Who is asking, for handlers that ask for it by this name."""
+    return request.user
+
+
+def owner_id(request: Request[Caller, Any, Any]) -> UUID:
+    """Whose everything is that the request asks for."""
+    return request.user.user_id
