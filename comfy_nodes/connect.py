@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from aiohttp import web
 
+from .caller import Callers
+from .doorkeeper import Doorkeeper
 from .event_tap import EventTap
 from .executor_guard import guard_execute
 from .held_canceller import HeldCanceller
 from .held_prompts import HeldPrompts
 from .interrupts import Interrupts
 from .locations import pack_version, sidecar_command, try_to_lock
+from .login_page import show_login_page
 from .outcome_journal import OutcomeJournal
 from .own_names import listens_on_loopback_only, refuse_other_names
 from .owned_queue import QueueHooks, owned_queue_class
 from .pack_routes import PackRoutes
 from .prompt_gate import PromptGate
-from .settings import PackSettings, read_settings
+from .settings import OPEN, PackSettings, read_settings
 from .sidecar_client import SidecarClient
 from .sidecar_process import SidecarProcess
 from .sidecar_proxy import SidecarProxy
@@ -50,7 +54,7 @@ def connect(server: Any) -> None:
         log.exception("Genonaut could not be installed into this ComfyUI; it accepts no prompts until that is solved.")
         for step in reversed(undo):
             step()
-        server.app.middlewares.insert(0, refuse_changes(f"{type(exc).__name__}: {exc}"))
+        server.app.middlewares.insert(0, refuse_changes(f"{type(exc).__name__}: {exc}", may_look=may_look()))
 
 
 def install(server: Any, undo: list[Callable[[], None]]) -> None:
@@ -60,7 +64,10 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     ComfyUI's modules are imported by name here, so that the rest of the pack can be read and tested without it.
     """
     execution, folder_paths, nodes = (importlib.import_module(name) for name in ("execution", "folder_paths", "nodes"))
-    settings = read_settings(Path(folder_paths.get_system_user_directory("genonaut")))
+    on_loopback_only = listens_on_loopback_only(importlib.import_module("comfy.cli_args").args.listen)
+    settings = read_settings(
+        Path(folder_paths.get_system_user_directory("genonaut")), on_loopback_only=on_loopback_only
+    )
     sidecar = SidecarClient(settings.sidecar_url, settings.pairing_secret)
     journal, held, tap = open_journal(settings.data_folder), HeldPrompts(), EventTap()
     gate = PromptGate(server, execution, sidecar, journal, pairing_secret=settings.pairing_secret)
@@ -94,14 +101,23 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     set_and_undo(server, "send_sync", tap.wrap(server.send_sync), undo)
     set_and_undo(execution.PromptExecutor, "execute", guard_execute(execution.PromptExecutor.execute), undo)
     add_gate(server.app, gate.answer)
-    if listens_on_loopback_only(importlib.import_module("comfy.cli_args").args.listen):
+    callers = Callers(sidecar, known_outlast=settings.passes_when_away)
+    doorkeeper = Doorkeeper(settings, sidecar, callers)
+    routes.on_access_told = doorkeeper.agreement.told
+    routes.on_callers_changed = callers.forget
+    if settings.access == OPEN and on_loopback_only:
         # Last in the line, so that no middleware of ComfyUI or of another pack loses its say.
         server.app.middlewares.append(refuse_other_names)
         undo.append(lambda: server.app.middlewares.remove(refuse_other_names))
     routes.add_to(server.routes)
+    server.routes.get("/genonaut/login")(show_login_page)
     server.routes.route("*", "/genonaut/{path:.*}")(proxy.pass_on)
     server.app.on_startup.append(starter(settings, tap))
     server.app.on_cleanup.append(closer(sidecar, proxy))
+    # First in the line: nobody else sees a request that is refused. It comes last here, since it lets nobody in before
+    # everything is in place.
+    server.app.middlewares.insert(0, doorkeeper.answer)
+    undo.append(lambda: server.app.middlewares.remove(doorkeeper.answer))
 
 
 def open_journal(folder: Path) -> OutcomeJournal:
@@ -201,12 +217,23 @@ def own_url() -> str:
     return f"{scheme}://[{host}]:{args.port}" if ":" in host else f"{scheme}://{host}:{args.port}"
 
 
-def refuse_changes(reason: str) -> Any:
-    """Make a middleware that lets people look and change nothing."""
+def may_look() -> bool:
+    """May whoever reaches this ComfyUI see what is in it? So it is where access is open, as far as can be told."""
+    access = os.environ.get("GENONAUT_ACCESS", "").strip().lower()
+    if access not in ("", OPEN):
+        return False
+    try:
+        return listens_on_loopback_only(str(importlib.import_module("comfy.cli_args").args.listen))
+    except (ImportError, AttributeError):  # what could not be installed may have failed for the same reason
+        return False
+
+
+def refuse_changes(reason: str, *, may_look: bool) -> Any:
+    """Make a middleware that lets people change nothing, and look only where everything is everybody's anyway."""
 
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method in HARMLESS_METHODS:
+        if may_look and request.method in HARMLESS_METHODS:
             return await handler(request)
         return error_answer(
             503,

@@ -52,6 +52,15 @@ class PackRoutes:
         self._interrupts = interrupts
         self._pairing_secret = pairing_secret
         self._introduction = introduction
+        self._ears: dict[str, Callable[[dict[str, Any]], None]] = {
+            "access": self._hear_access,
+            "callers_changed": self._hear_callers_changed,
+            "held": self._hear_held,
+        }
+        self.on_access_told: Callable[[str | None], None] = lambda access: None
+        """Called with what the sidecar says its access is; with None when it has gone."""
+        self.on_callers_changed: Callable[[str | None], None] = lambda user_id: None
+        """Called when somebody may do other things than before; with None: anybody may."""
 
     def for_the_sidecar_alone(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -84,6 +93,8 @@ class PackRoutes:
                     self._hear(message.data)
         finally:
             self._tap.observers.remove(observer)
+            if not self._tap.observers:
+                self.on_access_told(None)
             if writer is not None:
                 writer.cancel()
         return socket
@@ -98,14 +109,22 @@ class PackRoutes:
     def _hear(self, text: str) -> None:
         try:
             message = json.loads(text)
-            if message["type"] != "held":
-                return
-            told = [read_held(entry) for entry in message["data"]["held"]]
-            self._held.replace(told, int(message["data"]["total"]))
+            hear = self._ears.get(message["type"])
+            if hear is not None:
+                hear(message["data"])
         except (ValueError, KeyError, TypeError, AttributeError):
             log.warning("The sidecar said something that this version of the pack does not understand.", exc_info=True)
-            return
+
+    def _hear_held(self, data: dict[str, Any]) -> None:
+        self._held.replace([read_held(entry) for entry in data["held"]], int(data["total"]))
         self._server.queue_updated()
+
+    def _hear_access(self, data: dict[str, Any]) -> None:
+        self.on_access_told(str(data["access"]))
+
+    def _hear_callers_changed(self, data: dict[str, Any]) -> None:
+        user_id = data["user_id"]
+        self.on_callers_changed(None if user_id is None else str(user_id))
 
     async def tell_outcomes(self, request: web.Request) -> web.Response:
         try:

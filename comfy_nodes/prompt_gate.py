@@ -21,6 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
+from .caller import LOCAL_OWNER_ID
 from .held_prompts import HeldPrompt
 from .outcome_journal import OutcomeJournal
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
@@ -35,9 +36,6 @@ NO_BROWSER = "genonaut"
 The client id of a prompt that came without one. Without any, ComfyUI sends its previews to every browser, sends half of
 its events to nobody, and 0.3.75 forgets the outputs of a prompt that it answers from its cache.
 """
-
-LOCAL_OWNER_ID = "00000000-0000-7000-8000-000000000001"
-"""Whose a prompt is that runs while the sidecar is away: in open access there is only the local owner."""
 
 ALREADY_FINISHED = 409
 MOST_KEPT_SECRETS = 10_000

@@ -24,6 +24,9 @@ DEFAULT_SIDECAR_PORT = 8190
 YES = frozenset({"1", "yes", "true", "on"})
 NO = frozenset({"0", "no", "false", "off"})
 
+OPEN, ACCOUNTS, PROXY = ACCESSES = ("open", "accounts", "proxy")
+DEFAULT_USER_HEADER = "X-Forwarded-User"
+
 
 class SettingsUnusable(Exception):
     """A setting of the pack cannot be used."""
@@ -48,13 +51,36 @@ class PackSettings:
     pairing_secret: str
     """What the pack and the sidecar show each other (`GENONAUT_PAIRING_SECRET`, else a file in the data folder)."""
 
+    access: str = OPEN
+    """Who is let in (`GENONAUT_ACCESS`): in `open` access everybody, as the local owner; with `accounts` who logs in;
+    with `proxy` whom a reverse proxy names. By default open where ComfyUI listens on loopback only, else accounts."""
 
-def read_settings(user_folder: Path, environment: Mapping[str, str] | None = None) -> PackSettings:
+    is_open_to_others: bool = False
+    """Open access in a ComfyUI that other computers reach: nothing is answered."""
+
+    proxy_user_header: str = DEFAULT_USER_HEADER
+    """In which header a proxy names the person (`GENONAUT_PROXY_USER_HEADER`; `proxy` access only)."""
+
+    allowed_origins: frozenset[str] = frozenset()
+    """Other websites whose pages may use this ComfyUI (`GENONAUT_ALLOWED_ORIGINS`, commas between them)."""
+
+    allows_unknown_routes: bool = True
+    """May members look at what routes show that no rule is known for (`GENONAUT_UNKNOWN_ROUTES`: allow, refuse)?"""
+
+    passes_when_away: bool = False
+    """While the sidecar is away, do the people go on whom it knew before, and do their prompts run without it
+    (`GENONAUT_WHEN_AWAY`: refuse, pass)? In open access prompts always do."""
+
+
+def read_settings(
+    user_folder: Path, environment: Mapping[str, str] | None = None, *, on_loopback_only: bool = True
+) -> PackSettings:
     """
     Read the environment and make the data folder.
 
     Args:
         user_folder: ComfyUI's folder for system data; used where `GENONAUT_DATA` does not say otherwise.
+        on_loopback_only: Can ComfyUI be reached from this computer alone?
 
     Raises:
         SettingsUnusable: A value that cannot be used, or a data folder that cannot be made.
@@ -70,12 +96,19 @@ def read_settings(user_folder: Path, environment: Mapping[str, str] | None = Non
             "Set GENONAUT_DATA to a folder that can be written."
         ) from exc
     port = read_port(values)
+    access = read_choice(values, "GENONAUT_ACCESS", ACCESSES, default=OPEN if on_loopback_only else ACCOUNTS)
     return PackSettings(
         data_folder=data_folder,
         sidecar_url=read_url(values) or f"http://127.0.0.1:{port}",
         sidecar_port=port,
         start_sidecar=read_yes_or_no(values, "GENONAUT_SIDECAR_START", default=not read_url(values)),
         pairing_secret=secret,
+        access=access,
+        is_open_to_others=access == OPEN and not on_loopback_only,
+        proxy_user_header=values.get("GENONAUT_PROXY_USER_HEADER") or DEFAULT_USER_HEADER,
+        allowed_origins=frozenset(origin.strip() for origin in values.get("GENONAUT_ALLOWED_ORIGINS", "").split(",")),
+        allows_unknown_routes=read_choice(values, "GENONAUT_UNKNOWN_ROUTES", ("allow", "refuse")) == "allow",
+        passes_when_away=read_choice(values, "GENONAUT_WHEN_AWAY", ("refuse", "pass")) == "pass",
     )
 
 
@@ -137,3 +170,11 @@ def read_yes_or_no(values: Mapping[str, str], name: str, *, default: bool) -> bo
     if text not in YES | NO:
         raise SettingsUnusable(f"{name} must be yes or no, not {text!r}.")
     return text in YES
+
+
+def read_choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], *, default: str | None = None) -> str:
+    """Read one of several words; by default the first."""
+    text = values.get(name, "").strip().lower() or default or choices[0]
+    if text not in choices:
+        raise SettingsUnusable(f"{name} must be {' or '.join(choices)}, not {text!r}.")
+    return text

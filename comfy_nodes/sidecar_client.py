@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -23,7 +25,12 @@ ANSWER_TIMEOUT_S = 5.0
 REST_AFTER_SILENCE_S = 15.0
 """How long a sidecar that did not answer in time is not asked again, so that not everybody waits for it."""
 
+REST_BETWEEN_QUESTIONS_S = 3.0
+"""The same for questions about who somebody is, for which a page waits."""
+
 PASSED_STATUSES = frozenset({401, 429, 503})
+SAYS_WHO = frozenset({401, 429})
+"""Refusals that say something of the credentials, and not of the sidecar."""
 
 
 class SidecarAway(Exception):
@@ -80,6 +87,8 @@ class SidecarClient:
         self._headers = {PAIRING_HEADER: pairing_secret, "Content-Type": "application/json"}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._breaker = Breaker()
+        # Of their own: a submission may take long and say nothing of how quickly others are answered.
+        self._breaker_of_questions = Breaker(REST_BETWEEN_QUESTIONS_S)
         self._session: aiohttp.ClientSession | None = None
         self._was_away = False
 
@@ -91,19 +100,41 @@ class SidecarClient:
             SidecarAway: Nobody can say whether it was taken.
             SidecarRefused: It was not.
         """
-        self._breaker.check()
-        try:
-            accepted = await self._post("/internal/prompts", submission)
-        except SidecarSilent:
-            self._breaker.kept_silent()
-            raise
-        except (SidecarAway, SidecarRefused):
-            self._breaker.heard()  # a refused connection costs nothing, so there is no need to rest
-            raise
-        self._breaker.heard()
+        accepted = await self._unless_silent(self._breaker, "POST", "/internal/prompts", submission)
         if "number" not in accepted:
             raise SidecarAway(f"What answers at {self.url} is not the sidecar.")
         return accepted
+
+    async def access(self) -> str:
+        """
+        Ask who is let in: `open`, `accounts` or `proxy`.
+
+        Raises:
+            SidecarAway: Nobody says.
+        """
+        try:
+            told = await self._unless_silent(self._breaker_of_questions, "GET", "/internal/access")
+        except SidecarRefused as exc:
+            raise SidecarAway(f"The sidecar does not say who is let in: {exc}") from exc
+        return str(told.get("access"))
+
+    async def identify(self, question: dict[str, Any], *, forwarded_for: str | None = None) -> dict[str, Any]:
+        """
+        Ask whose credentials these are.
+
+        Raises:
+            SidecarAway: Nobody can say.
+            SidecarRefused: Nobody's.
+        """
+        headers = {"X-Forwarded-For": forwarded_for} if forwarded_for else {}
+        try:
+            return await self._unless_silent(
+                self._breaker_of_questions, "POST", "/internal/callers", question, headers=headers
+            )
+        except SidecarRefused as exc:
+            if exc.status in SAYS_WHO:
+                raise
+            raise SidecarAway(f"The sidecar cannot say who somebody is: {exc}") from exc
 
     async def cancel(self, generation_id: str) -> None:
         """
@@ -113,15 +144,46 @@ class SidecarClient:
             SidecarAway: It may still be held.
             SidecarRefused: It has ended already, or is not known.
         """
-        await self._post(f"/api/v1/generations/{generation_id}/cancel", {})
+        await self._ask("POST", f"/api/v1/generations/{generation_id}/cancel", {})
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _unless_silent(
+        self,
+        breaker: Breaker,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, Any]:
+        breaker.check()
         try:
-            async with self._open_session().post(self.url + path, data=encode_json(body)) as answer:
+            content = await self._ask(method, path, body, headers=headers)
+        except SidecarSilent:
+            breaker.kept_silent()
+            raise
+        except (SidecarAway, SidecarRefused):
+            breaker.heard()  # a refused connection costs nothing, so there is no need to rest
+            raise
+        breaker.heard()
+        return content
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, Any]:
+        data = None if body is None else encode_json(body)
+        try:
+            async with self._open_session().request(
+                method, self.url + path, data=data, headers=dict(headers)
+            ) as answer:
                 content = await self._read(answer)
         except asyncio.TimeoutError as exc:
             raise SidecarSilent(self._away("it did not answer in time")) from exc
@@ -156,5 +218,5 @@ class SidecarClient:
     def _away(self, reason: str) -> str:
         if not self._was_away:
             self._was_away = True
-            log.warning("The sidecar at %s is away: %s. Prompts run without it until it answers.", self.url, reason)
+            log.warning("The sidecar at %s is away: %s.", self.url, reason)
         return reason

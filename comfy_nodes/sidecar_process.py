@@ -140,6 +140,7 @@ def sidecar_environment(settings: PackSettings, comfyui_url: str) -> dict[str, s
         **kept,
         "GENONAUT_DATA": str(settings.data_folder),
         "GENONAUT_PORT": str(settings.sidecar_port),
+        "GENONAUT_ACCESS": settings.access,
         "GENONAUT_COMFYUI_URL": comfyui_url,
         "GENONAUT_PARENT_PID": str(os.getpid()),
         "PYTHONUNBUFFERED": "1",

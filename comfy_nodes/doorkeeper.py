@@ -1,0 +1,248 @@
+"""
+Stands in front of all of ComfyUI's routes: who is asking, and may they?
+
+    request -> which route was found -> its rule (access_rules) -> who is asking (caller) -> CALLER -> ComfyUI
+
+It decides who may come in; that they see only what is theirs, those see to who hold the data and look at CALLER. In
+open access everybody is the local owner, nobody is asked anything, and nothing else happens here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from .access_rules import FRONTEND_FILES, Rule, path_of, rule_for
+from .caller import ANONYMOUS, LOCAL_OWNER, Caller, Callers, Credentials, calling, read_credentials
+from .login_page import away_page, login_page
+from .redaction import without_facts_for_admins
+from .settings import OPEN, PROXY, PackSettings
+from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
+from .wire import error_answer, is_paired
+
+log = logging.getLogger("genonaut.door")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+AWAY_RETRY_AFTER_S = 5
+
+OPEN_TO_EVERYBODY = (
+    "This ComfyUI can be reached from other computers, and Genonaut is told to let everybody in "
+    "(GENONAUT_ACCESS=open). Set GENONAUT_ACCESS=accounts, so that people log in, or start ComfyUI with "
+    "--listen 127.0.0.1; then start it again."
+)
+ONLY_ADMINISTRATORS = "Only administrators may do this."
+NOT_FOR_GUESTS = "Guests keep nothing here. Ask an administrator to make you a member."
+NOT_LOGGED_IN = "Please log in."
+NOT_FOUND = "There is no such thing here."
+FOREIGN_PAGE = "This was asked for by a page of another website, so it was not done."
+NOT_IN_THE_TABLE = (
+    "Genonaut does not know what this does, so only administrators may use it. "
+    "What some other pack of this ComfyUI adds is not safe for several people unless it is known to be."
+)
+AWAY = "Genonaut's sidecar does not answer at the moment, so nobody can be let in. Please try again in a few seconds."
+
+
+class Refusal(Exception):
+    """This caller does not get this."""
+
+    def __init__(self, status: int, kind: str, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class Agreement:
+    """
+    Do the pack and the sidecar let the same people in?
+
+    A sidecar with open access would tell the pack that everybody is the local owner.
+    """
+
+    def __init__(self, access: str, sidecar: SidecarClient) -> None:
+        self._access = access
+        self._sidecar = sidecar
+        self._told: str | None = None
+
+    def told(self, access: str | None) -> None:
+        """The sidecar has said what its access is; None: it has gone, and another one may come."""
+        if access not in (None, self._told, self._access):
+            log.error("%s", self.sentence(access))
+        self._told = access
+
+    async def require(self) -> None:
+        """
+        Ask the sidecar if it has not said so.
+
+        Raises:
+            Refusal: They do not agree.
+            SidecarAway: Nobody can say.
+        """
+        if self._told is None and self._access != OPEN:
+            self.told(await self._sidecar.access())
+        if self._told not in (None, self._access):
+            raise Refusal(503, "access_differs", self.sentence(self._told))
+
+    def sentence(self, told: str | None) -> str:
+        return (
+            f"ComfyUI's access is {self._access} and that of Genonaut's sidecar is {told}, so nobody is let in. "
+            "Set GENONAUT_ACCESS to the same for both, and start both again."
+        )
+
+
+class Doorkeeper:
+    """ComfyUI's outermost middleware. One a process."""
+
+    def __init__(self, settings: PackSettings, sidecar: SidecarClient, callers: Callers) -> None:
+        self._settings = settings
+        self._callers = callers
+        self._user_header = settings.proxy_user_header if settings.access == PROXY else None
+        self.agreement = Agreement(settings.access, sidecar)
+
+    @web.middleware
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let the request in as somebody, or refuse it. Whatever is refused is refused in ComfyUI's shape."""
+        if self._settings.is_open_to_others:
+            return error_answer(503, "access_open_to_others", OPEN_TO_EVERYBODY)
+        if is_paired(request, self._settings.pairing_secret):
+            with calling(None):
+                return await handler(request)
+        try:
+            caller = await self._let_in(request)
+        except Refusal as exc:
+            return refuse(request, exc)
+        except SidecarAway:
+            if is_navigation(request):
+                return away_page(AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
+            return error_answer(503, "sidecar_away", AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
+        with calling(caller):
+            if caller.has_everything:
+                return await handler(request)
+            return without_facts_for_admins(path_of(request), caller, await answered(request, handler))
+
+    async def _let_in(self, request: web.Request) -> Caller:
+        """
+        Say as whom the request may go on.
+
+        Raises:
+            Refusal: It may not.
+            SidecarAway: Nobody can say.
+        """
+        if self._settings.access == OPEN:
+            await self.agreement.require()
+            return LOCAL_OWNER
+        path = path_of(request)
+        rule = None if path is None else self._rule_for(request.method, path)
+        if is_for_everybody(request, path, rule):
+            return ANONYMOUS
+        credentials = read_credentials(request, path or "", user_header=self._user_header)
+        caller = await self._who(credentials)
+        refuse_foreign_pages(request, path, credentials, self._settings.allowed_origins)
+        if path is not None:
+            require_right(request.method, rule, caller)
+        return caller
+
+    async def _who(self, credentials: Credentials) -> Caller:
+        if not credentials.are_there:
+            raise Refusal(401, "not_logged_in", NOT_LOGGED_IN)
+        await self.agreement.require()
+        try:
+            return await self._callers.find(credentials)
+        except SidecarRefused as exc:
+            raise Refusal(exc.status, exc.code, exc.detail, exc.retry_after_s) from exc
+
+    def _rule_for(self, method: str, path: str) -> Rule | None:
+        found = rule_for(method, path)
+        if found is None and method in SAFE_METHODS and self._settings.allows_unknown_routes:
+            return Rule.MEMBER
+        return found
+
+
+def is_for_everybody(request: web.Request, path: str | None, rule: Rule | None) -> bool:
+    if request.method == "OPTIONS":  # ComfyUI answers these itself; browsers send no credentials with them
+        return True
+    if path == FRONTEND_FILES:
+        return not is_navigation(request)
+    return rule in (Rule.PUBLIC, Rule.OURS)
+
+
+def require_right(method: str, rule: Rule | None, caller: Caller) -> None:
+    """
+    May this person use a route with this rule? None: the route is not in the table.
+
+    Raises:
+        Refusal: They may not.
+    """
+    if rule in (None, Rule.ADMIN) and not caller.is_admin:
+        raise Refusal(403, "admins_only", ONLY_ADMINISTRATORS if rule else NOT_IN_THE_TABLE)
+    if rule is Rule.KEEPER and caller.is_guest:
+        raise Refusal(403, "not_for_guests", NOT_FOR_GUESTS)
+    scope = "read" if method in SAFE_METHODS else "submit"
+    if not caller.may(scope):
+        raise Refusal(403, "scope_missing", f"These credentials are not good for this: they lack the scope “{scope}”.")
+
+
+def refuse_foreign_pages(
+    request: web.Request, path: str | None, credentials: Credentials, allowed_origins: frozenset[str]
+) -> None:
+    """
+    Refuse what another website's page asks a browser to do here with credentials that the browser adds by itself.
+
+    Looking is left alone, since other pages cannot read the answer; a websocket they could read.
+
+    Raises:
+        Refusal: It is that.
+    """
+    if not credentials.come_by_themselves or (request.method in SAFE_METHODS and path != "/ws"):
+        return
+    if not is_own_page(request) and request.headers.get("Origin") not in allowed_origins:
+        raise Refusal(403, "foreign_page", FOREIGN_PAGE)
+
+
+def is_own_page(request: web.Request) -> bool:
+    """Was this asked for by a page of ours, or by no page at all? Browsers say so; programs say nothing."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    # No page can make a browser send X-Forwarded-Host, so it need not be known who wrote it.
+    hosts = [request.headers.get(name, "").lower() for name in ("Host", "X-Forwarded-Host")]
+    return urlsplit(origin).netloc.lower() in filter(None, hosts)
+
+
+def is_navigation(request: web.Request) -> bool:
+    """Does somebody open this address in a browser, and would see what is answered?"""
+    if request.method not in SAFE_METHODS:
+        return False
+    mode = request.headers.get("Sec-Fetch-Mode")
+    return mode == "navigate" if mode is not None else "text/html" in request.headers.get("Accept", "")
+
+
+def refuse(request: web.Request, refusal: Refusal) -> web.StreamResponse:
+    if refusal.status == 401 and is_navigation(request):
+        return login_page(status=401)
+    # ComfyUI's page takes a 403 on this route for a matter of its own accounts.
+    status = 401 if refusal.status == 403 and path_of(request) == "/prompt" else refusal.status
+    return error_answer(status, refusal.kind, refusal.message, retry_after_s=refusal.retry_after_s)
+
+
+async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Have it answered; what is not there is told in ComfyUI's error shape, whoever found that out."""
+    try:
+        answer = await handler(request)
+    except web.HTTPException as exc:
+        if exc.status < 400:
+            raise
+        message = NOT_FOUND if exc.status == 404 else f"{exc.reason}."
+        return error_answer(exc.status, exc.reason.lower().replace(" ", "_"), message)
+    if answer.status == 404 and isinstance(answer, web.Response) and not answer.body:
+        return error_answer(404, "not_found", NOT_FOUND)
+    return answer

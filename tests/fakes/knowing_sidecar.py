@@ -1,0 +1,64 @@
+"""
+Stand-ins for the pack's client of the sidecar, who know people:
+
+    KnowingSidecar      knows everybody whose credentials it was told
+    (its `is_away`)     nobody answers until that is taken back
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from comfy_nodes.sidecar_client import SidecarAway, SidecarRefused
+
+SCOPES = {
+    "admin": ["read", "submit", "admin"],
+    "member": ["read", "submit"],
+    "guest": ["read", "submit"],
+}
+
+
+def person(name: str, role: str = "member", scopes: list[str] | None = None) -> dict[str, Any]:
+    """Describe somebody as the sidecar does."""
+    return {
+        "user_id": f"0193-{name}",
+        "name": name,
+        "role": role,
+        "scopes": SCOPES[role] if scopes is None else scopes,
+        "session_id": None,
+        "valid_for_s": 10,
+    }
+
+
+class KnowingSidecar:
+    """Knows people by a cookie's value, an Authorization header or a token."""
+
+    def __init__(self, access_is: str = "accounts", **people: dict[str, Any]) -> None:
+        self.people = people or {
+            "ada": person("ada"),
+            "bob": person("bob"),
+            "guest": person("guest", "guest"),
+            "root": person("root", "admin"),
+            "reader": person("ada", scopes=["read"]),
+        }
+        self.access_is = access_is
+        self.is_away = False
+        self.questions: list[dict[str, Any]] = []
+
+    async def access(self) -> str:
+        if self.is_away:
+            raise SidecarAway("nobody answers")
+        return self.access_is
+
+    async def identify(self, question: dict[str, Any], *, forwarded_for: str | None = None) -> dict[str, Any]:
+        self.questions.append({**question, "forwarded_for": forwarded_for})
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise SidecarAway("nobody answers")
+        shown = [question[name] for name in ("cookie", "authorization", "token", "forwarded_user")]
+        for value in filter(None, shown):
+            found = self.people.get(value.removeprefix("Bearer "))
+            if found is not None:
+                return found
+        raise SidecarRefused(401, "credentials_invalid", "Please log in again.", None)

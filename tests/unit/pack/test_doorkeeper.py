@@ -1,0 +1,332 @@
+"""Who is let in, as whom, and how the others are refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+from fakes.knowing_sidecar import KnowingSidecar
+
+from comfy_nodes.caller import CALLER, Callers
+from comfy_nodes.doorkeeper import Doorkeeper
+from comfy_nodes.settings import PackSettings
+
+Browser = TestClient[Any, Any]
+NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
+UNSEEN = "nobody was let in"
+
+
+def settings(**chosen: Any) -> PackSettings:
+    chosen = {"access": "accounts", **chosen}
+    return PackSettings(Path(), "http://sidecar", 8190, start_sidecar=False, pairing_secret="paired", **chosen)
+
+
+async def say_who(request: web.Request) -> web.Response:
+    caller = CALLER.get()
+    return web.json_response("everybody" if caller is None else caller.name)
+
+
+async def say_stats(request: web.Request) -> web.Response:
+    return web.json_response({"system": {"os": "posix", "argv": ["main.py", "--secret"]}, "devices": []})
+
+
+async def find_nothing(request: web.Request) -> web.Response:
+    return web.Response(status=404)
+
+
+def comfyui(doorkeeper: Doorkeeper, folder: Path) -> web.Application:
+    """Routes as ComfyUI has them: with and without /api, a sub-application, static files at the root."""
+    app = web.Application(middlewares=[doorkeeper.answer])
+    inner = web.Application()
+    inner.router.add_get("/logs", say_who)
+    app.add_subapp("/internal", inner)
+    for prefix in ("", "/api"):
+        for path in ("/prompt", "/queue", "/ws", "/userdata/{file}", "/free", "/genonaut/{path:.*}", "/pack/do"):
+            app.router.add_route("*", prefix + path, say_who)
+        app.router.add_get(prefix + "/system_stats", say_stats)
+        app.router.add_get(prefix + "/view", find_nothing)
+    app.router.add_get("/api/jobs", say_who)
+    app.router.add_get("/api/api/jobs", say_who)
+    app.router.add_get("/", say_who)
+    (folder / "style.css").write_text("p {}", encoding="utf-8")
+    app.router.add_static("/", folder)
+    return app
+
+
+Opened = Callable[..., AbstractAsyncContextManager[Browser]]
+
+
+@pytest.fixture
+def sidecar() -> KnowingSidecar:
+    return KnowingSidecar()
+
+
+@pytest.fixture
+def opened(sidecar: KnowingSidecar, tmp_path: Path) -> Opened:
+    @asynccontextmanager
+    async def open_it(cookie: str | None = None, **chosen: Any) -> AsyncIterator[Browser]:
+        told = settings(**chosen)
+        callers = Callers(sidecar, known_outlast=told.passes_when_away)  # type: ignore[arg-type] # all that is used of it
+        doorkeeper = Doorkeeper(told, sidecar, callers)  # type: ignore[arg-type] # same
+        cookies = {"genonaut_session": cookie} if cookie else {}
+        async with TestClient(TestServer(comfyui(doorkeeper, tmp_path)), cookies=cookies) as browser:
+            yield browser
+
+    return open_it
+
+
+async def kind_of(answer: ClientResponse) -> tuple[int, str]:
+    """Status and kind of a refusal, which has ComfyUI's shape."""
+    told = await answer.json()
+    assert set(told) == {"error", "node_errors"}
+    assert set(told["error"]) == {"type", "message", "details", "extra_info"}
+    return answer.status, told["error"]["type"]
+
+
+async def test_in_open_access_everybody_is_the_local_owner_and_nobody_is_asked(
+    opened: Opened, sidecar: KnowingSidecar
+) -> None:
+    """Whatever they show or do not show."""
+    async with opened(access="open") as browser:
+        answers = [await (await browser.request(method, "/queue")).json() for method in ("GET", "POST")]
+        missing = await browser.get("/view")
+        body = await missing.read()
+
+    assert answers == ["local", "local"]
+    assert (missing.status, body) == (404, b"")
+    assert sidecar.questions == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/queue", "/api/genonaut/api/v1/me", "/style.css", "/genonaut/login", "/nowhere"]
+)
+async def test_open_access_beyond_this_computer_answers_nothing(opened: Opened, path: str) -> None:
+    """Not even the sidecar; the sentence says what to set."""
+    async with opened(access="open", is_open_to_others=True) as browser:
+        answer = await browser.get(path, headers={"X-Genonaut-Pairing": "paired"})
+        told = await answer.json()
+
+    assert (answer.status, told["error"]["type"]) == (503, "access_open_to_others")
+    assert "GENONAUT_ACCESS=accounts" in told["error"]["message"]
+
+
+@pytest.mark.parametrize("access", ["open", "accounts", "proxy"])
+async def test_a_sidecar_that_lets_in_others_than_the_pack_is_not_believed(
+    opened: Opened, sidecar: KnowingSidecar, access: str
+) -> None:
+    """With open access it would say of everybody that they are the local owner."""
+    sidecar.access_is = "open" if access != "open" else "accounts"
+    told = settings(access=access)
+    doorkeeper = Doorkeeper(told, sidecar, Callers(sidecar))  # type: ignore[arg-type] # all that is used of it
+    doorkeeper.agreement.told(sidecar.access_is)
+    app = web.Application(middlewares=[doorkeeper.answer])
+    app.router.add_get("/queue", say_who)
+    async with TestClient(TestServer(app), cookies={"genonaut_session": "ada"}) as browser:
+        refused = await kind_of(await browser.get("/queue"))
+        doorkeeper.agreement.told(None)  # it has gone, and is asked anew
+        sidecar.access_is = access
+        answer = await browser.get("/queue")
+
+    assert refused == (503, "access_differs")
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/queue"),
+        ("HEAD", "/queue"),
+        ("POST", "/prompt"),
+        ("GET", "/api/jobs"),
+        ("GET", "/api/api/jobs"),
+        ("GET", "/internal/logs"),
+        ("GET", "/%71ueue"),
+        ("GET", "/ws"),
+        ("GET", "/"),
+        ("POST", "/nowhere"),
+        ("POST", "/style.css"),
+        ("PROPFIND", "/queue"),
+        ("GET", "/pack/do"),
+    ],
+)
+async def test_without_credentials_nothing_is_answered(
+    opened: Opened, sidecar: KnowingSidecar, method: str, path: str
+) -> None:
+    """However the address is written; and the sidecar is not troubled."""
+    async with opened() as stranger:
+        answer = await stranger.request(method, path)
+        if method != "HEAD":
+            assert await kind_of(answer) == (401, "not_logged_in")
+
+    assert answer.status == 401
+    assert sidecar.questions == []
+
+
+async def test_somebody_who_opens_a_page_gets_the_login_page_in_its_place(opened: Opened) -> None:
+    """With 401, and never kept by anybody; static files are for everybody."""
+    async with opened() as stranger:
+        page = await stranger.get("/", headers=NAVIGATION)
+        text = await page.text()
+        also = await stranger.get("/style.css", headers=NAVIGATION)
+        style = await stranger.get("/style.css")
+        beside = await (await stranger.get("/genonaut/api/v1/me")).json()
+
+    assert (page.status, page.content_type, page.headers["Cache-Control"]) == (401, "text/html", "no-store")
+    assert "Genonaut" in text
+    assert (also.status, also.content_type) == (401, "text/html")
+    assert (style.status, style.content_type) == (200, "text/css")
+    assert beside == ""  # the sidecar sees for itself; nothing here is anybody's
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"headers": {"Cookie": "genonaut_session=ada"}},
+        {"headers": {"Authorization": "Bearer ada"}},
+        {"params": {"token": "ada"}},
+    ],
+)
+async def test_credentials_may_come_in_three_ways(opened: Opened, shown: dict[str, Any]) -> None:
+    """The third in the address, where nothing else can be sent, and nowhere else."""
+    async with opened() as browser:
+        socket = await browser.get("/ws", **shown)
+        queue = await browser.get("/queue", **shown)
+
+    assert socket.status == 200
+    assert queue.status == (401 if "params" in shown else 200)
+
+
+async def test_credentials_that_are_good_for_nothing_are_told_so(opened: Opened) -> None:
+    """With the sidecar's own words."""
+    async with opened("stranger") as browser:
+        assert await kind_of(await browser.get("/queue")) == (401, "credentials_invalid")
+
+
+@pytest.mark.parametrize(
+    ("who", "method", "path", "status"),
+    [
+        ("ada", "POST", "/prompt", 200),
+        ("ada", "POST", "/userdata/x", 200),
+        ("ada", "POST", "/free", 403),
+        ("ada", "GET", "/internal/logs", 403),
+        ("ada", "GET", "/pack/do", 200),
+        ("ada", "POST", "/pack/do", 403),
+        ("ada", "DELETE", "/api/pack/do", 403),
+        ("ada", "PROPFIND", "/pack/do", 403),
+        ("guest", "POST", "/prompt", 200),
+        ("guest", "GET", "/userdata/x", 200),
+        ("guest", "POST", "/userdata/x", 403),
+        ("reader", "GET", "/queue", 200),
+        ("reader", "POST", "/queue", 403),
+        ("reader", "POST", "/prompt", 401),  # ComfyUI's page takes 403 there for a matter of its own accounts
+        ("root", "POST", "/free", 200),
+        ("root", "GET", "/internal/logs", 200),
+        ("root", "POST", "/pack/do", 200),
+    ],
+)
+async def test_roles_and_scopes_are_held_to(opened: Opened, who: str, method: str, path: str, status: int) -> None:
+    """What the table says, and for routes that it does not know: looking, but for administrators nothing else."""
+    async with opened(who) as browser:
+        answer = await browser.request(method, path)
+
+        assert answer.status == status, await answer.text()
+        if status != 200:
+            await kind_of(answer)
+
+
+async def test_by_setting_unknown_routes_show_nothing_either(opened: Opened) -> None:
+    """GENONAUT_UNKNOWN_ROUTES=refuse; administrators may still look."""
+    async with opened("ada", allows_unknown_routes=False) as ada:
+        assert (await ada.get("/pack/do")).status == 403
+    async with opened("root", allows_unknown_routes=False) as root:
+        assert (await root.get("/pack/do")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.a.proxy"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://friend.example"}, 200),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "https://gpu.example", "X-Forwarded-Host": "gpu.example"}, 200),
+    ],
+)
+async def test_another_websites_page_does_nothing_with_a_cookie(
+    opened: Opened, headers: dict[str, str], status: int
+) -> None:
+    """Browsers send it along whoever asks; programs that say nothing of a page are none."""
+    friend = frozenset({"https://friend.example"})
+    async with opened("ada", allowed_origins=friend) as browser:
+        posted = await browser.post("/queue", headers=headers)
+        socket = await browser.get("/ws", headers=headers)
+        looked = await browser.get("/queue", headers=headers)
+    async with opened(allowed_origins=friend) as program:
+        by_token = await program.post("/queue", headers={**headers, "Authorization": "Bearer ada"})
+
+    assert (posted.status, socket.status, looked.status, by_token.status) == (status, status, 200, 200)
+
+
+async def test_while_the_sidecar_is_away_people_are_told_to_wait(opened: Opened, sidecar: KnowingSidecar) -> None:
+    """503 with Retry-After, as a page for those who look at it; who shows nothing sees the login page."""
+    sidecar.is_away = True
+    async with opened("ada") as browser:
+        asked = await browser.get("/queue")
+        looked = await browser.get("/", headers=NAVIGATION)
+        assert await kind_of(asked) == (503, "sidecar_away")
+    async with opened() as stranger:
+        login = await stranger.get("/", headers=NAVIGATION)
+
+    assert asked.headers["Retry-After"] == looked.headers["Retry-After"] == "5"
+    assert (looked.status, looked.content_type) == (503, "text/html")
+    assert login.status == 401
+
+
+async def test_the_sidecar_itself_comes_as_everybody(opened: Opened) -> None:
+    """It dispatches for all of them; whoever shows another secret is a stranger."""
+    async with opened() as browser:
+        paired = await (await browser.get("/queue", headers={"X-Genonaut-Pairing": "paired"})).json()
+        other = await browser.get("/queue", headers={"X-Genonaut-Pairing": "guessed"})
+
+    assert paired == "everybody"
+    assert other.status == 401
+
+
+async def test_a_proxy_names_who_is_asking_only_in_proxy_access(opened: Opened, sidecar: KnowingSidecar) -> None:
+    """The sidecar decides whether that proxy is to be believed: it is told where the request comes from."""
+    headers = {"X-Remote-User": "ada", "X-Forwarded-For": "203.0.113.7"}
+    async with opened(proxy_user_header="X-Remote-User") as browser:
+        with_accounts = await browser.get("/queue", headers=headers)
+    sidecar.access_is = "proxy"
+    async with opened(access="proxy", proxy_user_header="X-Remote-User") as browser:
+        with_proxy = await browser.get("/queue", headers=headers)
+
+    assert (with_accounts.status, with_proxy.status) == (401, 200)
+    asked = sidecar.questions[-1]
+    assert (asked["forwarded_user"], asked["address"], asked["forwarded_for"]) == ("ada", "127.0.0.1", "203.0.113.7")
+
+
+async def test_what_is_not_there_is_told_as_json_whoever_found_that_out(opened: Opened) -> None:
+    """ComfyUI says it without a word, its router in plain text; programs can read neither."""
+    async with opened("ada") as browser:
+        assert await kind_of(await browser.get("/view")) == (404, "not_found")
+        assert await kind_of(await browser.delete("/nowhere")) == (405, "method_not_allowed")
+
+
+async def test_the_command_line_is_for_administrators(opened: Opened) -> None:
+    """Folders, addresses and keys may stand in it; everything else of the machine is told."""
+    async with opened("ada") as browser:
+        told = await (await browser.get("/api/system_stats")).json()
+    async with opened("root") as browser:
+        whole = await (await browser.get("/api/system_stats")).json()
+
+    assert told["system"] == {"os": "posix", "argv": []}
+    assert whole["system"]["argv"] == ["main.py", "--secret"]
