@@ -147,10 +147,11 @@ def put_together(settings: Settings) -> Parts:
 
     postings: set[UUID] = set()
     aftermath = Aftermath(queueing, announce, board.end)
-    recorders = Recorders(database, instances, postings, aftermath)
-    dispatcher = Dispatcher(database, instances, catalog, queueing, recorders, postings, board, announce)
-    relocation = Relocation(database, postings, aftermath)
-    following = Following(instances, recorders, Surroundings(database, board, relocation, announce, met=met))
+    recorders = Recorders(database, leadership, instances, postings, aftermath)
+    dispatcher = Dispatcher(database, leadership, instances, catalog, queueing, recorders, postings, board, announce)
+    relocation = Relocation(database, leadership, postings, aftermath)
+    surroundings = Surroundings(database, leadership, board, relocation, announce, met=met)
+    following = Following(instances, recorders, surroundings)
 
     def instances_changed() -> None:
         bus.tell(INSTANCES)
@@ -206,7 +207,7 @@ def put_together(settings: Settings) -> Parts:
         recorders=recorders,
         following=following,
         tending=tending,
-        instance_desk=InstanceDesk(database, postings, changed=instances_changed),
+        instance_desk=InstanceDesk(database, changed=instances_changed),
         bus=bus,
         leadership=leadership,
         queues=(turns, images),
@@ -221,7 +222,7 @@ def put_together(settings: Settings) -> Parts:
 def cluster_of(database: Database) -> tuple[Bus, Leadership]:
     """How this process gets along with others, if the database lets there be any."""
     if not database.is_shared:
-        return Bus(), Leadership()
+        return Bus(), Leadership(database)
     from sidecar.cluster.postgresql import ElectedLeadership, PostgresBus  # noqa: PLC0415 - needs an extra
 
     return PostgresBus(database), ElectedLeadership(database)
@@ -308,7 +309,7 @@ async def drive(parts: Parts) -> None:
     await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
     parts.live_events.start_anew()  # whoever led before may have died before it told what it had done
     parts.bus.tell(GAP)
-    async with parts.database.writing() as session:
+    async with parts.leadership.writing() as session:
         await registry.nobody_is_met_yet(session)
     parts.dispatcher.wake()
     await until_one_ends(parts.following.run(), parts.dispatcher.run())

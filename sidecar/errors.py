@@ -32,6 +32,7 @@ Every error that leaves a subject, in one tree.
           DatabaseUnavailable
           StorageUnavailable
           QueueUnavailable
+      x LeadershipLost               another process drives the ComfyUIs; only the one that did so far sees it
       x AttemptReplaced              a job that lost its lease; only SAQ's worker sees it
       x PromptRejected               ComfyUI says no, and will say so again
       x PromptFinishedAlready
@@ -263,6 +264,12 @@ class QueueUnavailable(Away):
     """The queue's file cannot be used at the moment. What you submitted is kept and runs when it can be used again."""
 
     code = "queue_unavailable"
+
+
+class LeadershipLost(GenonautError):
+    """Another process drives the ComfyUIs now. This one must stop doing so."""
+
+    code = "leadership_lost"
 
 
 class AttemptReplaced(GenonautError):

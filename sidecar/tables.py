@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.accounts.models import User
 from sidecar.catalog.models import CatalogVersion, Listing, Model, ModelInstance
+from sidecar.counters import Counter
 from sidecar.database import Base
 from sidecar.gallery.models import Image
 from sidecar.generations.models import Generation, GenerationEvent, IdempotencyKey, JournalPosition, Workflow
@@ -12,6 +13,7 @@ from sidecar.instances.models import Instance, Pace
 __all__ = [
     "Base",
     "CatalogVersion",
+    "Counter",
     "Generation",
     "GenerationEvent",
     "IdempotencyKey",

@@ -8,17 +8,20 @@ sessions around (PgBouncer in transaction mode) neither works.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import msgspec
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.cluster.bus import GAP, Bus
 from sidecar.cluster.leadership import Leadership, Work
+from sidecar.counters import TERMS, count_up, value_of
 from sidecar.database import Database
-from sidecar.errors import DatabaseUnavailable
+from sidecar.errors import DatabaseUnavailable, LeadershipLost
 from sidecar.tasks import until_one_ends
 
 CHANNEL = "genonaut"
@@ -115,23 +118,51 @@ def empty(queue: asyncio.Queue[str]) -> None:
 
 
 class ElectedLeadership(Leadership):
-    """Whoever holds the lock leads. The server frees it at the latest when the leader's session ends."""
+    """
+    Whoever holds the lock leads. The server frees it at the latest when the leader's session ends.
+
+    Of that the leader may hear some seconds later than the one that leads next. So each term has a number, and whoever
+    writes as the leader of an earlier one is refused and stops at once.
+    """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
+        self._term: int | None = None
+        self._refused = asyncio.Event()
 
     async def lead(self, work: Work) -> None:
         while True:
             try:
                 async with self._database.session_of_its_own() as session:
                     await until_elected(session)
-                    log.info("leadership_begins")
-                    await until_one_ends(work(), stay(session))
-            except LOST as exc:
+                    await self._begin()
+                    log.info("leadership_begins", term=self._term)
+                    await until_one_ends(work(), stay(session), self._until_refused())
+            except (*LOST, LeadershipLost) as exc:
                 log.warning("leadership_lost", reason=f"{type(exc).__name__}: {exc}")
             except Exception:
                 log.exception("driving_failed")  # whoever leads next tries it again; perhaps that is this process
+            finally:
+                self._term = None
             await asyncio.sleep(ASK_EVERY_S)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        async with self._database.writing() as session:
+            if await value_of(session, TERMS) != self._term:
+                self._refused.set()
+                raise LeadershipLost
+            yield session
+
+    async def _begin(self) -> None:
+        """From here on, whoever led before is refused; what it wrote until now is committed."""
+        async with self._database.writing() as session:
+            self._term = await count_up(session, TERMS)
+        self._refused.clear()
+
+    async def _until_refused(self) -> None:
+        await self._refused.wait()
+        raise LeadershipLost
 
 
 async def until_elected(session: Any) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog.catalog import Catalog
+from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.dialect import Prompt
 from sidecar.database import Database
 from sidecar.errors import (
@@ -27,6 +28,7 @@ from sidecar.errors import (
     PromptRejected,
 )
 from sidecar.generations.history import owned
+from sidecar.generations.in_flight import is_at, take_back
 from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of, touch
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
@@ -39,7 +41,7 @@ from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
 from sidecar.instances import registry, standing
 from sidecar.instances.connections import Instances
-from sidecar.instances.models import Instance
+from sidecar.instances.models import Instance, Wanted
 from sidecar.tasks import end
 
 LOOK_FOR_MODELS_AGAIN_S = 10.0
@@ -54,6 +56,7 @@ class Dispatcher:
     def __init__(
         self,
         database: Database,
+        leadership: Leadership,
         instances: Instances,
         catalog: Catalog,
         queueing: Queueing,
@@ -63,6 +66,7 @@ class Dispatcher:
         announce: Callable[[UUID], Awaitable[None]],
     ) -> None:
         self._database = database
+        self._leadership = leadership
         self._instances = instances
         self._catalog = catalog
         self._queueing = queueing
@@ -150,7 +154,7 @@ class Dispatcher:
         if (await self._look_ahead()).choice is None:
             return None
         with contextlib.ExitStack() as unless_committed:
-            async with self._database.writing() as session:
+            async with self._leadership.writing() as session:
                 choice = (await look_ahead(session, self._catalog.snapshot, at=now())).choice
                 if choice is None:
                     return None
@@ -183,7 +187,7 @@ class Dispatcher:
     async def _let_wait(self, generation_ids: Sequence[UUID]) -> None:
         """Their models are with instances that cannot work now: they wait, and do not stand in the way of others."""
         told = []
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             instances = await registry.instances(session)
             for generation_id in generation_ids:
                 generation = await session.get_one(Generation, generation_id)
@@ -240,17 +244,40 @@ class Dispatcher:
             )
         )
         log.info("generation_submitted", generation_id=str(generation.id), tries=generation.tries)
+        if not await self._belongs_there(generation):
+            await self._take_out(generation)
+
+    async def _belongs_there(self, generation: Generation) -> bool:
+        """Is it still where it was sent? It may have been cancelled, timed out, or its instance removed."""
+        query = (
+            select(Generation.state, Generation.instance_id, Generation.cancel_requested, Instance.wanted)
+            .join(Instance, Instance.id == Generation.instance_id)
+            .where(Generation.id == generation.id)
+        )
         async with self._database.reading() as session:
-            cancelled = await session.scalar(select(Generation.cancel_requested).where(Generation.id == generation.id))
-        if cancelled:
-            # It was asked for while the prompt was on its way, and ComfyUI did not know the prompt yet.
-            await self._cancel_in_comfyui(generation)
+            row = (await session.execute(query)).one_or_none()
+        if row is None or row.instance_id != generation.instance_id:
+            return False
+        is_there = GenerationState(row.state) in IN_FLIGHT or row.state == GenerationState.COMPLETED.value
+        return is_there and not row.cancel_requested and row.wanted != Wanted.REMOVED.value
+
+    async def _take_out(self, generation: Generation) -> None:
+        """Somebody wanted it elsewhere, or nowhere, while it was on its way and ComfyUI did not know it yet."""
+        async with self._leadership.writing() as session:
+            latest = await session.get_one(Generation, generation.id)
+            is_to_go_on = is_at(latest, instance_of(generation)) and not latest.cancel_requested
+            if is_to_go_on:
+                take_back(session, latest, reason="its instance was removed")
+        await self._cancel_in_comfyui(generation)
+        if is_to_go_on:
+            await self._after_putting_back(latest)
+            await self._announce(latest.id)
 
     async def _find_outcome(self, generation: Generation) -> None:
         """ComfyUI says that it has run this: the journal tells how it ended, or nobody ever will."""
         recorder = await self._recorders.of(instance_of(generation))
         await recorder.collect()
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             generation = await session.get_one(Generation, generation.id)
             if GenerationState(generation.state) not in IN_FLIGHT:
                 return
@@ -261,7 +288,7 @@ class Dispatcher:
         log.error("generation_without_outcome", generation_id=str(generation.id))
 
     async def _reject(self, generation: Generation, rejection: PromptRejected) -> None:
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             generation = await session.get_one(Generation, generation.id)
             if GenerationState(generation.state) in FINAL:
                 return
@@ -274,7 +301,7 @@ class Dispatcher:
     async def _put_back(self, generation: Generation, exc: ComfyUIAway) -> None:
         """It did not arrive, as far as is known: it waits again, and fails after the last try."""
         instance_id = instance_of(generation)
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             generation = await session.get_one(Generation, generation.id)
             if GenerationState(generation.state) is not GenerationState.SUBMITTED:
                 return
@@ -293,7 +320,7 @@ class Dispatcher:
 
     async def _put_back_faulty(self, generation: Generation) -> None:
         """Sending it failed in a way that nobody foresaw: that spends a try, and is no fault of the instance."""
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             generation = await session.get_one(Generation, generation.id)
             if GenerationState(generation.state) is not GenerationState.SUBMITTED:
                 return
@@ -323,7 +350,7 @@ class Dispatcher:
             await (await self._recorders.of(instance_id)).reconcile()
         except Away:
             return
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             latest = await session.get_one(Generation, generation.id)
             if latest.state == GenerationState.PENDING.value and latest.instance_id == instance_id:
                 latest.instance_id = None

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.conversation import Hello, ObserverEvent
 from sidecar.comfyui.events import Observer
@@ -45,6 +46,7 @@ class Surroundings:
     """What every follower needs."""
 
     database: Database
+    leadership: Leadership
     board: ProgressBoard
     relocation: Relocation
     announce: Callable[[UUID], Awaitable[None]]
@@ -64,6 +66,7 @@ class Follower:
         self._recorder = recorder
         self._surroundings = surroundings
         self._database = surroundings.database
+        self._leadership = surroundings.leadership
         self._looked_at = 0.0
         self._noted_at = 0.0
         self._waiting: asyncio.Task[None] | None = None
@@ -79,12 +82,12 @@ class Follower:
             directories=hello.directories,
             devices=tuple(stats.devices),
         )
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             standing.connected(await session.get_one(Instance, self._instance_id), greeting, at=now())
         self._surroundings.met(self._instance_id)
 
     async def disconnected(self, reason: str) -> None:
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             standing.went_away(await session.get_one(Instance, self._instance_id), reason, at=now())
         if self._waiting is None:
             self._waiting = asyncio.create_task(self._surroundings.relocation.wait_for_return_of(self._instance_id))
@@ -122,14 +125,14 @@ class Follower:
         """Write down now and then that it goes on there: `timeouts.py` counts from then."""
         if time.monotonic() - self._noted_at > NOTE_EVERY_S:
             self._noted_at = time.monotonic()
-            async with self._database.writing() as session:
+            async with self._leadership.writing() as session:
                 await show_life(session, self._instance_id)
 
     async def _started(self, event: ObserverEvent) -> None:
         generation_id = generation_id_of(str(event.data.get("prompt_id")))
         # When it was, not when it was heard of: a quick one has ended by then.
         at = from_unix(event.at / 1000) if event.at else now()
-        async with self._database.writing() as session:
+        async with self._leadership.writing() as session:
             generation = await session.get(Generation, generation_id)
             if generation is None or not is_at(generation, self._instance_id):
                 return  # such as one that went elsewhere while this instance was away
@@ -190,10 +193,10 @@ class Following:
         there = {instance.id for instance in await self._instances.all()}
         for instance_id in self._tasks.keys() - there:
             await self._leave(instance_id)
-            self._recorders.forget(instance_id)
-            await self._instances.close_client_of(instance_id)
+            self._recorders.forget(instance_id)  # its client stays: something may be on its way there
         for instance_id in there - self._tasks.keys():
             await self._follow(instance_id)
+        await self._surroundings.relocation.take_back_from_removed()
 
     async def _follow(self, instance_id: UUID) -> None:
         recorder = await self._recorders.of(instance_id)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.outcomes import Accepted, Entry, Finished, Look, Started, Unreadable, read_entry
 from sidecar.database import Database
@@ -81,9 +82,16 @@ class Recorder:
     """Brings what is written here into line with one instance. One an instance and process."""
 
     def __init__(
-        self, database: Database, instance_id: UUID, comfyui: ComfyUIClient, postings: Postings, aftermath: Aftermath
+        self,
+        database: Database,
+        leadership: Leadership,
+        instance_id: UUID,
+        comfyui: ComfyUIClient,
+        postings: Postings,
+        aftermath: Aftermath,
     ) -> None:
         self._database = database
+        self._leadership = leadership
         self._instance_id = instance_id
         self._comfyui = comfyui
         self._postings = postings
@@ -110,9 +118,11 @@ class Recorder:
 
     async def reconcile(self) -> None:
         """
-        Collect, and bring each generation that we believe in flight to its true state.
+        Collect, and bring each generation that we believe in flight to its true state. The leader's alone: nobody else
+        knows what is on its way there.
 
         Raises:
+            LeadershipLost: This process does not lead.
             ComfyUIAway: It cannot be asked now; ask again when it is back.
         """
         async with self._one_at_a_time:
@@ -222,7 +232,7 @@ class Recorder:
         running = {generation_id_of(prompt_id) for prompt_id in look.running}
         queued = {generation_id_of(prompt_id) for prompt_id in look.pending}
         for generation_id in believed:
-            async with self._database.writing() as session:
+            async with self._leadership.writing() as session:
                 generation = await session.get_one(Generation, generation_id)
                 if not is_at(generation, self._instance_id):
                     continue
@@ -247,7 +257,7 @@ class Recorder:
             generation_id = generation_id_of(prompt_id)
             if generation_id not in unexpected:
                 continue
-            async with self._database.writing() as session:
+            async with self._leadership.writing() as session:
                 generation = await session.get(Generation, generation_id)
                 if generation is None or is_at(generation, self._instance_id):
                     continue
@@ -265,8 +275,16 @@ class Recorder:
 class Recorders:
     """One recorder for each instance. One a process."""
 
-    def __init__(self, database: Database, instances: Instances, postings: Postings, aftermath: Aftermath) -> None:
+    def __init__(
+        self,
+        database: Database,
+        leadership: Leadership,
+        instances: Instances,
+        postings: Postings,
+        aftermath: Aftermath,
+    ) -> None:
         self._database = database
+        self._leadership = leadership
         self._instances = instances
         self._postings = postings
         self._aftermath = aftermath
@@ -275,7 +293,7 @@ class Recorders:
     async def of(self, instance_id: UUID) -> Recorder:
         if instance_id not in self._recorders:
             comfyui = await self._instances.client_of(instance_id)
-            recorder = Recorder(self._database, instance_id, comfyui, self._postings, self._aftermath)
+            recorder = Recorder(self._database, self._leadership, instance_id, comfyui, self._postings, self._aftermath)
             self._recorders.setdefault(instance_id, recorder)
         return self._recorders[instance_id]
 

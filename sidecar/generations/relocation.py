@@ -2,7 +2,8 @@
 Work that an instance cannot finish goes elsewhere.
 
 An instance that is away may come back with its work done. So it is waited for a moment, and longer where nobody else
-could do the work. What it still has when it comes back after that is taken out of it by its recorder.
+could do the work. What it still has when it comes back after that is taken out of it by its recorder. One that was
+removed is not waited for.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sidecar.cluster.leadership import Leadership
 from sidecar.database import Database
-from sidecar.generations.in_flight import believed_in_flight, note_death, take_back
+from sidecar.generations.in_flight import believed_in_flight, is_in_flight, note_death, take_back
 from sidecar.generations.models import Generation
 from sidecar.generations.recorder import Aftermath, Postings
 from sidecar.generations.states import GenerationState
 from sidecar.identity import now
 from sidecar.instances import standing
-from sidecar.instances.models import Instance
+from sidecar.instances.models import Instance, Wanted
 
 PATIENCE_S = 5.0
 
@@ -31,13 +33,9 @@ log = structlog.get_logger(__name__)
 class Relocation:
     """Takes work back from instances that are away. One a process."""
 
-    def __init__(
-        self,
-        database: Database,
-        postings: Postings,
-        aftermath: Aftermath,
-    ) -> None:
+    def __init__(self, database: Database, leadership: Leadership, postings: Postings, aftermath: Aftermath) -> None:
         self._database = database
+        self._leadership = leadership
         self._postings = postings
         self._aftermath = aftermath
 
@@ -59,16 +57,33 @@ class Relocation:
                 return True
             if not await others_may_work(session, instance_id):
                 return False
-        async with self._database.writing() as session:
-            taken = await take_all_back(session, instance_id, self._postings, reason="its instance is away")
+        await self._take_all_back_from(instance_id, reason="its instance is away")
+        return False
+
+    async def take_back_from_removed(self) -> None:
+        """What is just on its way there is left to the next look."""
+        async with self._database.reading() as session:
+            having = await removed_with_work(session)
+        for instance_id in having:
+            await self._take_all_back_from(instance_id, reason="its instance was removed")
+
+    async def _take_all_back_from(self, instance_id: UUID, *, reason: str) -> None:
+        async with self._leadership.writing() as session:
+            taken = await take_all_back(session, instance_id, self._postings, reason=reason)
         for generation in taken:
             await self._aftermath.of_taking_back(generation)
-        return False
 
 
 async def others_may_work(session: AsyncSession, instance_id: UUID) -> bool:
     query = select(Instance.id).where(standing.may_get_work(now()), Instance.id != instance_id).limit(1)
     return await session.scalar(query) is not None
+
+
+async def removed_with_work(session: AsyncSession) -> list[UUID]:
+    """The instances that are none any more and have something in their hands all the same."""
+    having = select(Generation.instance_id).where(is_in_flight())
+    query = select(Instance.id).where(Instance.wanted == Wanted.REMOVED.value, Instance.id.in_(having))
+    return list(await session.scalars(query))
 
 
 async def take_all_back(

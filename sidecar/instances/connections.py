@@ -37,11 +37,7 @@ class Instances:
             client.learn(has_pack=bool(found.pack_version), directories=found.directories)
         return client
 
-    async def close_client_of(self, instance_id: UUID) -> None:
-        client = self._clients.pop(instance_id, None)
-        if client is not None:
-            await client.close()
-
     async def close(self) -> None:
-        for instance_id in list(self._clients):
-            await self.close_client_of(instance_id)
+        while self._clients:
+            _, client = self._clients.popitem()
+            await client.close()

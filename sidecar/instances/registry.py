@@ -71,7 +71,7 @@ async def register(session: AsyncSession, url: str, *, name: str = "", wanted: W
 
 
 def remove(found: Instance) -> None:
-    """Whoever has work there must have taken it back before."""
+    """What it has in its hands is taken back by whoever follows instances (`generations/relocation.py`)."""
     found.wanted = Wanted.REMOVED.value
     found.from_settings = False
     reset(found)

@@ -15,8 +15,6 @@ from sidecar.comfyui.http import is_usable
 from sidecar.database import Database
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown, InvalidRequest
 from sidecar.generations.in_flight import count_in_flight
-from sidecar.generations.recorder import Postings
-from sidecar.generations.relocation import take_all_back
 from sidecar.instances import registry, standing
 from sidecar.instances.models import Connection, Instance, Wanted
 from sidecar.operations.schemas import InstanceFailure, InstancePatch, InstanceView, NewInstance
@@ -29,7 +27,6 @@ class InstanceDesk:
     """One a process."""
 
     database: Database
-    postings: Postings
     changed: Callable[[], None]
     """Instances came, went, or are wanted otherwise."""
 
@@ -87,6 +84,9 @@ class InstanceDesk:
 
     async def remove(self, instance_id: UUID) -> None:
         """
+        From here on it is none of ours. What it had in its hands is taken back by whoever leads, who alone knows what
+        is on its way there.
+
         Raises:
             NotFound: There is none.
             InstanceFromSettings: It would be back after the next start.
@@ -99,16 +99,14 @@ class InstanceDesk:
             in_flight = (await count_in_flight(session)).get(instance_id, 0)
             if in_flight and found.state == Connection.CONNECTED.value:
                 raise InstanceBusy
-            await take_all_back(session, instance_id, self.postings, reason="its instance was removed")
             registry.remove(found)
         log.info("instance_removed", instance=found.name, url=found.url)
         self.changed()
 
     async def keep_configured(self, urls: Sequence[str]) -> None:
-        """Have those instances from the setting that it names now; what the others had is taken back."""
+        """Have those instances from the setting that it names now; the others are removed."""
         async with self.database.writing() as session:
             for gone in await registry.keep_configured(session, urls):
-                await take_all_back(session, gone.id, self.postings, reason="its instance was removed")
                 registry.remove(gone)
 
 

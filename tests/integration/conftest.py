@@ -33,7 +33,8 @@ DECLARE name text;
 BEGIN
   SET LOCAL session_replication_role = replica;
   FOR name IN SELECT tablename FROM pg_tables
-    WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'saq_versions', 'users', 'catalog_version')
+    WHERE schemaname = 'public'
+    AND tablename NOT IN ('alembic_version', 'saq_versions', 'users', 'catalog_version', 'counters')
   LOOP
     EXECUTE format('DELETE FROM %I', name);
   END LOOP;

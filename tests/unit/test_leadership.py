@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.cluster import leadership
 from sidecar.cluster.leadership import Leadership
+from sidecar.database import Database
 from sidecar.errors import DatabaseUnavailable
 
 
@@ -15,12 +16,13 @@ async def test_work_that_fails_is_begun_again(monkeypatch: pytest.MonkeyPatch):
     """The database was locked for a moment: that must not leave a sidecar that accepts everything and sends nothing."""
     monkeypatch.setattr(leadership, "AGAIN_AFTER_S", 0.0)
     begun = asyncio.Semaphore(0)
+    database = Database("sqlite+aiosqlite://")
 
     async def work() -> None:
         begun.release()
         raise DatabaseUnavailable
 
-    leading = asyncio.create_task(Leadership().lead(work))
+    leading = asyncio.create_task(Leadership(database).lead(work))
     for _ in range(2):
         await asyncio.wait_for(begun.acquire(), 30)
     leading.cancel()

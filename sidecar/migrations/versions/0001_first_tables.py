@@ -28,10 +28,12 @@ def upgrade() -> None:
     make_journal_positions()
     make_images()
     make_catalog()
+    make_counters()
 
 
 def downgrade() -> None:
     for table in (
+        "counters",
         "catalog_version",
         "listings",
         "model_instances",
@@ -295,3 +297,13 @@ def make_catalog() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_catalog_version"),
     )
     op.bulk_insert(versions, [{"name": "catalog", "version": 0}])
+
+
+def make_counters() -> None:
+    counters = op.create_table(
+        "counters",
+        sa.Column("name", sa.String(32), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_counters"),
+    )
+    op.bulk_insert(counters, [{"name": "terms", "value": 0}])

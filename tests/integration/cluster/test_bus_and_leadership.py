@@ -11,8 +11,12 @@ import pytest
 from integration.conftest import END_OTHERS
 from psycopg import AsyncConnection
 
-from sidecar.cluster.postgresql import NEWS_KEPT_AT_MOST, ElectedLeadership, PostgresBus
+from sidecar.cluster import postgresql
+from sidecar.cluster.postgresql import LEADERS_LOCK, NEWS_KEPT_AT_MOST, ElectedLeadership, PostgresBus
 from sidecar.database import Database
+from sidecar.errors import LeadershipLost
+
+END_LEADERS_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
 
 
 class Process:
@@ -147,6 +151,28 @@ async def test_one_leads_and_when_its_session_ends_another_one_does(
     await until(lambda: first.leads != second.leads)
 
     assert led_alone
+
+
+async def test_who_was_cut_off_and_does_not_know_it_is_refused_and_stops(
+    postgresql_database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Only the session of its lock has ended, and somebody else leads: nothing that it would write counts any more."""
+    monkeypatch.setattr(postgresql, "LOOK_EVERY_S", 3600.0)
+    async with Process(postgresql_database_url).running() as first:
+        await until(lambda: first.leads)
+        async with Process(postgresql_database_url).running() as second:
+            async with await AsyncConnection.connect(postgresql_database_url) as admin:
+                await admin.execute(END_LEADERS_SESSION, (LEADERS_LOCK,))
+            await until(lambda: second.leads)
+            both_lead = first.leads
+            with pytest.raises(LeadershipLost):
+                async with first.leadership.writing():
+                    raise AssertionError("It may write.")
+            async with second.leadership.writing():
+                pass
+            await until(lambda: not first.leads)
+
+    assert both_lead
 
 
 async def test_who_stops_in_good_order_leaves_the_lead_to_another_one(postgresql_database_url: str):

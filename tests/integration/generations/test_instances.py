@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI
+from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI, SlowComfyUI
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, put_together, running
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
 from sidecar.generations import dispatcher, relocation, turns
 from sidecar.instances import standing
-from sidecar.instances.models import Instance
+from sidecar.instances.models import Connection, Instance
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
 from sidecar.settings import read_settings
 
-from .conftest import StartSidecar, look_again, show, submit, until, until_state
+from .conftest import StartSidecar, look_again, settings_of, show, submit, until, until_state
 
 
 @pytest.fixture(autouse=True)
@@ -221,6 +221,32 @@ async def test_only_the_process_that_drives_says_which_instances_there_are(
         async with running(server, works=False):
             assert [view.url for view in await server.instance_desk.list()] == [comfyui.url]
             assert (await show(server, generation_id)).state == "submitted"
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_whoever_removes_an_instance_takes_nothing_back_that_is_on_its_way(
+    start_sidecar: StartSidecar, tmp_path: Path, backend: dict[str, str]
+):
+    """Another process drives, and it alone knows: the generation goes elsewhere when that one has let go of it."""
+    async with SlowComfyUI().served() as slow, ScriptedComfyUI().served() as other, start_sidecar() as parts:
+        instance = await parts.instance_desk.register(NewInstance(url=slow.url))
+        await until_connected(parts, 1)
+        generation_id = await submit(parts)
+        await until(lambda: slow.asked)
+        await parts.instance_desk.register(NewInstance(url=other.url))
+        await until_connected(parts)
+        async with parts.database.writing() as session:
+            (await session.get_one(Instance, instance.id)).state = Connection.AWAY.value
+        server = put_together(settings_of(tmp_path, backend))
+        async with running(server, works=False):
+            await server.instance_desk.remove(instance.id)
+            assert (await show(server, generation_id)).state == "submitted"
+        slow.go_on.set()
+        await until(lambda: slow.posted)
+        await until(lambda: not slow.pending)
+        parts.following.instances_changed()
+
+        await until(lambda: other.pending == [str(generation_id)])
 
 
 async def test_of_a_generation_that_ran_in_two_places_one_outcome_counts(start_sidecar: StartSidecar):

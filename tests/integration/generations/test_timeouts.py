@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from fakes.comfyui import ScriptedComfyUI, SilentComfyUI
+from fakes.comfyui import ScriptedComfyUI, SilentComfyUI, SlowComfyUI
 from sqlalchemy import select
 
 from sidecar.app import Parts
@@ -81,6 +81,20 @@ async def test_what_comfyui_has_and_does_nothing_with_fails(start_sidecar: Start
         assert code_of(await until_state(parts, ids[0], "failed")) == "not_started"
         assert comfyui.pending == [str(ids[1])]
         assert (await show(parts, ids[1])).state == "submitted"
+
+
+async def test_what_timed_out_on_its_way_does_not_stay_in_comfyui(start_sidecar: StartSidecar):
+    """Whoever looks at the clock need not be who sends it: it arrives after it was given up."""
+    async with SlowComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.asked)
+        await pass_time(parts, generation_id)
+        await parts.timeouts.end_overdue({})
+        comfyui.go_on.set()
+        await until(lambda: comfyui.posted)
+
+        await until(lambda: not comfyui.pending, within_s=5)
+        assert code_of(await show(parts, generation_id)) == "not_started"
 
 
 async def test_one_that_cannot_be_ended_keeps_no_other_from_its_end(

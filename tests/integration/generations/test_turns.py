@@ -10,12 +10,13 @@ import pytest
 from integration.backends import both_databases
 
 from sidecar.app import Parts
+from sidecar.errors import LeadershipLost
 from sidecar.generations.models import Generation
 from sidecar.generations.turns import AWAITED_AT_MOST_S, look_ahead
 from sidecar.identity import now
 from sidecar.instances.models import Connection, Instance, Wanted
 
-from .conftest import FIRST, SECOND, submit
+from .conftest import FIRST, SECOND, show, submit
 
 
 async def make(idle_parts: Parts, instance_id: UUID, **facts: Any) -> None:
@@ -86,3 +87,13 @@ async def test_what_an_instance_may_have_goes_there_again_when_it_has_rested(idl
     await make(idle_parts, FIRST, rests_until=now() - timedelta(seconds=1))
 
     assert await next_one(idle_parts) == (waiting, FIRST)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_only_the_process_that_leads_takes_turns(idle_parts: Parts):
+    """Two that did would send one generation to two ComfyUIs."""
+    generation_id = await submit(idle_parts)
+
+    with pytest.raises(LeadershipLost):
+        await idle_parts.dispatcher._take_turn()
+    assert (await show(idle_parts, generation_id)).state == "pending"

@@ -1,0 +1,30 @@
+"""Numbers that only grow, and that every process must agree on: each has a row."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, String, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sidecar.database import Base
+
+TERMS = "terms"  #: how often a process came to lead all the others
+
+
+class Counter(Base):
+    """One number."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+
+
+async def value_of(session: AsyncSession, name: str) -> int:
+    return await session.scalar(select(Counter.value).where(Counter.name == name)) or 0
+
+
+async def count_up(session: AsyncSession, name: str) -> int:
+    """In a writing transaction, so that no two count to the same number; gives the new one."""
+    await session.execute(update(Counter).where(Counter.name == name).values(value=Counter.value + 1))
+    return await value_of(session, name)
