@@ -34,6 +34,7 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+THROUGH_US = "X-Forwarded-Prefix"
 NOT_PASSED_ON = HOP_BY_HOP | {"host", PAIRING_HEADER.lower()}
 
 Headers = list[tuple[str, str]]
@@ -96,14 +97,20 @@ def path_at_sidecar(request: web.Request) -> str | None:
 
 
 def headers_to_pass(request: web.Request) -> Headers:
-    forwarded = {
-        "X-Forwarded-Host": request.host,
-        "X-Forwarded-Proto": request.scheme,
-        "X-Forwarded-Prefix": PREFIX.rstrip("/"),
+    """
+    Pass on what was sent, and add to the lists of what each proxy on the way has heard: from whom, how, by which name.
+
+    What others have put there stays, for the sidecar knows which of them to believe.
+    """
+    heard = {
         "X-Forwarded-For": request.remote or "",
+        "X-Forwarded-Proto": request.scheme,
+        "X-Forwarded-Host": request.host,
     }
-    said_by_us = frozenset(name.lower() for name in forwarded)
-    return [*without(request.headers, NOT_PASSED_ON | said_by_us), *forwarded.items()]
+    forwarded = [(name, ", ".join([*request.headers.getall(name, []), ours])) for name, ours in heard.items()]
+    forwarded.append((THROUGH_US, PREFIX.rstrip("/")))
+    said_by_us = frozenset(name.lower() for name, _ in forwarded)
+    return [*without(request.headers, NOT_PASSED_ON | said_by_us), *forwarded]
 
 
 def without(headers: Mapping[str, str], names: frozenset[str]) -> Headers:

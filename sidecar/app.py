@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,26 +14,24 @@ from uuid import UUID
 
 import structlog
 from litestar import Litestar, Router
-from litestar.connection import ASGIConnection
-from litestar.datastructures import State
+from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
-from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.static_files import create_static_files_router
 
 from sidecar import __version__, worker
 from sidecar.accounts import authentication
 from sidecar.accounts.authentication import PUBLIC, Authentication
-from sidecar.accounts.guards import requires_scope
+from sidecar.accounts.guards import require_guards
 from sidecar.accounts.recognition import Recognition
 from sidecar.catalog import routes as catalog_routes
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
+from sidecar.clients import TrustedProxies
 from sidecar.cluster.bus import GAP, Bus
 from sidecar.cluster.leadership import Leadership
-from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.database import Database
-from sidecar.errors import NotPaired
+from sidecar.entrance import Entrance
 from sidecar.gallery import routes as gallery_routes
 from sidecar.gallery.intake import Intake
 from sidecar.gallery.kept import KeptImages
@@ -66,17 +63,16 @@ from sidecar.migrations import upgrade
 from sidecar.openapi import DOCS_FILES, complete, openapi_config
 from sidecar.operations import routes as operation_routes
 from sidecar.operations.instance_desk import InstanceDesk
-from sidecar.origins import refuse_foreign_pages
+from sidecar.origins import pages_let_in, refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS
 from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
 from sidecar.settings import Settings
 from sidecar.tasks import end, until_one_ends
 
-MAX_BODY_BYTES = (
-    64 * 1024**2
-)  # a workflow with its drawing is some 100 kB; pasted masks have been seen to make it 30 MB
+BODY_BYTES = 64 * 1024  # five hundred ids are 20 kB; routes that take a workflow say what they take
 STOP_GRACE_S = 3.0
+ONE_DAY_S = 24 * 3600
 API = "/api/v1"
 
 # What processes tell one another.
@@ -243,26 +239,23 @@ def create_app(settings: Settings) -> Litestar:
             Router(API, route_handlers=catalog_routes.ROUTES, tags=["Models"]),
             Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
             # Of these the pairing secret says who is asking.
-            Router(
-                "/",
-                route_handlers=generation_routes.INTERNAL_ROUTES,
-                guards=[requires_pairing(settings)],
-                opt={PUBLIC: True},
-            ),
+            Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
             Router("/", route_handlers=HEALTH_ROUTES, tags=["Health"], opt={PUBLIC: True}),
             docs_files(),
         ],
         dependencies=provided(parts),
         lifespan=[lifespan],
         middleware=[DefineMiddleware(Authentication, recognition=parts.recognition)],
-        guards=[requires_scope],
-        before_request=refuse_foreign_pages(settings.host),
+        before_request=refuse_foreign_pages(settings),
+        cors_config=pages_let_in(settings),
         exception_handlers=EXCEPTION_HANDLERS,
-        request_max_body_size=MAX_BODY_BYTES,
+        request_max_body_size=BODY_BYTES,
         openapi_config=openapi_config(),
-        state=State({"live_events": parts.live_events}),
+        state=State({"live_events": parts.live_events, "pairing_secret": settings.pairing_secret}),
         logging_config=None,  # `logs` has set it up
     )
+    require_guards(app)
+    app.asgi_handler = Entrance(app.asgi_handler, TrustedProxies(settings.trusted_proxies))
     complete(app)
     return app
 
@@ -351,18 +344,13 @@ def provided(parts: Parts) -> dict[str, Provide]:
     return {**asking, **{name: always(getattr(parts, name)) for name in names + subjects}}
 
 
-def requires_pairing(settings: Settings) -> Any:
-    """A guard for what only the paired ComfyUI may ask."""
-    expected = settings.pairing_secret.encode()
-
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        if not hmac.compare_digest(connection.headers.get(PAIRING_HEADER, "").encode(), expected):
-            raise NotPaired
-
-    return guard
-
-
 def docs_files() -> Router:
     """Swagger's own files, so that the page of the API works without the internet."""
     folder = files("litestar_offline_docs") / "static"
-    return create_static_files_router(DOCS_FILES, directories=[str(folder)], include_in_schema=False)
+    return create_static_files_router(
+        DOCS_FILES,
+        directories=[str(folder)],
+        include_in_schema=False,
+        opt={PUBLIC: True},
+        cache_control=CacheControlHeader(max_age=ONE_DAY_S),
+    )

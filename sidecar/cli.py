@@ -147,7 +147,15 @@ async def serve(
     Args:
         alone: What no other server may have as long as this one serves.
     """
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_WITHIN_S)
+    config = uvicorn.Config(
+        app,
+        http="h11",  # the one of its parsers that ends a request whose headers have no end, at 16 kB
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # whom to believe them, `clients.py` knows
+        server_header=False,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+    )
     server = Server(config, app.state.live_events)
     watching = asyncio.create_task(stop_with_parent(server, settings.parent_pid))
     # Whatever was made until now stays for good. Left alone, each full collection looks at all of it again, and for

@@ -7,6 +7,7 @@ Every error that leaves a subject, in one tree.
       x Refused                      the caller can do something about it: 4xx
           NotFound
           InvalidRequest
+          BodyTooLarge
           InvalidParameters          all field errors together
           ModelsUnusable             each with its node
           NotPaired
@@ -15,6 +16,7 @@ Every error that leaves a subject, in one tree.
               AccountDisabled
           NotAllowed
               AdministratorsOnly
+              MembersOnly
               ScopeMissing
           NotCancellable
           StillOpen
@@ -104,6 +106,13 @@ class InvalidRequest(Refused):
     code = "invalid_request"
 
 
+class BodyTooLarge(Refused):
+    """The body of this request is too large."""
+
+    code = "body_too_large"
+    http_status = 413
+
+
 class InvalidParameters(Refused):
     """Some of the parameters cannot be used; each is listed with its reason."""
 
@@ -153,6 +162,12 @@ class AdministratorsOnly(NotAllowed):
     """Only administrators may do this."""
 
     code = "administrators_only"
+
+
+class MembersOnly(NotAllowed):
+    """Guests may not do this. An administrator can make you a member."""
+
+    code = "members_only"
 
 
 class ScopeMissing(NotAllowed):

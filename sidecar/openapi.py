@@ -7,21 +7,53 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Request, Router, get
+from litestar.datastructures import ResponseHeader
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Parameter, Reference, Schema
 from litestar.openapi.spec.base import BaseSchemaObject
 
 from sidecar import __version__
+from sidecar.accounts.authentication import PUBLIC
 from sidecar.errors import InvalidRequest, NotFound
 from sidecar.openapi_facts import EVENTS, EXAMPLES, OTHER_ANSWERS, REFUSALS
 from sidecar.problems import PROBLEM_JSON, Problem
 
 DOCS = "/schema"
 DOCS_FILES = "/schema-files"  # told to the page relatively: ComfyUI serves both below /genonaut
+PAGE = f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Genonaut</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="{DOCS_FILES[1:]}/swagger-ui.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="{DOCS_FILES[1:]}/swagger-ui-bundle.js"></script>
+<script src="{DOCS[1:]}/start.js"></script>
+</body>
+</html>
+"""
+START = f"""\
+SwaggerUIBundle({{
+  url: '{DOCS[1:]}/openapi.json',
+  dom_id: '#page',
+  deepLinking: true,
+  presets: [SwaggerUIBundle.presets.apis],
+}})
+"""
+# Swagger draws its signs from data: addresses, and sets styles where it draws.
+FROM_HERE_ALONE = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
 PROBLEM = "Problem"
 EVENT_STREAM = "text/event-stream"
 Method = Literal["GET", "POST", "DELETE", "PATCH", "PUT", "HEAD", "TRACE", "OPTIONS"] | HttpMethod
@@ -38,23 +70,39 @@ class Whole(BaseSchemaObject):
         return self.example
 
 
+class Page(OpenAPIRenderPlugin):
+    """Swagger without a script inside the page, so that the browser can be told to run none that stands there."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/")
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return PAGE.encode()
+
+    def receive_router(self, router: Router) -> None:
+        router.register(start_page)
+
+
+@get("/start.js", media_type="text/javascript", sync_to_thread=False)
+def start_page() -> str:
+    return START
+
+
 def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Genonaut",
         version=__version__,
         description="Generations, images and their owners on a shared ComfyUI.",
-        path=DOCS,
         use_handler_docstrings=True,
         operation_id_creator=name_operation,
-        render_plugins=[
-            SwaggerRenderPlugin(
-                path="/",
-                favicon="",  # the default one comes from the internet
-                js_url=f"{DOCS_FILES[1:]}/swagger-ui-bundle.js",
-                css_url=f"{DOCS_FILES[1:]}/swagger-ui.css",
-                standalone_preset_js_url=f"{DOCS_FILES[1:]}/swagger-ui-standalone-preset.js",
-            )
-        ],
+        render_plugins=[Page()],
+        openapi_router=Router(
+            DOCS,
+            route_handlers=[],
+            include_in_schema=False,
+            opt={PUBLIC: True},
+            response_headers=[ResponseHeader("Content-Security-Policy", value=FROM_HERE_ALONE)],
+        ),
     )
 
 

@@ -10,14 +10,14 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
-from sidecar.errors import GenonautError
+from sidecar.errors import BodyTooLarge, GenonautError
 from sidecar.field_faults import explain
-from sidecar.identity import uuid7
+from sidecar.request_ids import request_id_of
 
 PROBLEM_JSON = "application/problem+json"
-REQUEST_ID_HEADER = "X-Request-ID"
 
 SOME_FIELDS = "Some of what was sent cannot be used; each field is listed with its reason."
 
@@ -75,6 +75,12 @@ def from_http(request: Request[Any, Any, Any], exc: HTTPException) -> Response[b
     )
 
 
+def from_too_much(request: Request[Any, Any, Any], _exc: RequestEntityTooLarge) -> Response[bytes]:
+    """What HTTP calls it differs between versions of Python; and how much is too much differs between routes."""
+    most = request.route_handler.resolve_request_max_body_size() or 0
+    return from_genonaut(request, BodyTooLarge(f"The body of this request may have {most // 1024} kB at most."))
+
+
 def as_field_error(field: str, message: str) -> FieldError:
     """
     What msgspec says of a field, in our words and by our names.
@@ -106,9 +112,9 @@ def respond(
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    request_id = str(uuid7())
+    request_id = request_id_of(request)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request_failed", path=request.url.path, code=code, request_id=request_id, exc_info=exc)
+        log.error("request_failed", path=request.url.path, code=code, exc_info=exc)
     problem = Problem(
         title=HTTPStatus(status).phrase,
         status=int(status),
@@ -119,7 +125,7 @@ def respond(
         retry_after_s=retry_after_s,
         errors=tuple(errors),
     )
-    sent = {**(headers or {}), REQUEST_ID_HEADER: request_id}
+    sent = {**(headers or {})}
     if retry_after_s is not None:
         sent["Retry-After"] = str(max(1, round(retry_after_s)))
     content = msgspec.json.encode(problem)
@@ -128,6 +134,7 @@ def respond(
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     GenonautError: from_genonaut,
+    RequestEntityTooLarge: from_too_much,
     HTTPException: from_http,
     Exception: from_unexpected,
 }

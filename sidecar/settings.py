@@ -8,6 +8,7 @@ import contextlib
 import errno
 import ipaddress
 import os
+import re
 import secrets
 import sys
 import time
@@ -30,6 +31,7 @@ COUNT_AT_MOST = 10**6
 LOG_FORMATS = ("text", "json")
 WORKERS = ("embedded", "none")
 YES_OR_NO = ("no", "yes")
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")
 LONGEST_LIFETIME_S = 366 * 24 * 3600
 
 
@@ -78,6 +80,10 @@ class Settings:
 
     proxy_user_header: str = "X-Forwarded-User"
     """In `proxy` access: the header in which a trusted proxy names who is asking (`GENONAUT_PROXY_USER_HEADER`)."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Other websites whose pages may use this API, such as https://tools.example, with commas between them
+    (`GENONAUT_ALLOWED_ORIGINS`)."""
 
     cookie_secure: bool = False
     """Send the session's cookie through TLS alone, whatever a proxy says (`GENONAUT_COOKIE_SECURE`: no, yes)."""
@@ -148,6 +154,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         access=read_access(values, host),
         trusted_proxies=read_networks(values, "GENONAUT_TRUSTED_PROXIES", LOOPBACK_NETWORKS),
         proxy_user_header=values.get("GENONAUT_PROXY_USER_HEADER") or Settings.proxy_user_header,
+        allowed_origins=read_origins(values, "GENONAUT_ALLOWED_ORIGINS"),
         cookie_secure=read_choice(values, "GENONAUT_COOKIE_SECURE", YES_OR_NO) == "yes",
         session_idle_s=read_lifetime(values, "GENONAUT_SESSION_IDLE_S", Settings.session_idle_s),
         session_at_most_s=read_lifetime(values, "GENONAUT_SESSION_AT_MOST_S", Settings.session_at_most_s),
@@ -252,6 +259,15 @@ def read_networks(values: Mapping[str, str], name: str, default: str) -> tuple[N
         return tuple(ipaddress.ip_network(text) for text in texts)
     except ValueError as exc:
         raise SettingsUnusable(f"{name} must hold addresses or networks such as 10.0.0.0/8, and {exc}.") from exc
+
+
+def read_origins(values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Websites as browsers write them in `Origin`; never all of them."""
+    origins = [text.strip().lower().rstrip("/") for text in values.get(name, "").split(",") if text.strip()]
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise SettingsUnusable(f"{name} must hold websites such as https://tools.example, not {origin!r}.")
+    return tuple(origins)
 
 
 def read_choice(values: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

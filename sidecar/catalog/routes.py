@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get, patch, post
+from litestar import MediaType, Request, Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
-from sidecar.accounts.guards import requires_admin
+from sidecar.accounts.guards import requires_admin, requires_read
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
 from sidecar.catalog.schemas import ModelChange, ModelPage, ModelView, OptionsView, Refreshed
@@ -31,7 +31,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_AT_MOST, description="How ma
 Cursor = Annotated[str | None, QueryParameter(max_length=3000, description="`next_cursor` of the page before.")]
 
 
-@get("/models")
+@get("/models", guards=[requires_read])
 async def list_models(
     request: Request[Any, Any, Any],
     catalog: Models,
@@ -45,30 +45,26 @@ async def list_models(
     return kept_for_an_hour(request, catalog.page(kind=kind, q=q, active=active, limit=limit, cursor=cursor))
 
 
-@get("/models/options")
+@get("/models/options", guards=[requires_read])
 async def list_options(request: Request[Any, Any, Any], catalog: Models) -> Response[OptionsView]:
     """Samplers and schedulers that can be chosen on any instance."""
     known = catalog.snapshot
     return kept_for_an_hour(request, OptionsView(list(known.samplers), list(known.schedulers)))
 
 
-@post("/models/refresh", status_code=HTTP_200_OK)
+@post("/models/refresh", guards=[requires_admin], status_code=HTTP_200_OK)
 async def refresh_models(discovery: NamedDependency[Discovery]) -> Refreshed:
     """Ask every instance now which models it has."""
     return await discovery.refresh()
 
 
-@patch("/models/{model_id:uuid}")
+@patch("/models/{model_id:uuid}", guards=[requires_admin])
 async def change_model(data: JSONBody[ModelChange], catalog: Models, model_id: FromPath[UUID]) -> ModelView:
     """Switch a model on or off. What waits already with it goes its way."""
     return await catalog.set_active(model_id, active=data.active)
 
 
-ROUTES: list[Any] = [
-    list_models,
-    list_options,
-    Router("/", route_handlers=[refresh_models, change_model], guards=[requires_admin]),
-]
+ROUTES: list[Any] = [list_models, list_options, refresh_models, change_model]
 
 
 def kept_for_an_hour(request: Request[Any, Any, Any], content: msgspec.Struct) -> Response[Any]:

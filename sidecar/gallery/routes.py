@@ -22,6 +22,7 @@ from litestar.status_codes import (
 )
 from msgspec import Struct
 
+from sidecar.accounts.guards import requires_read
 from sidecar.conditions import ByteRange, UnsatisfiableRange, is_known, wanted_range
 from sidecar.errors import ImageMissing, NotFound
 from sidecar.gallery.kept import KeptImages
@@ -31,6 +32,8 @@ from sidecar.gallery.thumbnails import MEDIA_TYPES, SIZES_PX
 ONE_YEAR_S = 365 * 24 * 3600
 SHOWN_INLINE = frozenset(MEDIA_TYPES.values())  # raster pictures; whatever could carry a script is only downloaded
 NOT_PLAIN = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII without quotes and back slashes
+# Opened by itself, too, it is nothing but a picture: the browser's own frame around it needs its styles.
+ONLY_SHOWN = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 ANSWERS = [HttpMethod.GET, HttpMethod.HEAD]
 
 Kept = NamedDependency[KeptImages]
@@ -52,7 +55,7 @@ class Servable(Struct, frozen=True):
     filename: str
 
 
-@route("/images/{image_id:uuid}", http_method=ANSWERS, media_type="image/*")
+@route("/images/{image_id:uuid}", guards=[requires_read], http_method=ANSWERS, media_type="image/*")
 async def show_image(
     request: Request[Any, Any, Any], kept_images: Kept, store: Store, owner_id: Owner, image_id: FromPath[UUID]
 ) -> Response[Any]:
@@ -70,7 +73,9 @@ async def show_image(
     return await serve(request, kept_images, store, servable)
 
 
-@route("/images/{image_id:uuid}/thumbnail/{size:str}", http_method=ANSWERS, media_type="image/*")
+@route(
+    "/images/{image_id:uuid}/thumbnail/{size:str}", guards=[requires_read], http_method=ANSWERS, media_type="image/*"
+)
 async def show_thumbnail(
     request: Request[Any, Any, Any],
     kept_images: Kept,
@@ -152,6 +157,7 @@ def headers_of(servable: Servable) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
         "Content-Disposition": disposition(servable),
+        "Content-Security-Policy": ONLY_SHOWN,
     }
 
 

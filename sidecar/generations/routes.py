@@ -15,6 +15,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
+from sidecar.accounts.guards import requires_pairing, requires_read, requires_submit
 from sidecar.accounts.recognition import Recognition
 from sidecar.errors import InvalidRequest
 from sidecar.field_faults import WRONG_TYPE
@@ -45,6 +46,8 @@ from sidecar.generations.trash import Trash
 from sidecar.live_events import ENDED, Listener, LiveEvents
 
 PAGE_AT_MOST = 200
+PROMPTS_BYTES = 512 * 1024  # two of the greatest length, each character of them escaped
+WORKFLOW_BYTES = 64 * 1024**2  # with its drawing it is some 100 kB; pasted masks have been seen to make it 30 MB
 KEEP_AWAKE_S = 15.0
 
 Owner = NamedDependency[UUID]
@@ -126,7 +129,12 @@ def read_time(text: str | None, field: str) -> datetime | None:
     return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time
 
 
-@post("/generations", status_code=HTTP_202_ACCEPTED)
+@post(
+    "/generations",
+    guards=[requires_submit],
+    status_code=HTTP_202_ACCEPTED,
+    request_max_body_size=WORKFLOW_BYTES,
+)
 async def submit_generation(
     data: JSONBody[Submission],
     admission: NamedDependency[Admission],
@@ -142,7 +150,7 @@ async def submit_generation(
     return await history.show(owner_id, generation_id)
 
 
-@get("/generations", dependencies={"wanted": Provide(read_filter, sync_to_thread=False)})
+@get("/generations", guards=[requires_read], dependencies={"wanted": Provide(read_filter, sync_to_thread=False)})
 async def list_generations(
     history: NamedDependency[History],
     owner_id: Owner,
@@ -154,7 +162,7 @@ async def list_generations(
     return await history.page(owner_id, limit=limit, cursor=cursor, wanted=wanted)
 
 
-@get("/generations/{generation_id:uuid}")
+@get("/generations/{generation_id:uuid}", guards=[requires_read])
 async def show_generation(
     history: NamedDependency[History], owner_id: Owner, generation_id: FromPath[UUID]
 ) -> GenerationView:
@@ -162,7 +170,7 @@ async def show_generation(
     return await history.show(owner_id, generation_id)
 
 
-@get("/generations/{generation_id:uuid}/workflow")
+@get("/generations/{generation_id:uuid}/workflow", guards=[requires_read])
 async def show_workflow(
     history: NamedDependency[History], owner_id: Owner, generation_id: FromPath[UUID]
 ) -> WorkflowView:
@@ -170,7 +178,7 @@ async def show_workflow(
     return await history.workflow(owner_id, generation_id)
 
 
-@post("/generations/{generation_id:uuid}/cancel", status_code=HTTP_202_ACCEPTED)
+@post("/generations/{generation_id:uuid}/cancel", guards=[requires_submit], status_code=HTTP_202_ACCEPTED)
 async def cancel_generation(
     dispatcher: NamedDependency[Dispatcher],
     history: NamedDependency[History],
@@ -182,7 +190,12 @@ async def cancel_generation(
     return await history.show(owner_id, generation_id)
 
 
-@post("/generations/{generation_id:uuid}/repeat", status_code=HTTP_202_ACCEPTED)
+@post(
+    "/generations/{generation_id:uuid}/repeat",
+    guards=[requires_submit],
+    status_code=HTTP_202_ACCEPTED,
+    request_max_body_size=PROMPTS_BYTES,
+)
 async def repeat_generation(
     data: JSONBody[Repeat],
     admission: NamedDependency[Admission],
@@ -201,13 +214,13 @@ async def repeat_generation(
     return await history.show(owner_id, repeat_id)
 
 
-@get("/generations/{generation_id:uuid}/timeline")
+@get("/generations/{generation_id:uuid}/timeline", guards=[requires_read])
 async def show_timeline(history: NamedDependency[History], owner_id: Owner, generation_id: FromPath[UUID]) -> Timeline:
     """Every step that a generation took, with its time."""
     return await history.timeline(owner_id, generation_id)
 
 
-@patch("/generations/{generation_id:uuid}")
+@patch("/generations/{generation_id:uuid}", guards=[requires_submit])
 async def change_generation(
     data: JSONBody[GenerationPatch],
     editor: NamedDependency[Editor],
@@ -220,7 +233,7 @@ async def change_generation(
     return await history.show(owner_id, generation_id)
 
 
-@delete("/generations/{generation_id:uuid}", status_code=HTTP_200_OK)
+@delete("/generations/{generation_id:uuid}", guards=[requires_submit], status_code=HTTP_200_OK)
 async def trash_generation(
     trash: NamedDependency[Trash],
     history: NamedDependency[History],
@@ -234,7 +247,7 @@ async def trash_generation(
     return await history.show(owner_id, generation_id)
 
 
-@post("/generations/{generation_id:uuid}/restore", status_code=HTTP_200_OK)
+@post("/generations/{generation_id:uuid}/restore", guards=[requires_submit], status_code=HTTP_200_OK)
 async def restore_generation(
     trash: NamedDependency[Trash],
     history: NamedDependency[History],
@@ -246,19 +259,19 @@ async def restore_generation(
     return await history.show(owner_id, generation_id)
 
 
-@post("/generations/bulk", status_code=HTTP_200_OK)
+@post("/generations/bulk", guards=[requires_submit], status_code=HTTP_200_OK)
 async def change_many(data: JSONBody[BulkAction], bulk: NamedDependency[Bulk], owner_id: Owner) -> BulkOutcomes:
     """Cancel, trash, restore or tag up to 500 generations; each has its own outcome."""
     return await bulk.apply(owner_id, data)
 
 
-@get("/events", media_type="text/event-stream")
+@get("/events", guards=[requires_read], media_type="text/event-stream")
 async def follow_all(live_events: NamedDependency[LiveEvents], owner_id: Owner) -> ServerSentEvent:
     """Everything of mine, live: `hello`, then `generation` and `progress`."""
     return ServerSentEvent(event_stream(live_events, owner_id))
 
 
-@get("/generations/{generation_id:uuid}/events", media_type="text/event-stream")
+@get("/generations/{generation_id:uuid}/events", guards=[requires_read], media_type="text/event-stream")
 async def follow_generation(
     live_events: NamedDependency[LiveEvents],
     history: NamedDependency[History],
@@ -270,7 +283,13 @@ async def follow_generation(
     return ServerSentEvent(event_stream(live_events, owner_id, generation_id))
 
 
-@post("/internal/prompts", status_code=HTTP_202_ACCEPTED, include_in_schema=False)
+@post(
+    "/internal/prompts",
+    guards=[requires_pairing],
+    status_code=HTTP_202_ACCEPTED,
+    include_in_schema=False,
+    request_max_body_size=WORKFLOW_BYTES,
+)
 async def submit_prompt(
     data: JSONBody[PromptSubmission], admission: NamedDependency[Admission], recognition: NamedDependency[Recognition]
 ) -> PromptAdmitted:
@@ -280,7 +299,12 @@ async def submit_prompt(
     return PromptAdmitted(generation.id, generation.number, generation.state)
 
 
-@post("/internal/prompts/{generation_id:uuid}/cancel", status_code=HTTP_202_ACCEPTED, include_in_schema=False)
+@post(
+    "/internal/prompts/{generation_id:uuid}/cancel",
+    guards=[requires_pairing],
+    status_code=HTTP_202_ACCEPTED,
+    include_in_schema=False,
+)
 async def cancel_prompt(
     data: JSONBody[PromptCancellation],
     dispatcher: NamedDependency[Dispatcher],

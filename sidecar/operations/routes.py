@@ -14,25 +14,25 @@ from sidecar.operations.instance_desk import InstanceDesk
 from sidecar.operations.schemas import InstanceList, InstancePatch, InstanceView, NewInstance
 
 
-@get("/instances")
+@get("/instances", guards=[requires_admin])
 async def list_instances(instance_desk: NamedDependency[InstanceDesk]) -> InstanceList:
     """Every ComfyUI that gets work from here, with how it stands."""
     return InstanceList(await instance_desk.list())
 
 
-@get("/instances/{instance_id:uuid}")
+@get("/instances/{instance_id:uuid}", guards=[requires_admin])
 async def show_instance(instance_desk: NamedDependency[InstanceDesk], instance_id: FromPath[UUID]) -> InstanceView:
     """One instance as it stands now."""
     return await instance_desk.show(instance_id)
 
 
-@post("/instances")
+@post("/instances", guards=[requires_admin])
 async def register_instance(data: JSONBody[NewInstance], instance_desk: NamedDependency[InstanceDesk]) -> InstanceView:
     """Register a ComfyUI. It gets work as soon as it answers."""
     return await instance_desk.register(data)
 
 
-@patch("/instances/{instance_id:uuid}")
+@patch("/instances/{instance_id:uuid}", guards=[requires_admin])
 async def change_instance(
     data: JSONBody[InstancePatch], instance_desk: NamedDependency[InstanceDesk], instance_id: FromPath[UUID]
 ) -> InstanceView:
@@ -45,7 +45,7 @@ async def change_instance(
     return await instance_desk.change(instance_id, data)
 
 
-@delete("/instances/{instance_id:uuid}")
+@delete("/instances/{instance_id:uuid}", guards=[requires_admin])
 async def remove_instance(instance_desk: NamedDependency[InstanceDesk], instance_id: FromPath[UUID]) -> None:
     """Forget an instance that has nothing in its hands. What it made stays."""
     await instance_desk.remove(instance_id)
@@ -55,6 +55,5 @@ ROUTES: list[Any] = [
     Router(
         "/admin",
         route_handlers=[list_instances, show_instance, register_instance, change_instance, remove_instance],
-        guards=[requires_admin],
     )
 ]

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
+from fakes.peers import heard_from
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
@@ -86,7 +87,7 @@ async def idle_parts(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[P
 @pytest.fixture
 async def client(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[Client]:
     """A sidecar whose ComfyUI is away: it goes on accepting."""
-    app = create_app(settings_of(tmp_path, backend, "http://127.0.0.1:9"))
+    app = heard_from("127.0.0.1", create_app(settings_of(tmp_path, backend, "http://127.0.0.1:9")))
     async with AsyncTestClient(app, base_url="http://127.0.0.1:8190", raise_server_exceptions=False) as client:
         yield client
 
