@@ -5,12 +5,13 @@ A write has the database to itself from its beginning: what it read stays true u
 at a time anyway, and is asked for its lock at once (`BEGIN IMMEDIATE`); on PostgreSQL all writers of all processes take
 the same advisory lock first, so that one and the same code is right on both. Whoever waits for SQLite's lock asks again
 after ever longer pauses, and on PostgreSQL holds a connection meanwhile; so the writers of one process form a line
-before they ask.
+before they ask. Nobody waits for ever: who has to wait for too long is told to try again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -25,12 +26,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import NullPool
 
-from sidecar.errors import DatabaseUnavailable, SettingsUnusable
+from sidecar.errors import DatabaseBusy, DatabaseUnavailable, SettingsUnusable
 from sidecar.sqlite_connection import QuickConnection, connector
 
 WRITING = "genonaut_writing"
+UNHURRIED = "genonaut_unhurried"
 WRITERS_LOCK = 0x67656E6F  # "geno": PostgreSQL's advisory locks have numbers, and other programs may use some too
-BUSY_TIMEOUT_MS = 10_000
+LOCKS_WAITED_FOR_S = 10.0
+STATEMENT_AT_MOST_S = 60.0
+TRY_AGAIN_AFTER_S = 5.0
 JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024**2
 POSTGRESQL_DRIVER = "postgresql+asyncpg"
 SESSION: Mapping[str, str] = {
@@ -41,6 +45,8 @@ SESSION: Mapping[str, str] = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"  # PostgreSQL's errcodes.h: a lock, a statement took too long
+LOCKED = "database is locked"  # SQLite's word for the first of them
 ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 __all__ = ["GUID", "Base", "Database", "DateTimeUTC"]
@@ -83,10 +89,14 @@ class Database:
         A transaction: committed when the block ends, rolled back when it raises. Never one inside another.
 
         Raises:
+            DatabaseBusy: Others wrote for too long.
             DatabaseUnavailable: It does not answer.
         """
+        began = time.monotonic()
         with as_database_errors():
             async with self._sessions() as session, self._line_of_writers:
+                if time.monotonic() - began > LOCKS_WAITED_FOR_S:
+                    raise busy()  # as were those ahead in the line; nobody shall wait once for each of them
                 await connected(session, {WRITING: True})
                 yield session
                 await session.commit()
@@ -148,7 +158,7 @@ def make_engine(url: URL) -> AsyncEngine:
 
 def create_server_engine(url: URL, **options: Any) -> AsyncEngine:
     try:
-        return create_async_engine(url, connect_args={"server_settings": SESSION}, **JSON_COLUMNS, **options)
+        return create_async_engine(url, connect_args={"server_settings": session_settings()}, **JSON_COLUMNS, **options)
     except ModuleNotFoundError as exc:
         raise SettingsUnusable(
             "GENONAUT_DATABASE_URL names a PostgreSQL database, for which a package is missing here. "
@@ -156,6 +166,14 @@ def create_server_engine(url: URL, **options: Any) -> AsyncEngine:
         ) from exc
     except (ArgumentError, InvalidRequestError) as exc:
         raise unusable(exc) from exc
+
+
+def session_settings() -> dict[str, str]:
+    return {
+        **SESSION,
+        "lock_timeout": f"{LOCKS_WAITED_FOR_S * 1000:.0f}",
+        "statement_timeout": f"{STATEMENT_AT_MOST_S * 1000:.0f}",
+    }
 
 
 def unusable(exc: Exception) -> SettingsUnusable:
@@ -197,12 +215,22 @@ def as_database_errors() -> Iterator[None]:
     """Who calls need not know whose error it is that says: not now."""
     try:
         yield
-    except (OperationalError, PoolTimeoutError) as exc:
+    except PoolTimeoutError as exc:
         raise DatabaseUnavailable from exc
     except DBAPIError as exc:
-        if exc.connection_invalidated:
+        if took_too_long(exc.orig):
+            raise busy() from exc
+        if exc.connection_invalidated or isinstance(exc, OperationalError):
             raise DatabaseUnavailable from exc
         raise
+
+
+def took_too_long(cause: BaseException | None) -> bool:
+    return getattr(cause, "sqlstate", None) in {LOCK_NOT_AVAILABLE, QUERY_CANCELED} or str(cause) == LOCKED
+
+
+def busy() -> DatabaseBusy:
+    return DatabaseBusy(retry_after_s=TRY_AGAIN_AFTER_S)
 
 
 def set_pragmas(connection: Any, _record: Any) -> None:
@@ -210,7 +238,7 @@ def set_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own: `begin` does
     cursor = connection.cursor()
     # The time-out first: everything after it may meet another process's lock.
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA busy_timeout={LOCKS_WAITED_FOR_S * 1000:.0f}")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA temp_store=MEMORY")
@@ -234,9 +262,13 @@ def without_nul(text: str) -> str:
 
 def begin(connection: Connection) -> None:
     """Begin a transaction; one that writes waits here until it is alone."""
-    writing = connection.get_execution_options().get(WRITING, False)
+    options = connection.get_execution_options()
+    writing = options.get(WRITING, False)
     if connection.dialect.name == "sqlite":
         quick = cast("QuickConnection", connection.connection.driver_connection)
         quick.begin("BEGIN IMMEDIATE" if writing else "BEGIN")
     elif writing:
+        if options.get(UNHURRIED, False):
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")

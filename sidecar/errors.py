@@ -32,6 +32,7 @@ Every error that leaves a subject, in one tree.
               ComfyUITimeout
               ComfyUIBroken          5xx, or an answer that is not ComfyUI's
           DatabaseUnavailable
+              DatabaseBusy
           StorageUnavailable
           QueueUnavailable
       x LeadershipLost               another process drives the ComfyUIs; only the one that did so far sees it
@@ -267,6 +268,12 @@ class DatabaseUnavailable(Away):
     """The database cannot be used at the moment. Nothing that was accepted is lost; try again soon."""
 
     code = "database_unavailable"
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    """Too much else is being written at the moment. Nothing was changed; try again in some seconds."""
+
+    code = "database_busy"
 
 
 class StorageUnavailable(Away):

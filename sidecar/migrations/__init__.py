@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sidecar.database import WRITING
+from sidecar.database import UNHURRIED, WRITING
 
 NEWEST = "0001"
 FOLDER = Path(__file__).parent
@@ -30,9 +30,9 @@ async def upgrade(engine: AsyncEngine) -> None:
 
 async def migrate(engine: AsyncEngine, revision: str) -> None:
     """Go to a revision, up or down (`base`: no tables at all), in one transaction: all of the way or nothing."""
-    # Taking the writer's lock first makes a second process wait, and then find that the work is done.
+    # Taking the writer's lock first makes a second process wait, however long, and then find that the work is done.
     async with engine.connect() as connection:
-        await connection.execution_options(**{WRITING: True})
+        await connection.execution_options(**{WRITING: True, UNHURRIED: True})
         await connection.run_sync(run_alembic, revision)
         await connection.commit()
 

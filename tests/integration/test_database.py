@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from psycopg import AsyncConnection
 from sqlalchemy import text
 
+import sidecar.database
 from sidecar.database import Database
-from sidecar.errors import DatabaseUnavailable
+from sidecar.errors import DatabaseBusy, DatabaseUnavailable
 
 from .conftest import END_OTHERS
 
@@ -89,6 +91,31 @@ async def test_a_database_that_is_away_says_so():
             pass
 
     await away.close()
+
+
+async def test_whoever_waits_too_long_to_write_is_told_to_try_again(database_url: str, monkeypatch: pytest.MonkeyPatch):
+    """Another process holds the lock: nobody waits for ever, nor once for each of those ahead in the line."""
+    holder = Database(database_url)
+    monkeypatch.setattr(sidecar.database, "LOCKS_WAITED_FOR_S", 0.2)
+    database = Database(database_url)
+
+    async def write() -> float:
+        began = time.monotonic()
+        with pytest.raises(DatabaseBusy) as refused:
+            async with database.writing() as session:
+                await session.execute(text("UPDATE counters SET value = 7"))
+        assert refused.value.retry_after_s
+        return time.monotonic() - began
+
+    async with holder.writing() as session:
+        await session.execute(text("SELECT 1"))
+        waited = await asyncio.gather(*(write() for _ in range(30)))
+    async with database.writing() as session:  # now it is free
+        await session.execute(text("UPDATE counters SET value = 7"))
+    for each in (holder, database):
+        await each.close()
+
+    assert max(waited) < 4
 
 
 async def test_a_server_that_closed_every_connection_costs_no_request(postgresql_database_url: str):
