@@ -240,6 +240,7 @@ def create_app(settings: Settings) -> Litestar:
             Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
             # Of these the pairing secret says who is asking.
             Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
+            Router("/", route_handlers=gallery_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
             Router("/", route_handlers=HEALTH_ROUTES, tags=["Health"], opt={PUBLIC: True}),
             docs_files(),
         ],

@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sidecar.database import Database
 from sidecar.errors import Away, OutputGone, StorageUnavailable
 from sidecar.gallery.models import NODE_ID_LENGTH, REASON_LENGTH, Image, ImageState
+from sidecar.gallery.ownership import loose_name, without_foreign
 from sidecar.gallery.references import FileReference, FoundImage, check_reference, find_images, suffix_of
 from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
 from sidecar.gallery.thumbnails import (
@@ -94,7 +95,8 @@ async def expect_images(
     """
     images = (await images_of(session, [generation_id])).get(generation_id, [])
     known_nodes = {image.node_id for image in images}
-    for found in find_images(outputs):
+    for named in find_images(outputs):
+        found = without_foreign(named, owner_id)
         node_id = found.node_id[:NODE_ID_LENGTH]
         if node_id in known_nodes:
             continue
@@ -111,6 +113,7 @@ def to_image(found: FoundImage, *, owner_id: UUID, generation_id: UUID, position
         node_id=found.node_id[:NODE_ID_LENGTH],
         position=position,
         file=msgspec.to_builtins(found.reference) if found.reference else {},
+        loose_file=loose_name(found.reference),
         reported=found.reported,
         state=(ImageState.EXPECTED if found.reference else ImageState.CORRUPT).value,
         reason=found.reason[:REASON_LENGTH],

@@ -36,6 +36,8 @@ class Image(Base):
     """The image's place among all images of its generation, from 0."""
     file: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """ComfyUI's reference: `filename`, `subfolder`, `type`; empty where ComfyUI gave none that can be used."""
+    loose_file: Mapped[str | None] = mapped_column(String(64), default=None)
+    """Where the file's folder does not say whose it is: by this it is found (`ownership.loose_name`)."""
     reported: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """What *Save Image (Genonaut)* said of it; a hint that is checked, never believed."""
 
@@ -67,6 +69,12 @@ class Image(Base):
             "generation_id",
             sqlite_where=text("state = 'expected'"),
             postgresql_where=text("state = 'expected'"),
+        ),
+        Index(
+            "ix_images_loose_file",
+            "loose_file",
+            sqlite_where=text("loose_file IS NOT NULL"),
+            postgresql_where=text("loose_file IS NOT NULL"),
         ),
     )
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import structlog
-from litestar import Request, Response, route
+from litestar import Request, Response, get, route
 from litestar.di import NamedDependency
 from litestar.enums import HttpMethod, MediaType
 from litestar.params import FromPath
@@ -22,10 +22,13 @@ from litestar.status_codes import (
 )
 from msgspec import Struct
 
-from sidecar.accounts.guards import requires_read
+from sidecar.accounts.guards import requires_pairing, requires_read
 from sidecar.conditions import ByteRange, UnsatisfiableRange, is_known, wanted_range
+from sidecar.database import Database
 from sidecar.errors import ImageMissing, NotFound
 from sidecar.gallery.kept import KeptImages
+from sidecar.gallery.ownership import recorded_owner
+from sidecar.gallery.references import FileReference
 from sidecar.gallery.storage import CHUNK_BYTES, ImageStore
 from sidecar.gallery.thumbnails import MEDIA_TYPES, SIZES_PX
 
@@ -101,7 +104,23 @@ async def show_thumbnail(
     return await serve(request, kept_images, store, servable)
 
 
+@get("/internal/outputs/owner", guards=[requires_pairing], include_in_schema=False)
+async def show_owner_of_output(request: Request[Any, Any, Any], database: NamedDependency[Database]) -> dict[str, UUID]:
+    """Whose file of ComfyUI's that is, for the pack, which remembers only what it has seen itself."""
+    asked = FileReference(
+        filename=request.query_params.get("filename", ""),
+        subfolder=request.query_params.get("subfolder", ""),
+        type=request.query_params.get("type", "output"),
+    )
+    async with database.reading() as session:
+        owner_id = await recorded_owner(session, asked)
+    if owner_id is None:
+        raise NotFound
+    return {"owner_id": owner_id}
+
+
 ROUTES = [show_image, show_thumbnail]
+INTERNAL_ROUTES = [show_owner_of_output]
 
 
 async def serve(

@@ -235,6 +235,7 @@ def make_images() -> None:
         sa.Column("node_id", sa.String(200), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("file", sa.JSON(), nullable=False),
+        sa.Column("loose_file", sa.String(64)),
         sa.Column("reported", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("reason", sa.String(400), nullable=False),
@@ -255,6 +256,7 @@ def make_images() -> None:
         sa.UniqueConstraint("generation_id", "node_id", "position", name="uq_images_place"),
     )
     make_partial_index("ix_images_expected", "images", ["generation_id"], where="state = 'expected'")
+    make_partial_index("ix_images_loose_file", "images", ["loose_file"], where="loose_file IS NOT NULL")
 
 
 def make_catalog() -> None:
