@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -29,19 +31,21 @@ from sidecar.comfyui.workflow_builder import (
 from sidecar.comfyui.workflow_builder.checking import MODEL_UNKNOWN
 from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.database import Database
-from sidecar.errors import InvalidParameters, InvalidRequest, ModelsUnusable
-from sidecar.generations.idempotency import Once, recall, remember
+from sidecar.errors import Away, InvalidParameters, InvalidRequest, ModelsUnusable, Refused
+from sidecar.generations.idempotency import Once, recall, remember, require_same
 from sidecar.generations.models import Generation, note_transition, touch
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import PromptSubmission, Source, Submission, clean_tags
 from sidecar.generations.states import GenerationState
-from sidecar.generations.workflows import pack_workflow, store_workflow
+from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.identity import now, uuid7
+from sidecar.together import Together
 
 # ComfyUI's execution.SENSITIVE_EXTRA_DATA_KEYS: other people's secrets have no place in our database.
 SENSITIVE_EXTRA_DATA_KEYS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
 TITLE_CHARACTERS = 200
 FAULTS_NAMED_AT_MOST = 5
+ADMITTED_AT_ONCE = 50  # the first of a crowd shall not wait for all of it
 NOTHING_KNOWN = Snapshot()
 CLIENT_ID_CHARACTERS = 200
 
@@ -83,6 +87,7 @@ class Admission:
         self._catalog = catalog
         self._discovery = discovery
         self._announce = announce
+        self._entrance = Together(self._let_in, at_most=ADMITTED_AT_ONCE)
 
     async def read_submission(self, submission: Submission, owner_id: UUID, once: Once | None = None) -> Request:
         """
@@ -111,14 +116,9 @@ class Admission:
             ModelsUnusable: The workflow names models that cannot be used here.
         """
         await self._require_usable_models(request)
-        async with self._database.writing() as session:
-            known = await self._known(session, request)
-            if known is None:
-                generation = await write_generation(session, request, at=now())
-                if request.once is not None:
-                    await remember(session, request.owner_id, request.once, generation.id)
-        if known is not None:
-            return known
+        generation, is_new = await self._entrance.ask(request)
+        if not is_new:
+            return generation
         log.info(
             "generation_admitted",
             generation_id=str(generation.id),
@@ -155,24 +155,119 @@ class Admission:
             message = " ".join(fault.message for fault in faults[:FAULTS_NAMED_AT_MOST])
             raise ModelsUnusable(message, errors=tuple(msgspec.to_builtins(fault) for fault in faults))
 
-    async def _known(self, session: AsyncSession, request: Request) -> Generation | None:
-        earlier = await recall(session, request.owner_id, request.once) if request.once else None
-        known = await session.get(Generation, earlier or request.id)
-        if known is not None and known.owner_id != request.owner_id:
-            raise InvalidRequest("This id cannot be used. Submit again with a new one.")
-        return known
+    async def _let_in(self, requests: Sequence[Request]) -> Sequence[Admitted | BaseException]:
+        """Those who come together share a transaction; if it fails because of one of them, each has its own."""
+        try:
+            return await self._write(requests)
+        except Away:
+            raise
+        except Exception:
+            if len(requests) == 1:
+                raise
+            log.warning("not_admitted_together", requests=len(requests), exc_info=True)
+            return await asyncio.gather(*(self._write_alone(request) for request in requests), return_exceptions=True)
+
+    async def _write(self, requests: Sequence[Request]) -> list[Admitted | Refused]:
+        async with self._database.writing() as session:
+            party = Party(session)
+            await party.look_up(request.id for request in requests)
+            outcomes = [await party.receive(request) for request in requests]
+            await party.write()
+        return outcomes
+
+    async def _write_alone(self, request: Request) -> Admitted:
+        (outcome,) = await self._write([request])
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+
+class Admitted(NamedTuple):
+    """What a submission came to."""
+
+    generation: Generation
+    is_new: bool
+    """Else the same request had made it before."""
+
+
+class Party:
+    """Submissions that enter in one transaction, each in its own right."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._known: dict[UUID, Generation] = {}
+        self._new: list[tuple[Request, Generation]] = []
+
+    async def look_up(self, ids: Iterable[UUID]) -> None:
+        """Find those that were written before."""
+        known = await self._session.scalars(select(Generation).where(Generation.id.in_(list(ids))))
+        self._known.update((generation.id, generation) for generation in known)
+
+    async def receive(self, request: Request) -> Admitted | Refused:
+        try:
+            known = self._known.get(await self._earlier(request) or request.id)
+            if known is not None and known.owner_id != request.owner_id:
+                raise InvalidRequest("This id cannot be used. Submit again with a new one.")
+        except Refused as exc:
+            return exc
+        if known is not None:
+            return Admitted(known, is_new=False)
+        generation = self._known[request.id] = to_generation(request, at=now())
+        self._new.append((request, generation))
+        return Admitted(generation, is_new=True)
+
+    async def write(self) -> None:
+        """Write down those that are new."""
+        await write_generations(self._session, self._new)
+        for request, generation in self._new:
+            if request.once is not None:
+                await remember(self._session, request.owner_id, request.once, generation.id)
+
+    async def _earlier(self, request: Request) -> UUID | None:
+        """What the same request has made before, in this transaction or in an earlier one."""
+        if request.once is None:
+            return None
+        for other, generation in self._new:
+            if other.once is not None and (other.owner_id, other.once.key) == (request.owner_id, request.once.key):
+                require_same(other.once, request.once)
+                return generation.id
+        earlier = await recall(self._session, request.owner_id, request.once)
+        if earlier is not None:
+            await self.look_up([earlier])
+        return earlier
 
 
 async def write_generation(
     session: AsyncSession, request: Request, *, at: datetime, state: GenerationState = GenerationState.PENDING
 ) -> Generation:
     """Add a generation to the running transaction, with what can be read from its workflow."""
-    packed = pack_workflow(request.workflow, request.ui_workflow)
-    await store_workflow(session, packed)
+    generation = to_generation(request, at=at, state=state)
+    await write_generations(session, [(request, generation)])
+    return generation
+
+
+async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, Generation]]) -> None:
+    """Add generations to the running transaction, in this order."""
+    if not new:
+        return
+    packed = [pack_workflow(request.workflow, request.ui_workflow) for request, _ in new]
+    await store_workflows(session, packed)
+    last_number = await session.scalar(select(func.max(Generation.number))) or 0
+    for number, (request, generation), workflow in zip(count(last_number + 1), new, packed, strict=False):
+        generation.number = number
+        generation.workflow_hash = workflow.hash
+        generation.parent_id = await counted_parent(session, request)
+    session.add_all(generation for _, generation in new)
+    await session.flush()
+    for _, generation in new:
+        note_transition(session, generation, at=generation.created_at)
+
+
+def to_generation(request: Request, *, at: datetime, state: GenerationState = GenerationState.PENDING) -> Generation:
+    """What is written down of a submission, but for what depends on those written before."""
     facts = read_workflow(request.workflow)
-    generation = Generation(
+    return Generation(
         id=request.id,
-        number=(await session.scalar(select(func.max(Generation.number))) or 0) + 1,
         owner_id=request.owner_id,
         state=state.value,
         source=request.source,
@@ -186,20 +281,14 @@ async def write_generation(
         height=facts.height,
         batch_size=facts.batch_size,
         sampler=msgspec.to_builtins(facts.sampler),
-        workflow_hash=packed.hash,
         submission={
             "extra_data": request.extra_data,
             "partial_execution_targets": request.partial_execution_targets,
         },
         client_id=request.client_id[:CLIENT_ID_CHARACTERS] if request.client_id else None,
-        parent_id=await counted_parent(session, request),
         created_at=at,
         updated_at=at,
     )
-    session.add(generation)
-    await session.flush()
-    note_transition(session, generation, at=at)
-    return generation
 
 
 async def counted_parent(session: AsyncSession, request: Request) -> UUID | None:

@@ -33,8 +33,11 @@ from sidecar.generations.states import FINAL, GenerationState
 from sidecar.generations.turns import places
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.live_events import LiveEvent, LiveEvents
+from sidecar.together import Together
 
+LOOKED_AT_AT_ONCE = 100
 EVERYTHING = Filter()
+NOT_SHOWN = defer(Generation.submission)  # other packs put into it what they like
 NEWEST_FIRST = (Generation.created_at.desc(), Generation.id.desc())
 COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "progress", "error", "images"}
 
@@ -53,6 +56,8 @@ class History:
         self._database = database
         self._board = board
         self._live_events = live_events
+        self._looking = Together(self._look_at, at_most=LOOKED_AT_AT_ONCE)
+        self._telling = Together(self._tell, at_most=LOOKED_AT_AT_ONCE)
 
     async def page(
         self, owner_id: UUID, *, limit: int, cursor: str | None = None, wanted: Filter = EVERYTHING
@@ -64,7 +69,7 @@ class History:
         matching = union_all(*(select(ids.c.id) for ids in first)).subquery()
         query = (
             select(Generation)
-            .options(defer(Generation.submission))  # other packs put into it what they like, and no list shows it
+            .options(NOT_SHOWN)
             .join(matching, Generation.id == matching.c.id)
             .order_by(*NEWEST_FIRST)
             .limit(limit + 1)
@@ -78,6 +83,10 @@ class History:
     async def show(self, owner_id: UUID, generation_id: UUID) -> GenerationView:
         async with self._database.reading() as session:
             return (await self._views(session, [await owned(session, owner_id, generation_id)]))[0]
+
+    async def view(self, generation: Generation) -> GenerationView:
+        """One that has just been read or written, without reading it again."""
+        return await self._looking.ask(generation)
 
     async def workflow(self, owner_id: UUID, generation_id: UUID) -> WorkflowView:
         async with self._database.reading() as session:
@@ -98,14 +107,22 @@ class History:
 
     async def announce(self, generation_id: UUID) -> None:
         """Tell the owner's browsers how this generation stands now."""
-        if not self._live_events.anybody_listens():
-            return
+        if self._live_events.anybody_listens():
+            await self._telling.ask(generation_id)
+
+    async def _tell(self, generation_ids: Sequence[UUID]) -> Sequence[None]:
+        query = select(Generation).options(NOT_SHOWN).where(Generation.id.in_(set(generation_ids)))
         async with self._database.reading() as session:
-            generation = await session.get(Generation, generation_id)
-            if generation is None or not self._live_events.heard_by_anybody(generation.owner_id):
-                return
-            view = (await self._views(session, [generation]))[0]
-        self._live_events.publish(generation.owner_id, LiveEvent("generation", generation_id, view))
+            found = await session.scalars(query)
+            heard = [generation for generation in found if self._live_events.heard_by_anybody(generation.owner_id)]
+            views = await self._views(session, heard)
+        for generation, view in zip(heard, views, strict=True):
+            self._live_events.publish(generation.owner_id, LiveEvent("generation", generation.id, view))
+        return [None] * len(generation_ids)
+
+    async def _look_at(self, generations: Sequence[Generation]) -> Sequence[GenerationView]:
+        async with self._database.reading() as session:
+            return await self._views(session, generations)
 
     async def _views(self, session: AsyncSession, generations: Sequence[Generation]) -> list[GenerationView]:
         # Images are written down together with the end: what is open has none, and most of what is asked about is open.

@@ -55,9 +55,17 @@ async def recall(session: AsyncSession, owner_id: UUID, wanted: Once) -> UUID | 
     known = await session.get(IdempotencyKey, (owner_id, wanted.key))
     if known is None or known.created_at <= now() - REMEMBERED_FOR:
         return None
-    if known.fingerprint != wanted.fingerprint:
-        raise IdempotencyKeyReused
+    require_same(Once(known.key, known.fingerprint), wanted)
     return known.generation_id
+
+
+def require_same(earlier: Once, wanted: Once) -> None:
+    """
+    Raises:
+        IdempotencyKeyReused: The key belongs to another request.
+    """
+    if earlier.fingerprint != wanted.fingerprint:
+        raise IdempotencyKeyReused
 
 
 async def remember(session: AsyncSession, owner_id: UUID, wanted: Once, generation_id: UUID) -> None:

@@ -144,10 +144,10 @@ async def submit_generation(
 ) -> GenerationView:
     """Ask for a generation, by parameters or by a workflow in ComfyUI's API format."""
     asked_once = once(idempotency_key, "submit", data)
-    generation_id = await admission.earlier(owner_id, asked_once)
-    if generation_id is None:
-        generation_id = (await admission.admit(await admission.read_submission(data, owner_id, asked_once))).id
-    return await history.show(owner_id, generation_id)
+    earlier_id = await admission.earlier(owner_id, asked_once)
+    if earlier_id is not None:
+        return await history.show(owner_id, earlier_id)
+    return await history.view(await admission.admit(await admission.read_submission(data, owner_id, asked_once)))
 
 
 @get("/generations", guards=[requires_read], dependencies={"wanted": Provide(read_filter, sync_to_thread=False)})
@@ -208,10 +208,9 @@ async def repeat_generation(
     """Do it again: the same workflow, with whatever shall be different this time."""
     asked_once = once(idempotency_key, "repeat", generation_id, data)
     repeat_id = await admission.earlier(owner_id, asked_once)
-    if repeat_id is None:
-        request = await repeats.of(owner_id, generation_id, data, asked_once)
-        repeat_id = (await admission.admit(request)).id
-    return await history.show(owner_id, repeat_id)
+    if repeat_id is not None:
+        return await history.show(owner_id, repeat_id)
+    return await history.view(await admission.admit(await repeats.of(owner_id, generation_id, data, asked_once)))
 
 
 @get("/generations/{generation_id:uuid}/timeline", guards=[requires_read])

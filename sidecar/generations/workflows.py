@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import msgspec
-from sqlalchemy import LargeBinary, exists, insert, literal, select
+from sqlalchemy import LargeBinary, Table, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.generations.models import Workflow
 from sidecar.generations.schemas import WorkflowView
 
 HASH_BYTES = 32
+
+new_hash = bindparam("new_hash", type_=LargeBinary)
+STORE = insert(cast("Table", Workflow.__table__)).from_select(
+    ["hash", "content"],
+    select(new_hash, bindparam("new_content", type_=LargeBinary)).where(~exists().where(Workflow.hash == new_hash)),
+)
 
 
 def pack_workflow(workflow: dict[str, Any], ui_workflow: dict[str, Any] | None) -> Workflow:
@@ -26,8 +33,6 @@ def unpack_workflow(row: Workflow) -> WorkflowView:
     return msgspec.json.decode(zlib.decompress(row.content), type=WorkflowView)
 
 
-async def store_workflow(session: AsyncSession, row: Workflow) -> None:
-    """Write it down unless it is there. At once: SQLAlchemy knows of no relation that would put it first."""
-    known = exists().where(Workflow.hash == row.hash)
-    values = select(literal(row.hash, LargeBinary), literal(row.content, LargeBinary)).where(~known)
-    await session.execute(insert(Workflow).from_select(["hash", "content"], values))
+async def store_workflows(session: AsyncSession, rows: Iterable[Workflow]) -> None:
+    """Write down those that are not there. At once: SQLAlchemy knows of no relation that would put them first."""
+    await session.execute(STORE, [{"new_hash": row.hash, "new_content": row.content} for row in rows])

@@ -28,7 +28,7 @@ from sidecar.gallery.models import ImageState
 from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
 from sidecar.gallery.thumbnails import SIZES_PX
 from sidecar.generations.states import GenerationState
-from sidecar.generations.workflows import pack_workflow, store_workflow
+from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.migrations import upgrade
 from sidecar.tables import Generation, Image
 
@@ -83,7 +83,7 @@ async def write_first(database: Database, at: datetime) -> tuple[UUID, UUID]:
     generation_id, image_id = id_at(at), id_at(at)
     packed = pack_workflow(WORKFLOW, None)
     async with database.writing() as session:
-        await store_workflow(session, packed)
+        await store_workflows(session, [packed])
         session.add(
             Generation(
                 id=generation_id,

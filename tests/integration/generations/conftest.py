@@ -80,6 +80,8 @@ async def idle_parts(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[P
             instance.state, instance.since = Connection.CONNECTED.value, now()
             session.add(instance)
     yield parts
+    for queue in parts.queues:
+        await queue.disconnect()
     await parts.instances.close()
     await parts.database.close()
 
