@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -261,11 +262,11 @@ def read_caller(told: Mapping[str, Any]) -> Caller:
     """
     try:
         return Caller(
-            user_id=str(told["user_id"]),
+            user_id=str(uuid.UUID(told["user_id"])),  # it names folders
             name=str(told["name"]),
             role=str(told["role"]),
             scopes=frozenset(map(str, told["scopes"])),
             session_id=None if told.get("session_id") is None else str(told["session_id"]),
         )
-    except (KeyError, TypeError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise SidecarAway("What answers there does not say who somebody is.") from exc

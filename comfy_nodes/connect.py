@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from aiohttp import web
 
 from .caller import Callers
+from .client_sockets import ClientSockets, LastOneCounts
 from .doorkeeper import Doorkeeper
 from .event_tap import EventTap
 from .executor_guard import guard_execute
@@ -27,6 +28,7 @@ from .locations import pack_version, sidecar_command, try_to_lock
 from .login_page import show_login_page
 from .outcome_journal import OutcomeJournal
 from .own_names import listens_on_loopback_only, refuse_other_names
+from .owned_events import OwnedEvents
 from .owned_queue import QueueHooks, owned_queue_class
 from .pack_routes import PackRoutes
 from .prompt_gate import PromptGate
@@ -34,6 +36,7 @@ from .settings import OPEN, PackSettings, read_settings
 from .sidecar_client import SidecarClient
 from .sidecar_process import SidecarProcess
 from .sidecar_proxy import SidecarProxy
+from .user_folders import own_folder, tell_users
 from .wire import error_answer
 
 log = logging.getLogger("genonaut")
@@ -70,8 +73,17 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     )
     sidecar = SidecarClient(settings.sidecar_url, settings.pairing_secret)
     journal, held, tap = open_journal(settings.data_folder), HeldPrompts(), EventTap()
-    gate = PromptGate(server, execution, sidecar, journal, pairing_secret=settings.pairing_secret)
     queue = server.prompt_queue
+    sockets = ClientSockets(server)
+    gate = PromptGate(
+        server,
+        execution,
+        sidecar,
+        journal,
+        pairing_secret=settings.pairing_secret,
+        sockets=sockets,
+        passes_when_away=settings.passes_when_away,
+    )
     interrupts = Interrupts(queue, nodes.interrupt_processing)
     routes = PackRoutes(
         server,
@@ -98,13 +110,23 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
         journal, held, canceller.cancel, secret_keys=gate.secrets.keys, clear_held=canceller.clear
     )
     set_and_undo(queue, "__class__", owned_queue_class(type(queue)), undo)
+    sockets.is_anothers = queue.is_anothers_client
+    for name in ("sockets", "sockets_metadata"):
+        set_and_undo(server, name, LastOneCounts(getattr(server, name)), undo)
+    if settings.access != OPEN:
+        separate_people(server, interrupts, OwnedEvents(queue, sockets), undo)
     set_and_undo(server, "send_sync", tap.wrap(server.send_sync), undo)
     set_and_undo(execution.PromptExecutor, "execute", guard_execute(execution.PromptExecutor.execute), undo)
     add_gate(server.app, gate.answer)
     callers = Callers(sidecar, known_outlast=settings.passes_when_away)
-    doorkeeper = Doorkeeper(settings, sidecar, callers)
+    doorkeeper = Doorkeeper(settings, sidecar, callers, sockets)
+
+    def callers_changed(user_id: str | None) -> None:
+        callers.forget(user_id)
+        sockets.close(user_id)
+
     routes.on_access_told = doorkeeper.agreement.told
-    routes.on_callers_changed = callers.forget
+    routes.on_callers_changed = callers_changed
     if settings.access == OPEN and on_loopback_only:
         # Last in the line, so that no middleware of ComfyUI or of another pack loses its say.
         server.app.middlewares.append(refuse_other_names)
@@ -118,6 +140,17 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     # everything is in place.
     server.app.middlewares.insert(0, doorkeeper.answer)
     undo.append(lambda: server.app.middlewares.remove(doorkeeper.answer))
+
+
+def separate_people(server: Any, interrupts: Interrupts, events: OwnedEvents, undo: list[Callable[[], None]]) -> None:
+    """Put in place what keeps people apart, beside the queue; in open access there is only one."""
+    manager = server.user_manager
+    set_and_undo(manager, "get_request_user_id", own_folder(manager.get_request_user_id), undo)
+    set_and_undo(server, "send_sync", events.wrap_send_sync(server.send_sync), undo)
+    set_and_undo(server, "send", events.wrap_send(server.send), undo)
+    for prefix in ("", "/api"):
+        server.app.router.add_post(f"{prefix}/interrupt", interrupts.answer)
+        server.app.router.add_get(f"{prefix}/users", tell_users)
 
 
 def open_journal(folder: Path) -> OutcomeJournal:

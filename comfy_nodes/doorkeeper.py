@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from .access_rules import FRONTEND_FILES, Rule, path_of, rule_for
 from .caller import ANONYMOUS, LOCAL_OWNER, Caller, Callers, Credentials, calling, read_credentials
+from .client_sockets import ClientSockets
 from .login_page import away_page, login_page
 from .redaction import without_facts_for_admins
 from .settings import OPEN, PROXY, PackSettings
@@ -99,8 +101,11 @@ class Agreement:
 class Doorkeeper:
     """ComfyUI's outermost middleware. One a process."""
 
-    def __init__(self, settings: PackSettings, sidecar: SidecarClient, callers: Callers) -> None:
+    def __init__(
+        self, settings: PackSettings, sidecar: SidecarClient, callers: Callers, sockets: ClientSockets
+    ) -> None:
         self._settings = settings
+        self._sockets = sockets
         self._callers = callers
         self._user_header = settings.proxy_user_header if settings.access == PROXY else None
         self.agreement = Agreement(settings.access, sidecar)
@@ -124,6 +129,9 @@ class Doorkeeper:
         with calling(caller):
             if caller.has_everything:
                 return await handler(request)
+            if path_of(request) == "/ws":
+                find_again = partial(self._callers.find, self._credentials(request))
+                return await self._sockets.serve(request, handler, caller, find_again)
             return without_facts_for_admins(path_of(request), caller, await answered(request, handler))
 
     async def _let_in(self, request: web.Request) -> Caller:
@@ -141,12 +149,15 @@ class Doorkeeper:
         rule = None if path is None else self._rule_for(request.method, path)
         if is_for_everybody(request, path, rule):
             return ANONYMOUS
-        credentials = read_credentials(request, path or "", user_header=self._user_header)
+        credentials = self._credentials(request)
         caller = await self._who(credentials)
         refuse_foreign_pages(request, path, credentials, self._settings.allowed_origins)
         if path is not None:
             require_right(request.method, rule, caller)
         return caller
+
+    def _credentials(self, request: web.Request) -> Credentials:
+        return read_credentials(request, path_of(request) or "", user_header=self._user_header)
 
     async def _who(self, credentials: Credentials) -> Caller:
         if not credentials.are_there:

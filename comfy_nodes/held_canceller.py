@@ -27,7 +27,8 @@ class HeldCanceller:
         self._held = held
         self._lock = threading.Lock()
         self._waiting: dict[str, HeldPrompt] = {}
-        self._cleared_at_ms: int | None = None
+        self._cleared_at_ms: dict[str | None, int] = {}
+        """By owner; what was cleared for everybody stands under None."""
         self._task: asyncio.Task[None] | None = None
 
     def cancel(self, *prompts: HeldPrompt) -> None:
@@ -41,13 +42,13 @@ class HeldCanceller:
         self._server.queue_updated()
         self._server.loop.call_soon_threadsafe(self._start)
 
-    def clear(self) -> None:
-        """Cancel all that is held now, also what the sidecar's list was too short to tell."""
+    def clear(self, owner_id: str | None = None) -> None:
+        """Cancel all that is held now for somebody, or for all (None), also what the list was too short to tell."""
         told = self._held.now()
         with self._lock:
             if self._held.count() > len(told):
-                self._cleared_at_ms = int(time.time() * 1000)
-        self.cancel(*told)
+                self._cleared_at_ms[owner_id] = int(time.time() * 1000)
+        self.cancel(*(prompt for prompt in told if owner_id in (None, prompt.owner_id)))
 
     def list_was_told(self) -> None:
         """The sidecar's list may bring what waits to be cancelled, and the next ones of those that were cleared."""
@@ -55,11 +56,12 @@ class HeldCanceller:
         with self._lock:
             chosen = [prompt for prompt in told if prompt.prompt_id in self._waiting or self._is_cleared(prompt)]
             if not chosen and self._held.count() == len(told):
-                self._cleared_at_ms = None
+                self._cleared_at_ms.clear()
         self.cancel(*chosen)
 
     def _is_cleared(self, prompt: HeldPrompt) -> bool:
-        return self._cleared_at_ms is not None and prompt.created_at_ms <= self._cleared_at_ms
+        cleared_at_ms = [self._cleared_at_ms.get(owner_id, -1) for owner_id in (None, prompt.owner_id)]
+        return prompt.created_at_ms <= max(cleared_at_ms)
 
     def _start(self) -> None:
         if self._task is None or self._task.done():
@@ -68,7 +70,7 @@ class HeldCanceller:
     async def _work(self) -> None:
         while (prompt := self._first()) is not None:
             try:
-                await self._sidecar.cancel(prompt.prompt_id)
+                await self._sidecar.cancel(prompt.prompt_id, owner_id=prompt.owner_id)
             except SidecarRefused as exc:
                 log.info("Prompt %s was not cancelled: %s", prompt.prompt_id, exc)
             except SidecarAway as exc:
@@ -85,7 +87,7 @@ class HeldCanceller:
 
     def _give_up(self, reason: SidecarAway) -> None:
         with self._lock:
-            kept, self._waiting, self._cleared_at_ms = list(self._waiting.values()), {}, None
+            kept, self._waiting, self._cleared_at_ms = list(self._waiting.values()), {}, {}
         log.warning("%d prompts could not be cancelled and are still held: %s", len(kept), reason)
         for prompt in kept:
             self._held.restore(prompt)

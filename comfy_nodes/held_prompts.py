@@ -19,6 +19,8 @@ class HeldPrompt:
     client_id: str | None
     created_at_ms: int
     outputs: tuple[str, ...] = ()
+    owner_id: str | None = None
+    """Whose it is; in open access nobody asks."""
 
     def as_queue_item(self) -> tuple[Any, ...]:
         """
@@ -26,7 +28,9 @@ class HeldPrompt:
 
         The workflow stays with the sidecar: thousands of them would have to be copied at each look at the queue.
         """
-        extra_data = {"client_id": self.client_id or "", "create_time": self.created_at_ms}
+        extra_data: dict[str, Any] = {"client_id": self.client_id or "", "create_time": self.created_at_ms}
+        if self.owner_id is not None:
+            extra_data["genonaut"] = {"owner_id": self.owner_id}
         return (self.number, self.prompt_id, {}, extra_data, list(self.outputs), {})
 
 

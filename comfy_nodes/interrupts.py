@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from aiohttp import web
+
+from .caller import ANONYMOUS, CALLER, Caller
 from .owned_queue import PROMPT_ID
 
 MOST_REMEMBERED_INTERRUPTS = 100
@@ -42,6 +45,24 @@ class Interrupts:
                 self._interrupt(prompt_id)
                 return "running"
         return "absent"
+
+    def interrupt(self, caller: Caller, prompt_id: str | None = None) -> None:
+        """Interrupt what runs of this person's: this prompt, or whichever it is. What only waits is left alone."""
+        with self._queue.mutex:  # what runs now runs until this is done
+            for running, owner_id in self._queue.running_for():
+                if caller.owns(owner_id) and prompt_id in (None, running):
+                    self._interrupt(running)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer ``POST /interrupt`` where ComfyUI would end whatever runs, whoever asks."""
+        try:
+            body = await request.json()
+        except ValueError:
+            body = {}
+        prompt_id = body.get("prompt_id") if isinstance(body, dict) else None
+        # An id that is none is nobody's; without any, ComfyUI's page means what it shows as running.
+        self.interrupt(CALLER.get() or ANONYMOUS, str(prompt_id) if prompt_id else None)
+        return web.Response()
 
     def started(self, prompt_id: str) -> None:
         """Interrupt a prompt that starts only now and was cancelled a moment ago."""

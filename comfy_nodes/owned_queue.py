@@ -1,6 +1,10 @@
 """
 ComfyUI's queue as Genonaut needs it: what ends is journalled, what is held is shown, what is deleted is cancelled.
 
+Who asks as a person (`caller.only_theirs`) sees and touches their own prompts alone. Those of others are placeholders
+in the queue, so that one's own place in it is right, and in the history they are not there. This holds for every route
+of every version and of other packs, since all of them ask this queue. ComfyUI's worker and the sidecar see everything.
+
 The class is put in place by assigning ``queue.__class__``, so that everybody who holds the queue has it. ComfyUI's
 worker thread calls ``get`` and ``task_done`` without any net: an exception in one of them would end it for good. So
 whatever these hooks do is wrapped, and arguments they do not know are passed on as they came.
@@ -8,13 +12,19 @@ whatever these hooks do is wrapped, and arguments they do not know are passed on
 
 from __future__ import annotations
 
+import hmac
 import logging
+import operator
+import secrets
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .caller import CALLER, Caller, only_theirs
 from .held_prompts import HeldPrompt, HeldPrompts
 from .outcome_journal import OutcomeJournal
 
@@ -40,14 +50,15 @@ class QueueHooks:
     cancel_held: Callable[[HeldPrompt], None]
     """Take a held prompt out and have the sidecar cancel it; called from any thread, never waits."""
 
-    clear_held: Callable[[], None] = lambda: None
-    """The same for all that is held."""
+    clear_held: Callable[[str | None], None] = lambda owner_id: None
+    """The same for all that is held for somebody, or for all of it."""
 
     secret_keys: tuple[str, ...] = ()
     """Keys of ``extra_data`` that must not be written anywhere."""
 
     started_at: dict[str, float] = field(default_factory=dict)
     deleting: bool = False
+    placeholder_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def accepted(self, item: tuple[Any, ...]) -> None:
         """Journal a prompt that the sidecar does not know, before it can end."""
@@ -90,6 +101,35 @@ class QueueHooks:
         except Exception:  # the worker calls this without a net
             log.exception("What happened to prompt %s could not be written to %s.", prompt_id, self.journal.file)
 
+    def placeholder(self, item: tuple[Any, ...]) -> tuple[Any, ...]:
+        """
+        Show that a prompt of somebody else is there, and nothing of it.
+
+        Its id stays the same while it waits, and nothing can be done or found with it.
+        """
+        digest = hmac.digest(self.placeholder_key, str(item[PROMPT_ID]).encode(), "sha256")
+        extra_data = {"client_id": "", "create_time": item[EXTRA_DATA].get("create_time", 0)}
+        return (item[NUMBER], str(uuid.UUID(bytes=digest[:16])), {}, extra_data, [], {})
+
+
+def owner_of(item: Sequence[Any]) -> str | None:
+    """Whose a prompt is, by the tag that the sidecar, the gate or `attributed` has given it; None: nobody's."""
+    tag = item[EXTRA_DATA].get("genonaut") if isinstance(item[EXTRA_DATA], dict) else None
+    return tag.get("owner_id") if isinstance(tag, dict) else None
+
+
+def attributed(item: tuple[Any, ...]) -> tuple[Any, ...]:
+    """
+    Give a prompt that another pack puts into the queue to whoever asked that pack, and otherwise to nobody.
+
+    What its tag says is not believed, since it may come from anybody. In open access it is left as it is.
+    """
+    caller = CALLER.get()
+    if arriving_from.get() != FROM_OUTSIDE or caller is None or caller.has_everything:
+        return item
+    extra_data = {**item[EXTRA_DATA], "genonaut": {"owner_id": caller.user_id}}
+    return (*item[:EXTRA_DATA], extra_data, *item[EXTRA_DATA + 1 :])
+
 
 def read_outcome(status: Any) -> dict[str, Any]:
     """Read status, error and cached nodes out of the messages that ComfyUI's executor left behind."""
@@ -128,6 +168,7 @@ if TYPE_CHECKING:
         mutex: Any
         queue: list[tuple[Any, ...]]
         currently_running: dict[int, tuple[Any, ...]]
+        history: dict[str, dict[str, Any]]
 
         def put(self, item: tuple[Any, ...]) -> None: ...
         def get(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -137,6 +178,10 @@ if TYPE_CHECKING:
         def get_tasks_remaining(self) -> int: ...
         def delete_queue_item(self, function: Callable[[Any], bool]) -> bool: ...
         def wipe_queue(self) -> None: ...
+        def get_history(self, *args: Any, **kwargs: Any) -> dict[str, Any]: ...
+        def wipe_history(self) -> None: ...
+        def delete_history_item(self, id_to_delete: str) -> None: ...
+        def interrupt_if_running(self, prompt_id: str) -> bool: ...
 
 else:
     QueueOfComfyUI = object
@@ -148,6 +193,7 @@ class OwnedQueue(QueueOfComfyUI):
     genonaut: QueueHooks
 
     def put(self, item: tuple[Any, ...]) -> None:
+        item = attributed(item)
         with self.mutex:
             if (item[NUMBER], item[PROMPT_ID]) in [(other[NUMBER], other[PROMPT_ID]) for other in self.queue]:
                 # Two equal keys make the heap compare the workflows, which ends ComfyUI's worker.
@@ -192,28 +238,90 @@ class OwnedQueue(QueueOfComfyUI):
             running = [item[PROMPT_ID] for item in self.currently_running.values()]
             return running, [item[PROMPT_ID] for item in sorted(self.queue, key=lambda item: item[:2])]
 
-    def delete_queue_item(self, function: Callable[[Any], bool]) -> bool:
+    def whose(self, prompt_id: str) -> str | None:
+        """Whose a prompt is that runs, waits or has ended; the empty text for one that is nobody's, None: not known."""
         with self.mutex:
-            item = next((item for item in self.queue if function(item)), None)
+            items = (*self.currently_running.values(), *self.queue)
+            found: Any = next((item for item in items if item[PROMPT_ID] == prompt_id), None)
+            if found is None and prompt_id in self.history:
+                found = self.history[prompt_id]["prompt"]
+        return None if found is None else owner_of(found) or ""
+
+    def running_for(self) -> list[tuple[str, str]]:
+        """Ids of what runs, each with whose it is."""
+        with self.mutex:
+            return [(item[PROMPT_ID], owner_of(item) or "") for item in self.currently_running.values()]
+
+    def is_anothers_client(self, client_id: str, user_id: str) -> bool:
+        """Does a prompt that has not ended tell its events to this client, and is not this person's?"""
+        with self.mutex:
+            items = [*self.currently_running.values(), *self.queue]
+        items += [prompt.as_queue_item() for prompt in self.genonaut.held.now()]
+        return any(item[EXTRA_DATA].get("client_id") == client_id and owner_of(item) != user_id for item in items)
+
+    def delete_queue_item(self, function: Callable[[Any], bool]) -> bool:
+        caller = only_theirs()
+
+        def is_meant(item: Any) -> bool:
+            return (caller is None or caller.owns(owner_of(item))) and function(item)
+
+        with self.mutex:
+            item = next((item for item in self.queue if is_meant(item)), None)
             if item is not None:
                 self.genonaut.taken_out(item)
-                return self._delete_own(function)
+                return self._delete_own(is_meant)
             held = self.genonaut.held.now(self.own_ids())
-        chosen = next((prompt for prompt in held if function(prompt.as_queue_item())), None)
+        chosen = next((prompt for prompt in held if is_meant(prompt.as_queue_item())), None)
         if chosen is not None:
             self.genonaut.cancel_held(chosen)
         return chosen is not None
 
     def wipe_queue(self) -> None:
+        caller = only_theirs()
         with self.mutex:
             if self.genonaut.deleting:
                 # ComfyUI's own ``delete_queue_item`` empties the queue this way when it deletes the last item.
                 super().wipe_queue()
                 return
-            for item in self.queue:
-                self.genonaut.taken_out(item)
-            super().wipe_queue()
-        self.genonaut.clear_held()
+            if caller is None:
+                for item in self.queue:
+                    self.genonaut.taken_out(item)
+                super().wipe_queue()
+            else:
+                self._delete_all_of(caller)
+        self.genonaut.clear_held(None if caller is None else caller.user_id)
+
+    def get_history(self, prompt_id: str | None = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        caller = only_theirs()
+        if caller is None:
+            return super().get_history(prompt_id, *args, **kwargs)
+        with self.mutex:
+            everything = self.history
+            # ComfyUI counts, pages and copies for itself; it is shown a history in which there is nothing else.
+            self.history = {
+                key: entry
+                for key, entry in everything.items()
+                if prompt_id in (None, key) and caller.owns(owner_of(entry["prompt"]))
+            }
+            try:
+                return super().get_history(prompt_id, *args, **kwargs)
+            finally:
+                self.history = everything
+
+    def wipe_history(self) -> None:
+        caller = only_theirs()
+        if caller is None:
+            super().wipe_history()
+            return
+        with self.mutex:
+            for prompt_id in [key for key, entry in self.history.items() if caller.owns(owner_of(entry["prompt"]))]:
+                super().delete_history_item(prompt_id)
+
+    def delete_history_item(self, id_to_delete: str) -> None:
+        caller = only_theirs()
+        with self.mutex:
+            if caller is None or caller.owns(self.whose(id_to_delete)):
+                super().delete_history_item(id_to_delete)
 
     def _delete_own(self, function: Callable[[Any], bool]) -> bool:
         self.genonaut.deleting = True
@@ -222,11 +330,41 @@ class OwnedQueue(QueueOfComfyUI):
         finally:
             self.genonaut.deleting = False
 
+    def _delete_all_of(self, caller: Caller) -> None:
+        theirs = [item for item in self.queue if caller.owns(owner_of(item))]
+        for item in theirs:
+            self.genonaut.taken_out(item)
+            self._delete_own(partial(operator.is_, item))
+
     def _with_held(self, running: list[Any], pending: list[Any]) -> tuple[list[Any], list[Any]]:
         own = {item[PROMPT_ID] for item in (*running, *pending)}
-        return running, [*pending, *(prompt.as_queue_item() for prompt in self.genonaut.held.now(own))]
+        held = [prompt.as_queue_item() for prompt in self.genonaut.held.now(own)]
+        return self._as_seen(running), self._as_seen([*pending, *held])
+
+    def _as_seen(self, items: list[Any]) -> list[Any]:
+        caller = only_theirs()
+        if caller is None:
+            return items
+        return [item if caller.owns(owner_of(item)) else self.genonaut.placeholder(item) for item in items]
+
+
+class InterruptingQueue(QueueOfComfyUI):
+    """The same for what only newer queues can (0.30)."""
+
+    currently_running: dict[int, tuple[Any, ...]]
+
+    def interrupt_if_running(self, prompt_id: str) -> bool:
+        caller = only_theirs()
+        with self.mutex:
+            theirs = {
+                item[PROMPT_ID]
+                for item in self.currently_running.values()
+                if caller is None or caller.owns(owner_of(item))
+            }
+            return prompt_id in theirs and super().interrupt_if_running(prompt_id)
 
 
 def owned_queue_class(base: type[Any]) -> type[Any]:
     """Put our class in front of the queue class that this ComfyUI has, whatever other packs have made of it."""
-    return type("OwnedQueue", (OwnedQueue, base), {})
+    newer = (InterruptingQueue,) if hasattr(base, "interrupt_if_running") else ()
+    return type("OwnedQueue", (OwnedQueue, *newer, base), {})

@@ -159,6 +159,7 @@ def read_held(entry: dict[str, Any]) -> HeldPrompt:
         number=float(entry["number"]),
         client_id=entry.get("client_id"),
         created_at_ms=int(created_at) if isinstance(created_at, (int, float)) else 0,
+        owner_id=entry.get("owner_id"),
     )
 
 

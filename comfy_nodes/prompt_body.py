@@ -8,7 +8,7 @@ deeper than Python's stack end its worker thread for good, and it goes on lookin
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from aiohttp import web
@@ -43,6 +43,12 @@ class PromptBody:
     extra_data: dict[str, Any]
     client_id: str | None
     partial_execution_targets: list[str] | None
+
+    def told_to(self, client_id: str | None) -> PromptBody:
+        """Make the same with another client id, wherever one stands in it."""
+        extra_data = {key: value for key, value in self.extra_data.items() if key != "client_id"}
+        posted = {**self.posted, "extra_data": extra_data, "client_id": client_id}
+        return replace(self, posted=posted, extra_data=extra_data, client_id=client_id)
 
 
 async def read_prompt_body(request: web.Request) -> PromptBody:

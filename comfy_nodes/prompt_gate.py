@@ -21,7 +21,8 @@ from typing import Any
 
 from aiohttp import web
 
-from .caller import LOCAL_OWNER_ID
+from .caller import CALLER, LOCAL_OWNER, only_theirs
+from .client_sockets import NO_BROWSER, ClientSockets
 from .held_prompts import HeldPrompt
 from .outcome_journal import OutcomeJournal
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
@@ -31,13 +32,12 @@ from .wire import error_answer, is_paired, json_answer, new_generation_id
 
 log = logging.getLogger("genonaut.gate")
 
-NO_BROWSER = "genonaut"
-"""
-The client id of a prompt that came without one. Without any, ComfyUI sends its previews to every browser, sends half of
-its events to nobody, and 0.3.75 forgets the outputs of a prompt that it answers from its cache.
-"""
-
 ALREADY_FINISHED = 409
+AWAY_RETRY_AFTER_S = 5
+AWAY = (
+    "Genonaut's sidecar does not answer at the moment, so nobody can take your prompt. "
+    "Please try again in a few seconds."
+)
 MOST_KEPT_SECRETS = 10_000
 MOST_REMEMBERED_FINISHED = 10_000
 
@@ -118,13 +118,23 @@ class PromptGate:
     """Stands in front of ComfyUI's queue. One a process."""
 
     def __init__(
-        self, server: Any, execution: Any, sidecar: SidecarClient, journal: OutcomeJournal, *, pairing_secret: str
+        self,
+        server: Any,
+        execution: Any,
+        sidecar: SidecarClient,
+        journal: OutcomeJournal,
+        *,
+        pairing_secret: str,
+        sockets: ClientSockets | None = None,
+        passes_when_away: bool = True,
     ) -> None:
         self._server = server
         self._execution = execution
         self._sidecar = sidecar
         self._journal = journal
         self._pairing_secret = pairing_secret
+        self._sockets = sockets or ClientSockets(server)
+        self._passes_when_away = passes_when_away
         self.secrets = Secrets(tuple(execution.SENSITIVE_EXTRA_DATA_KEYS))
         self._finished = FinishedPrompts()
 
@@ -144,9 +154,14 @@ class PromptGate:
             return error_answer(exc.status, exc.kind, exc.message, details=exc.details)
         except SidecarRefused as exc:
             return error_answer(exc.status, exc.code, exc.detail, retry_after_s=exc.retry_after_s)
+        except SidecarAway:
+            return error_answer(503, "sidecar_away", AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
 
     async def _submit(self, body: PromptBody, *, usage_source: str | None) -> web.Response:
         prompt_id = new_generation_id()
+        caller = only_theirs()
+        if caller is not None:
+            body = body.told_to(self._sockets.id_for(caller, body.client_id) if body.client_id else None)
         if usage_source:
             body.extra_data.setdefault("comfy_usage_source", usage_source)
         # A deep copy: what other packs make of the prompt is wanted when it runs, not in the record of what was asked.
@@ -161,11 +176,15 @@ class PromptGate:
             "client_id": body.client_id,
             "partial_execution_targets": body.partial_execution_targets,
             "source": "page",
+            **({} if caller is None else {"owner_id": caller.user_id}),
         }
         self.secrets.keep(prompt_id, secrets)
         try:
             accepted = await self._sidecar.submit(submission)
         except SidecarAway:
+            if caller is not None and not self._passes_when_away:
+                self.secrets.forget(prompt_id)
+                raise
             return await self._run_without_sidecar(prompt_id, body)
         except SidecarRefused:
             self.secrets.forget(prompt_id)
@@ -191,7 +210,8 @@ class PromptGate:
         validated = await self._validate(prompt_id, body.posted)
         if not validated.is_valid:
             return validated.refusal()
-        tag = {"generation_id": prompt_id, "owner_id": LOCAL_OWNER_ID, "title": "", "tags": []}
+        owner = CALLER.get() or LOCAL_OWNER
+        tag = {"generation_id": prompt_id, "owner_id": owner.user_id, "title": "", "tags": []}
         extra_data = validated.body.setdefault("extra_data", {})
         extra_data["genonaut"] = tag
         extra_data["extra_pnginfo"] = {**(extra_data.get("extra_pnginfo") or {}), "genonaut": tag}
@@ -258,7 +278,9 @@ class PromptGate:
 
     def _show_as_held(self, prompt_id: str, number: float, client_id: str | None, outputs: list[str]) -> None:
         queue = self._server.prompt_queue
-        held = HeldPrompt(prompt_id, number, client_id, int(time.time() * 1000), tuple(outputs))
+        caller = only_theirs()
+        owner_id = None if caller is None else caller.user_id
+        held = HeldPrompt(prompt_id, number, client_id, int(time.time() * 1000), tuple(outputs), owner_id)
         # The sidecar may have dispatched it before we heard its answer, and then it is held no longer.
         if self._what_is_known_of(prompt_id) is None:
             queue.genonaut.held.add(held)

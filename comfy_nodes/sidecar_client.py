@@ -29,6 +29,7 @@ REST_BETWEEN_QUESTIONS_S = 3.0
 """The same for questions about who somebody is, for which a page waits."""
 
 PASSED_STATUSES = frozenset({401, 429, 503})
+SAYS_NOTHING = frozenset({b"", b"null"})
 SAYS_WHO = frozenset({401, 429})
 """Refusals that say something of the credentials, and not of the sidecar."""
 
@@ -116,7 +117,9 @@ class SidecarClient:
             told = await self._unless_silent(self._breaker_of_questions, "GET", "/internal/access")
         except SidecarRefused as exc:
             raise SidecarAway(f"The sidecar does not say who is let in: {exc}") from exc
-        return str(told.get("access"))
+        if not isinstance(told.get("access"), str):
+            raise SidecarAway(f"What answers at {self.url} is not the sidecar.")
+        return str(told["access"])
 
     async def identify(self, question: dict[str, Any], *, forwarded_for: str | None = None) -> dict[str, Any]:
         """
@@ -136,7 +139,7 @@ class SidecarClient:
                 raise
             raise SidecarAway(f"The sidecar cannot say who somebody is: {exc}") from exc
 
-    async def cancel(self, generation_id: str) -> None:
+    async def cancel(self, generation_id: str, *, owner_id: str | None) -> None:
         """
         Cancel what the sidecar holds. How long that takes says nothing about submissions, so no breaker hears of it.
 
@@ -144,7 +147,7 @@ class SidecarClient:
             SidecarAway: It may still be held.
             SidecarRefused: It has ended already, or is not known.
         """
-        await self._ask("POST", f"/api/v1/generations/{generation_id}/cancel", {})
+        await self._ask("POST", f"/internal/prompts/{generation_id}/cancel", {"owner_id": owner_id})
 
     async def close(self) -> None:
         if self._session is not None:
@@ -202,6 +205,8 @@ class SidecarClient:
         )
 
     async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
+        if answer.ok and await answer.read() in SAYS_NOTHING:
+            return {}
         try:
             content = await answer.json(content_type=None) if "json" in answer.content_type else None
         except ValueError:

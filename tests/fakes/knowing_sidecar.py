@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 from comfy_nodes.sidecar_client import SidecarAway, SidecarRefused
 
@@ -19,10 +20,14 @@ SCOPES = {
 }
 
 
+def id_of(name: str) -> str:
+    return str(uuid5(NAMESPACE_DNS, name))
+
+
 def person(name: str, role: str = "member", scopes: list[str] | None = None) -> dict[str, Any]:
     """Describe somebody as the sidecar does."""
     return {
-        "user_id": f"0193-{name}",
+        "user_id": id_of(name),
         "name": name,
         "role": role,
         "scopes": SCOPES[role] if scopes is None else scopes,

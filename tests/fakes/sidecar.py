@@ -33,7 +33,7 @@ class PatientSidecar:
     async def __aenter__(self) -> PatientSidecar:
         app = web.Application(client_max_size=64 * 1024**2)
         app.router.add_post("/internal/prompts", self.take)
-        app.router.add_post("/api/v1/generations/{id}/cancel", self.take_back)
+        app.router.add_post("/internal/prompts/{id}/cancel", self.take_back)
         app.router.add_get("/api/v1/events", self.stream)
         app.router.add_route("*", "/{path:.*}", self.echo)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)

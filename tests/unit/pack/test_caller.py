@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
-from fakes.knowing_sidecar import KnowingSidecar, person
+from fakes.knowing_sidecar import KnowingSidecar, id_of, person
 
 from comfy_nodes.caller import CALLER, LOCAL_OWNER, Callers, Credentials, calling, only_theirs, read_caller
 from comfy_nodes.sidecar_client import SidecarAway, SidecarRefused
@@ -77,7 +78,7 @@ async def test_who_is_disabled_is_out_at_once(callers: Callers, sidecar: Knowing
     """The sidecar says whom to forget, and only they are asked about anew."""
     await asyncio.gather(callers.find(ADA), callers.find(BOB))
     del sidecar.people["ada"]
-    callers.forget("0193-ada")
+    callers.forget(id_of("ada"))
     with pytest.raises(SidecarRefused):
         await callers.find(ADA)
 
@@ -126,7 +127,7 @@ async def test_by_setting_those_whom_it_knew_go_on(sidecar: KnowingSidecar, cloc
     """For hours, and only they; who was disabled in the meantime before it went away is not among them."""
     callers = Callers(sidecar, known_outlast=True)  # type: ignore[arg-type] # all that is used of it
     await asyncio.gather(callers.find(ADA), callers.find(BOB))
-    callers.forget("0193-bob")
+    callers.forget(id_of("bob"))
     sidecar.is_away = True
     clock[0] += 3600
 
@@ -140,14 +141,15 @@ def test_what_belongs_to_nobody_belongs_to_no_person() -> None:
     """Only in open access everything is the local owner's."""
     ada = read_caller(person("ada"))
 
-    assert [ada.owns(owner) for owner in ("0193-ada", "0193-bob", "", None)] == [True, False, False, False]
+    assert [ada.owns(owner) for owner in (id_of("ada"), id_of("bob"), "", None)] == [True, False, False, False]
     assert LOCAL_OWNER.owns(None)
 
 
-def test_what_is_not_our_sidecar_is_nobody() -> None:
-    """A description with a part missing is none."""
+@pytest.mark.parametrize("wrong", [{"user_id": "__system"}, {"user_id": "../ada"}, {"user_id": 7}, {"scopes": None}])
+def test_what_is_not_our_sidecar_is_nobody(wrong: dict[str, Any]) -> None:
+    """Ids name folders, so they are UUIDs; a description that is none is nobody's."""
     with pytest.raises(SidecarAway):
-        read_caller({"user_id": "0193", "name": "ada"})
+        read_caller({**person("ada"), **wrong})
 
 
 def test_only_a_person_is_shown_only_what_is_theirs() -> None:

@@ -13,12 +13,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from fakes.knowing_sidecar import KnowingSidecar
 
 from comfy_nodes.caller import CALLER, Callers
+from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.doorkeeper import Doorkeeper
 from comfy_nodes.settings import PackSettings
 
 Browser = TestClient[Any, Any]
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
-UNSEEN = "nobody was let in"
+SOCKETS = ClientSockets(server=None)
 
 
 def settings(**chosen: Any) -> PackSettings:
@@ -72,7 +73,7 @@ def opened(sidecar: KnowingSidecar, tmp_path: Path) -> Opened:
     async def open_it(cookie: str | None = None, **chosen: Any) -> AsyncIterator[Browser]:
         told = settings(**chosen)
         callers = Callers(sidecar, known_outlast=told.passes_when_away)  # type: ignore[arg-type] # all that is used of it
-        doorkeeper = Doorkeeper(told, sidecar, callers)  # type: ignore[arg-type] # same
+        doorkeeper = Doorkeeper(told, sidecar, callers, SOCKETS)  # type: ignore[arg-type] # same
         cookies = {"genonaut_session": cookie} if cookie else {}
         async with TestClient(TestServer(comfyui(doorkeeper, tmp_path)), cookies=cookies) as browser:
             yield browser
@@ -122,7 +123,7 @@ async def test_a_sidecar_that_lets_in_others_than_the_pack_is_not_believed(
     """With open access it would say of everybody that they are the local owner."""
     sidecar.access_is = "open" if access != "open" else "accounts"
     told = settings(access=access)
-    doorkeeper = Doorkeeper(told, sidecar, Callers(sidecar))  # type: ignore[arg-type] # all that is used of it
+    doorkeeper = Doorkeeper(told, sidecar, Callers(sidecar), SOCKETS)  # type: ignore[arg-type] # all that is used of it
     doorkeeper.agreement.told(sidecar.access_is)
     app = web.Application(middlewares=[doorkeeper.answer])
     app.router.add_get("/queue", say_who)

@@ -31,7 +31,7 @@ class HoldingSidecar:
     def tell(self) -> None:
         self._held.replace(list(self.holds.values())[:MOST_TOLD], len(self.holds))
 
-    async def cancel(self, prompt_id: str) -> None:
+    async def cancel(self, prompt_id: str, *, owner_id: str | None) -> None:
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
         await asyncio.sleep(0)

@@ -7,7 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from fakes.knowing_sidecar import id_of, person
 
+from comfy_nodes.caller import ANONYMOUS, calling, read_caller
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.interrupts import Interrupts
 
@@ -56,3 +60,38 @@ def test_a_newer_comfyui_is_asked_for_that_prompt_alone() -> None:
     Interrupts(queue, lambda: flags.append("set")).cancel("running")
 
     assert (queue.interrupted, flags) == (["running"], [])
+
+
+class PeoplesQueue(RunningQueue):
+    """A prompt of Ada's runs."""
+
+    def running_for(self) -> list[tuple[str, str]]:
+        return [("of ada", id_of("ada"))]
+
+
+@pytest.mark.parametrize(
+    ("who", "body", "set_how_often"),
+    [
+        ("ada", b"", 1),
+        ("ada", b"{}", 1),
+        ("ada", b'{"prompt_id": "of ada"}', 1),
+        ("ada", b'{"prompt_id": "of bob"}', 0),
+        ("ada", b'{"prompt_id": ["of ada"]}', 0),
+        ("ada", b"[1]", 1),
+        ("bob", b"", 0),
+        ("bob", b'{"prompt_id": "of ada"}', 0),
+        ("nobody", b"", 0),
+    ],
+)
+async def test_what_runs_is_interrupted_by_its_owner_alone(who: str, body: bytes, set_how_often: int) -> None:
+    """With its id or without any; whoever else asks is answered as ComfyUI answers, and nothing happens."""
+    flags: list[str] = []
+    interrupts = Interrupts(PeoplesQueue(), lambda: flags.append("set"))
+    app = web.Application()
+    app.router.add_post("/interrupt", interrupts.answer)
+    with calling(ANONYMOUS if who == "nobody" else read_caller(person(who))):
+        async with TestClient(TestServer(app)) as page:
+            answer = await page.post("/interrupt", data=body)
+
+    assert answer.status == 200
+    assert len(flags) == set_how_often

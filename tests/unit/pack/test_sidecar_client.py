@@ -45,7 +45,7 @@ async def test_a_cancel_without_an_answer_sends_no_prompt_around_the_sidecar(cli
     """It takes submissions as before; only those decide whether it is away."""
     async with SlowToCancel(port):
         with pytest.raises(SidecarAway):
-            await client.cancel("x")
+            await client.cancel("x", owner_id=None)
         accepted = await client.submit({"id": "y"})
 
     assert accepted["number"] == 1

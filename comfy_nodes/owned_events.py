@@ -1,0 +1,91 @@
+"""
+Whom each of ComfyUI's events is sent to: the owner of the prompt that it tells of, and nobody else.
+
+ComfyUI sends an event to a client id, or to every browser where it has none: previews of prompts without a client,
+progress as text, interruptions, whatever other packs send while a prompt runs. What tells of nobody's prompt goes to
+whoever asked for it, and otherwise to the administrators.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .caller import only_theirs
+from .client_sockets import ClientSockets
+
+log = logging.getLogger("genonaut.events")
+
+FOR_EVERYBODY = frozenset({"status"})
+"""How many prompts wait."""
+
+FOR_ADMINISTRATORS = frozenset({"logs"})
+"""ComfyUI's log, which whoever subscribed to it gets, as long as they are one."""
+
+
+class OwnedEvents:
+    """Decides for every event. Asked from any thread; one a process."""
+
+    def __init__(self, queue: Any, sockets: ClientSockets) -> None:
+        self._queue = queue
+        self._sockets = sockets
+
+    def wrap_send_sync(self, send_sync: Callable[..., None]) -> Callable[..., None]:
+        """Make a ``send_sync`` that tells an event to those alone whom it concerns."""
+
+        def send_to_owner(event: Any, data: Any, sid: str | None = None, *args: Any, **kwargs: Any) -> None:
+            try:
+                addressees = self.addressees(event, data, sid)
+            except Exception:  # ComfyUI's worker calls this without a net
+                log.exception("Nobody can say whom the event %s is for, so nobody gets it.", event)
+                return
+            for addressee in addressees:
+                send_sync(event, data, addressee, *args, **kwargs)
+
+        return send_to_owner
+
+    def wrap_send(self, send: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        """Make a ``send`` that broadcasts nothing which another pack gives to it past ``send_sync``."""
+
+        async def send_to_owner(event: Any, data: Any, sid: str | None = None, *args: Any, **kwargs: Any) -> None:
+            for addressee in self.addressees(event, data, None) if sid is None else [sid]:
+                await send(event, data, addressee, *args, **kwargs)
+
+        return send_to_owner
+
+    def addressees(self, event: Any, data: Any, client_id: str | None) -> list[str | None]:
+        """Give the client ids that this event is sent to; None is everybody."""
+        if event in FOR_EVERYBODY:
+            return [client_id]
+        if client_id is not None:
+            return [client_id] if self._may_hear(client_id, event, data) else []
+        owner = self._owner_of(data)
+        return [*(self._sockets.ids_of(owner) if owner else self._sockets.ids_of_administrators())]
+
+    def _may_hear(self, client_id: str, event: Any, data: Any) -> bool:
+        holder = self._sockets.holder_of(client_id)
+        if holder is None:
+            return True  # nobody listens there
+        if event in FOR_ADMINISTRATORS:
+            return holder.is_admin
+        owner = self._queue.whose(prompt_of(data) or "")
+        return owner is None or owner == holder.user_id or (owner == "" and holder.is_admin)
+
+    def _owner_of(self, data: Any) -> str:
+        """Whose is what an event without addressee tells of? The empty text: nobody's."""
+        told = self._queue.whose(prompt_of(data) or "")
+        if told is not None:
+            return str(told)
+        caller = only_theirs()
+        if caller is not None:
+            return caller.user_id
+        running = self._queue.running_for()
+        return running[0][1] if running else ""
+
+
+def prompt_of(data: Any) -> str | None:
+    """Which prompt does an event name? Previews come as (picture, facts)."""
+    facts = data[1] if isinstance(data, tuple) and len(data) == 2 else data
+    prompt_id = facts.get("prompt_id") if isinstance(facts, dict) else None
+    return prompt_id if isinstance(prompt_id, str) else None

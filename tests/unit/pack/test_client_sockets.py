@@ -1,0 +1,303 @@
+"""Whose client ids and websockets are, and who hears of which prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestClient, TestServer
+from fakes.comfyui_queue import OlderQueue, item, owned
+from fakes.knowing_sidecar import KnowingSidecar, id_of, person
+
+from comfy_nodes import client_sockets
+from comfy_nodes.caller import Callers, calling, read_caller
+from comfy_nodes.client_sockets import MOST_IDS_EACH, NO_BROWSER, ClientSockets, LastOneCounts, OpenSocket
+from comfy_nodes.doorkeeper import Doorkeeper
+from comfy_nodes.owned_events import OwnedEvents
+from comfy_nodes.settings import PackSettings
+
+ADA, BOB = read_caller(person("ada")), read_caller(person("bob"))
+ROOT = read_caller(person("root", "admin"))
+
+
+class Server:
+    """ComfyUI's server, as far as websockets go."""
+
+    def __init__(self) -> None:
+        self.sockets: dict[str, web.WebSocketResponse] = LastOneCounts({})
+        self.sockets_metadata: dict[str, Any] = LastOneCounts({})
+
+    async def serve_socket(self, request: web.Request) -> web.WebSocketResponse:
+        """As ComfyUI's own handler does, in its order."""
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        sid = request.rel_url.query.get("clientId", "")
+        self.sockets.pop(sid, None)
+        self.sockets[sid] = ws
+        self.sockets_metadata[sid] = {"feature_flags": {}}
+        try:
+            await ws.send_json({"type": "status", "data": {"sid": sid}})
+            async for _ in ws:
+                pass
+        finally:
+            self.sockets.pop(sid, None)
+            self.sockets_metadata.pop(sid, None)
+        return ws
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def sockets(server: Server) -> ClientSockets:
+    return ClientSockets(server)
+
+
+@pytest.fixture
+def sidecar() -> KnowingSidecar:
+    return KnowingSidecar()
+
+
+@pytest.fixture
+def callers(sidecar: KnowingSidecar) -> Callers:
+    return Callers(sidecar)  # type: ignore[arg-type] # all that is used of it
+
+
+@pytest.fixture
+async def page(
+    server: Server, sockets: ClientSockets, sidecar: KnowingSidecar, callers: Callers
+) -> AsyncIterator[TestClient[Any, Any]]:
+    settings = PackSettings(
+        Path(), "http://sidecar", 8190, start_sidecar=False, pairing_secret="paired", access="accounts"
+    )
+    doorkeeper = Doorkeeper(settings, sidecar, callers, sockets)  # type: ignore[arg-type] # all that is used of it
+    app = web.Application(middlewares=[doorkeeper.answer])
+    app.router.add_get("/ws", server.serve_socket)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+def as_(name: str) -> dict[str, Any]:
+    return {"headers": {"Authorization": f"Bearer {name}"}}
+
+
+async def sid_of(socket: Any) -> str:
+    return str((await socket.receive_json())["data"]["sid"])
+
+
+async def until(condition: Any) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("It did not happen in time.")
+
+
+async def test_without_credentials_there_is_no_websocket(page: TestClient[Any, Any]) -> None:
+    """401 as JSON: whoever connects can tell what is the matter."""
+    answer = await page.get("/ws", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+
+    assert answer.status == 401
+    assert (await answer.json())["error"]["type"] == "not_logged_in"
+
+
+async def test_a_client_id_is_its_first_holders(page: TestClient[Any, Any], server: Server) -> None:
+    """Whoever else names it gets another one and is told so; the page takes that over."""
+    async with page.ws_connect("/ws?clientId=browser", **as_("ada")) as first:
+        assert await sid_of(first) == "browser"
+        async with page.ws_connect("/ws?clientId=browser&x=1", **as_("bob")) as second:
+            other = await sid_of(second)
+            assert set(server.sockets) == {"browser", other}
+
+    assert other != "browser"
+    async with page.ws_connect("/ws?clientId=browser", **as_("bob")) as third:
+        assert await sid_of(third) == other  # theirs, also when the first one has gone
+
+
+async def test_a_client_without_an_id_gets_one(page: TestClient[Any, Any], sockets: ClientSockets) -> None:
+    """And it is theirs."""
+    async with page.ws_connect("/ws", **as_("ada")) as socket:
+        sid = await sid_of(socket)
+
+        assert sockets.id_for(ADA, sid) == sid
+        assert sockets.id_for(BOB, sid) != sid
+
+
+async def test_who_comes_again_hears_on_after_the_old_connection_has_ended(
+    page: TestClient[Any, Any], server: Server
+) -> None:
+    """ComfyUI's handler of the old one takes out whatever stands under the id; only its own, it is."""
+    old = await page.ws_connect("/ws?clientId=browser", **as_("ada"))
+    await sid_of(old)
+    new = await page.ws_connect("/ws?clientId=browser", **as_("ada"))
+    await sid_of(new)
+    await old.close()
+    await asyncio.sleep(0.05)
+    await server.sockets["browser"].send_json({"type": "late", "data": {}})
+
+    assert (await new.receive_json())["type"] == "late"
+    assert "browser" in server.sockets_metadata
+    await new.close()
+    await until(lambda: not server.sockets and not server.sockets_metadata)
+
+
+async def test_sockets_of_somebody_who_is_out_are_closed_at_once(
+    page: TestClient[Any, Any], sockets: ClientSockets, callers: Callers, sidecar: KnowingSidecar
+) -> None:
+    """Theirs alone, and they cannot come again."""
+    async with (
+        page.ws_connect("/ws?clientId=a", **as_("ada")) as ada,
+        page.ws_connect("/ws?clientId=b", **as_("bob")) as bob,
+    ):
+        await asyncio.gather(sid_of(ada), sid_of(bob))
+        del sidecar.people["ada"]
+        callers.forget(ADA.user_id)
+        sockets.close(ADA.user_id)
+        closed = await ada.receive()
+        again = await page.get("/ws", **as_("ada"))
+
+        assert closed.type is WSMsgType.CLOSE
+        assert closed.data == 1008
+        assert again.status == 401
+        assert not bob.closed
+        assert sockets.ids_of(BOB.user_id) == ["b"]
+
+
+async def test_a_session_that_ends_ends_its_sockets(
+    page: TestClient[Any, Any],
+    callers: Callers,
+    sidecar: KnowingSidecar,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when nobody said so; while the sidecar is away nobody can say, and nothing is closed."""
+    monkeypatch.setattr(client_sockets, "LOOK_AGAIN_S", 0.02)
+    async with page.ws_connect("/ws?clientId=a", **as_("ada")) as ada:
+        await sid_of(ada)
+        callers.forget(None)
+        sidecar.is_away = True
+        await asyncio.sleep(0.1)
+        assert not ada.closed
+        sidecar.is_away = False
+        del sidecar.people["ada"]
+        callers.forget(None)
+
+        assert (await asyncio.wait_for(ada.receive(), 5)).type is WSMsgType.CLOSE
+
+
+def test_some_ids_are_nobodys_own(sockets: ClientSockets) -> None:
+    """That of prompts without a browser, and what no browser would send."""
+    assert sockets.id_for(ADA, NO_BROWSER) != NO_BROWSER
+    assert len(sockets.id_for(ADA, "x" * 10_000)) == 32
+
+
+def test_an_id_is_not_given_away_while_somebodys_prompt_tells_it_something(sockets: ClientSockets) -> None:
+    """ComfyUI may have started anew in between, and nobody have come with it yet."""
+    sockets.is_anothers = lambda client_id, user_id: (client_id, user_id) == ("of bob", ADA.user_id)
+
+    assert sockets.id_for(ADA, "of bob") != "of bob"
+    assert sockets.id_for(BOB, "of bob") == "of bob"
+
+
+def test_ids_are_forgotten_in_the_end_but_never_those_in_use(sockets: ClientSockets) -> None:
+    """Whoever comes with thousands of them pushes out their own."""
+    sockets._open.add(OpenSocket(sockets.id_for(ADA, "open"), ADA, None))
+    sockets.id_for(BOB, "kept")
+    for number in range(MOST_IDS_EACH + 10):
+        sockets.id_for(ADA, f"id {number}")
+
+    assert sockets.id_for(BOB, "open") != "open"
+    assert sockets.id_for(ADA, "kept") != "kept"
+    assert sockets.id_for(BOB, "id 3") == "id 3"
+    assert len(sockets._holders) <= MOST_IDS_EACH + 4
+
+
+def test_other_packs_may_use_the_table_of_sockets_as_before() -> None:
+    """It is a dictionary; only a handler that has put something in takes out nothing else."""
+    table = LastOneCounts({"a": 1})
+    contextvars.copy_context().run(table.__setitem__, "b", 2)
+
+    assert (table.pop("a"), table.pop("b", None), table.pop("c", None)) == (1, 2, None)
+    with pytest.raises(KeyError):
+        table.pop("c")
+
+
+@pytest.fixture
+def heard(sockets: ClientSockets) -> Any:
+    """Ada, Bob and an administrator listen, Ada with two browsers; Bob's prompt runs, Ada's waits."""
+    for client_id, caller in (("ada 1", ADA), ("ada 2", ADA), ("bob", BOB), ("root", ROOT)):
+        sockets._open.add(OpenSocket(client_id, caller, None))
+    queue = owned(OlderQueue())
+    queue.put(item(1, "of bob", id_of("bob")))
+    queue.get()
+    queue.put(item(2, "of ada", id_of("ada")))
+    return OwnedEvents(queue, sockets)
+
+
+PICTURE = ("JPEG", object(), 512)
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "client_id", "hear"),
+    [
+        ("status", {"status": {}}, None, [None]),
+        ("status", {"status": {}, "sid": "bob"}, "bob", ["bob"]),
+        ("progress", {"prompt_id": "of bob"}, "bob", ["bob"]),
+        ("progress", {"prompt_id": "of bob"}, "ada 1", []),
+        ("progress", {"prompt_id": "of bob"}, "gone", ["gone"]),
+        ("progress", {"prompt_id": "of ada"}, "ada 2", ["ada 2"]),
+        ("progress", {"prompt_id": "forgotten"}, "ada 2", ["ada 2"]),
+        ("progress_state", {"prompt_id": "of bob", "nodes": {}}, None, ["bob"]),
+        ("execution_interrupted", {"prompt_id": "of ada"}, None, ["ada 1", "ada 2"]),
+        (4, (PICTURE, {"prompt_id": "of bob"}), None, ["bob"]),
+        (4, (PICTURE, {"prompt_id": "of bob"}), "ada 1", []),
+        (2, PICTURE, None, ["bob"]),
+        (3, b"\x00\x00\x00\x01" + b"1text", None, ["bob"]),
+        ("some.pack", {"text": "private"}, None, ["bob"]),
+        ("logs", {"entries": []}, "root", ["root"]),
+        ("logs", {"entries": []}, "ada 1", []),
+    ],
+)
+def test_events_go_to_the_owner_of_their_prompt(
+    heard: OwnedEvents, event: Any, data: Any, client_id: str | None, hear: list[str | None]
+) -> None:
+    """Also those that ComfyUI would send to every browser, and those that name no prompt while one runs."""
+    assert heard.addressees(event, data, client_id) == hear
+
+
+def test_what_belongs_to_no_prompt_goes_to_whoever_asked_or_to_the_administrators(
+    sockets: ClientSockets, heard: OwnedEvents
+) -> None:
+    """Such as the Manager's progress, which runs in a thread of its own."""
+    idle = OwnedEvents(owned(OlderQueue()), sockets)
+    with calling(ADA):
+        asked = heard.addressees("some.pack", {}, None)
+
+    assert asked == ["ada 1", "ada 2"]
+    assert idle.addressees("cm-queue-status", {}, None) == ["root"]
+
+
+async def test_the_wraps_send_to_those_and_never_raise(heard: OwnedEvents, caplog: pytest.LogCaptureFixture) -> None:
+    """ComfyUI's worker calls one of them without a net; the other is for packs that broadcast past it."""
+    sent: list[Any] = []
+
+    async def send(*args: Any) -> None:
+        sent.append(args)
+
+    send_sync = heard.wrap_send_sync(lambda *args: sent.append(args))
+    send_sync("progress", {"prompt_id": "of ada"})
+    send_sync("progress", {"prompt_id": ["unhashable"]}, "bob")
+    await heard.wrap_send(send)("some.pack", {})
+    await heard.wrap_send(send)("executing", {"node": "1"}, "ada 1")
+    broken = OwnedEvents(SimpleNamespace(whose=None), heard._sockets)
+    broken.wrap_send_sync(lambda *args: sent.append(args))("progress", {"prompt_id": "x"}, "bob")
+
+    assert [args[2] for args in sent] == ["ada 1", "ada 2", "bob", "bob", "ada 1"]
+    assert len([record for record in caplog.records if "nobody gets it" in record.message]) == 1
