@@ -8,14 +8,18 @@ from typing import Any, Literal, cast
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
+from msgspec import structs
 from saq import Queue
 from sqlalchemy import text
 
 from sidecar import __version__
+from sidecar.accounts.authentication import caller_if_any
+from sidecar.accounts.callers import Role
+from sidecar.accounts.recognition import Recognition
 from sidecar.database import Database
 from sidecar.errors import Away
 from sidecar.gallery.storage import ImageStore
@@ -69,7 +73,10 @@ class WaitingHealth(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """What is there and what is not, since when, and what waits for it."""
+    """
+    What is there and what is not, since when, and what waits for it. Whoever is no administrator hears neither reasons
+    nor of instances and of what waits.
+    """
 
     ready: bool
     version: str
@@ -79,6 +86,11 @@ class Health(msgspec.Struct):
     instances: list[InstanceHealth]
     waiting: WaitingHealth | None
     """None while the database is away."""
+
+    def for_everybody(self) -> Health:
+        """Without what says where things are and how much is done: that is for administrators."""
+        parts = {name: structs.replace(getattr(self, name), reason="") for name in ("database", "queue", "storage")}
+        return structs.replace(self, **parts, instances=[], waiting=None)
 
 
 class HealthCheck:
@@ -169,9 +181,16 @@ def live() -> Life:
         HTTP_503_SERVICE_UNAVAILABLE: ResponseSpec(Health, description="It cannot do its work", generate_examples=False)
     },
 )
-async def ready(health_check: NamedDependency[HealthCheck]) -> Response[Health]:
+async def ready(
+    request: Request[Any, Any, Any],
+    health_check: NamedDependency[HealthCheck],
+    recognition: NamedDependency[Recognition],
+) -> Response[Health]:
     """It can do its work; a ComfyUI that is away does not change that."""
     health = await health_check.look()
+    caller = await caller_if_any(request, recognition)
+    if caller is None or caller.role is not Role.ADMIN:
+        health = health.for_everybody()
     return Response(health, status_code=HTTP_200_OK if health.ready else HTTP_503_SERVICE_UNAVAILABLE)
 
 

@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 
 from sidecar.accounts.callers import Caller
 from sidecar.accounts.recognition import Credentials, Recognition
+from sidecar.errors import Refused
 
 PUBLIC = "public"
 SESSION_COOKIE = "genonaut_session"
@@ -35,6 +36,14 @@ def credentials_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Credential
         cookie=connection.cookies.get(SESSION_COOKIE),
         authorization=connection.headers.get("authorization"),
     )
+
+
+async def caller_if_any(request: Request[Any, Any, Any], recognition: Recognition) -> Caller | None:
+    """Who is asking, on a route that is for everybody; None where nobody can say."""
+    try:
+        return await recognition.caller_of(credentials_of(request))
+    except Refused:
+        return None
 
 
 def caller(request: Request[Caller, Any, Any]) -> Caller:

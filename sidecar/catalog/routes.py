@@ -11,7 +11,9 @@ from litestar import MediaType, Request, Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
+from msgspec import structs
 
+from sidecar.accounts.callers import Caller, Role
 from sidecar.accounts.guards import requires_admin, requires_read
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
@@ -35,14 +37,18 @@ Cursor = Annotated[str | None, QueryParameter(max_length=3000, description="`nex
 async def list_models(
     request: Request[Any, Any, Any],
     catalog: Models,
+    caller: NamedDependency[Caller],
     kind: Kind = None,
     q: Words = "",
     active: Active = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response[ModelPage]:
-    """Checkpoints, LoRAs and VAEs, by kind and name."""
-    return kept_for_an_hour(request, catalog.page(kind=kind, q=q, active=active, limit=limit, cursor=cursor))
+    """Checkpoints, LoRAs and VAEs, by kind and name; which instances have them, administrators hear."""
+    page = catalog.page(kind=kind, q=q, active=active, limit=limit, cursor=cursor)
+    if caller.role is not Role.ADMIN:
+        page = ModelPage([structs.replace(model, instances=[]) for model in page.items], page.next_cursor)
+    return kept_for_an_hour(request, page)
 
 
 @get("/models/options", guards=[requires_read])

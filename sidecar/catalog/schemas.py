@@ -12,7 +12,10 @@ from sidecar.comfyui.model_lists import ModelKind
 
 
 class ModelView(Struct):
-    """One model. `instances` are the ComfyUIs that have it; `available` is false when none of them has it any more."""
+    """
+    One model. `instances` are the ComfyUIs that have it, for administrators; `available` is false when none of them has
+    it any more.
+    """
 
     id: UUID
     kind: ModelKind

@@ -23,19 +23,21 @@ SOMEBODY_ELSES = "ComfyUI named a file that belongs to somebody else."
 
 def owner_by_folder(reference: FileReference) -> UUID | None:
     """Whose folder it lies in; None where it lies in nobody's."""
-    found = PERSONS_FOLDER.match(plain_subfolder(reference))
+    found = PERSONS_FOLDER.match(plain_path(reference))
     return UUID(found[1]) if found else None
 
 
-def plain_subfolder(reference: FileReference) -> str:
-    return reference.subfolder.replace("\\", "/").strip("/")
+def plain_path(reference: FileReference) -> str:
+    """One spelling of the many that a disk may take for the same: Windows drops dots and spaces at the end of names."""
+    steps = f"{reference.subfolder}/{reference.filename}".replace("\\", "/").split("/")
+    return "/".join(filter(None, (step.rstrip(" .") for step in steps)))
 
 
 def loose_name(reference: FileReference | None) -> str | None:
     """The digest under which a loose file is found again; None for one whose folder says whose it is."""
     if reference is None or owner_by_folder(reference) is not None:
         return None
-    name = f"{reference.type}/{plain_subfolder(reference)}/{reference.filename}"
+    name = f"{reference.type}/{plain_path(reference)}"
     return hashlib.sha256(name.encode(errors="replace")).hexdigest()
 
 

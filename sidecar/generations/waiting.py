@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sidecar.addresses import place
 from sidecar.catalog.snapshot import Snapshot
 from sidecar.generations.models import Generation
 from sidecar.instances.models import Connection, Instance, Wanted
@@ -15,11 +16,16 @@ def why_it_waits(generation: Generation, instances: Iterable[Instance], snapshot
     """No instance that can work now has its models: which ones, and who has them."""
     names = [name for name in (generation.checkpoint, *(lora["name"] for lora in generation.loras)) if name]
     holders = snapshot.holders(generation.checkpoint, names[1:] if generation.checkpoint else names) or frozenset()
-    having = [f"{instance.name} ({how(instance)})" for instance in instances if instance.id in holders]
+    having = [f"{called(instance)} ({how(instance)})" for instance in instances if instance.id in holders]
     missing = f"No ComfyUI that can work now has {' and '.join(names)}."
     if not having:
         return f"{missing} It waits until one has."[:REASON_CHARACTERS]
     return f"{missing} It waits for {' or '.join(having)}."[:REASON_CHARACTERS]
+
+
+def called(instance: Instance) -> str:
+    """As an administrator has named it; where it stands, which it is called otherwise, is for administrators."""
+    return "a ComfyUI" if instance.name in (place(instance.url), instance.url) else instance.name
 
 
 def how(instance: Instance) -> str:

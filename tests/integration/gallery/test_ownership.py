@@ -69,6 +69,25 @@ async def test_a_file_in_somebodys_folder_is_theirs_whoever_names_it(database, e
     assert await owner_of(database, **theirs) == ADA
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"filename": "secret.png", "subfolder": f"./genonaut/{ADA}"},
+        {"filename": "secret.png", "subfolder": f"genonaut//{ADA}"},
+        {"filename": "secret.png", "subfolder": f"genonaut/./{ADA}/."},
+        {"filename": "secret.png", "subfolder": f"Genonaut. /{str(ADA).upper()}..."},
+        {"filename": f"genonaut\\{ADA}\\secret.png"},
+        {"filename": f"{ADA}\\secret.png", "subfolder": "genonaut"},
+        {"filename": "secret.png", "subfolder": f"genonaut/{ADA}", "type": "input"},
+    ],
+)
+async def test_however_it_is_written(expect, images, entry: dict[str, str]) -> None:
+    """What one disk or another takes for the same folder is the same folder."""
+    (image,) = await images(await expect(outputs_of(entry), BOB))
+
+    assert image.state == ImageState.CORRUPT.value
+
+
 async def test_what_lies_in_ones_own_folder_is_taken_over_and_not_indexed(expect, images) -> None:
     """The index is for loose files only: in a house with accounts, that is next to none."""
     generation_id = await expect(outputs_of({"filename": "mine.png", "subfolder": f"genonaut/{BOB}/2026-01-01"}), BOB)

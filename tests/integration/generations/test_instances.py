@@ -314,8 +314,8 @@ async def test_what_only_an_instance_that_is_away_has_waits_with_a_reason_and_bl
             await until_state(parts, waiting, "completed")
             await sidecar.__aexit__(None, None, None)
 
-        name = there.url.removeprefix("http://")
-        assert reason == f"No ComfyUI that can work now has there.safetensors. It waits for {name} (away)."
+        # Where it stands is not for everybody; a name that an administrator gave it would be told.
+        assert reason == "No ComfyUI that can work now has there.safetensors. It waits for a ComfyUI (away)."
 
 
 def loading(checkpoint: str) -> dict[str, Any]:
