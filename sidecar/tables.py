@@ -7,7 +7,15 @@ from sidecar.catalog.models import CatalogVersion, Listing, Model, ModelInstance
 from sidecar.counters import Counter
 from sidecar.database import Base
 from sidecar.gallery.models import Image
-from sidecar.generations.models import Generation, GenerationEvent, IdempotencyKey, JournalPosition, Workflow
+from sidecar.generations.models import (
+    Generation,
+    GenerationEvent,
+    IdempotencyKey,
+    JournalPosition,
+    SearchEntry,
+    SearchWord,
+    Workflow,
+)
 from sidecar.instances.models import Instance, Pace
 
 __all__ = [
@@ -24,6 +32,8 @@ __all__ = [
     "Model",
     "ModelInstance",
     "Pace",
+    "SearchEntry",
+    "SearchWord",
     "User",
     "Workflow",
 ]

@@ -36,6 +36,7 @@ from sidecar.generations.idempotency import Once, recall, remember, require_same
 from sidecar.generations.models import Generation, note_transition, touch
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import PromptSubmission, Source, Submission, clean_tags
+from sidecar.generations.search import give_moments, make_findable
 from sidecar.generations.states import GenerationState
 from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.identity import now, uuid7
@@ -250,6 +251,7 @@ async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, 
     """Add generations to the running transaction, in this order."""
     if not new:
         return
+    generations = [generation for _, generation in new]
     packed = [pack_workflow(request.workflow, request.ui_workflow) for request, _ in new]
     await store_workflows(session, packed)
     last_number = await session.scalar(select(func.max(Generation.number))) or 0
@@ -257,9 +259,11 @@ async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, 
         generation.number = number
         generation.workflow_hash = workflow.hash
         generation.parent_id = await counted_parent(session, request)
-    session.add_all(generation for _, generation in new)
+    await give_moments(session, generations)
+    session.add_all(generations)
     await session.flush()
-    for _, generation in new:
+    await make_findable(session, generations)
+    for generation in generations:
         note_transition(session, generation, at=generation.created_at)
 
 

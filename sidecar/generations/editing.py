@@ -12,6 +12,7 @@ from sidecar.errors import InvalidRequest
 from sidecar.generations.history import owned
 from sidecar.generations.models import Generation, touch
 from sidecar.generations.schemas import TAGS_AT_MOST, GenerationPatch, clean_tags
+from sidecar.generations.search import find_anew
 
 
 class Editor:
@@ -35,6 +36,8 @@ class Editor:
             if patch.favourite is not UNSET:
                 generation.favourite = patch.favourite
             touch(generation)
+            if not (patch.title is UNSET and patch.tags is UNSET):
+                await find_anew(session, generation)
         await self._announce(generation_id)
 
     async def images_changed(self, generation_id: UUID) -> None:
@@ -60,4 +63,5 @@ class Editor:
                 return
             generation.tags = together
             touch(generation)
+            await find_anew(session, generation)
         await self._announce(generation_id)

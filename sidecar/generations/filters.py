@@ -1,22 +1,23 @@
-"""Which generations a list shows, as conditions on the table."""
+"""Which generations a list shows, as conditions on the table and as terms of the search."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Text, and_, cast, literal_column, not_, or_
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import ColumnElement, and_, not_, true
 
 from sidecar.generations.models import Generation
+from sidecar.generations.search import lora_fact, tag_fact
 from sidecar.generations.states import GenerationState
+from sidecar.generations.words import Term, terms_of
 
-SEARCHED_WORDS_AT_MOST = 20
+READ = ("id", "created_at", "state", "checkpoint", "favourite", "parent_id", "trashed_at")
+"""What the conditions ask about, and the order of a page."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Filter:
     checkpoint: str | None = None
     lora: str | None = None
     text: str | None = None
-    """Words, each of which stands in the title or one of the prompts."""
+    """Words that stand in the title or the prompts (`words.terms_of`)."""
     since: datetime | None = None
     until: datetime | None = None
     """`since` and later, earlier than `until`."""
@@ -39,80 +40,55 @@ class Filter:
 
     def one_state_each(self) -> list[Filter]:
         """The same with one state at a time, as the index on states wants to be asked."""
-        return [replace(self, states=(state,)) for state in self.states] or [self]
+        return [replace(self, states=(state,)) for state in dict.fromkeys(self.states)] or [self]
 
-    def conditions(self) -> Iterator[ColumnElement[bool]]:
-        yield Generation.trashed_at.is_not(None) if self.trashed else Generation.trashed_at.is_(None)
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        """What the search knows about."""
+        facts = [
+            *([lora_fact(self.lora)] if self.lora is not None else []),
+            *([tag_fact(self.tag)] if self.tag is not None else []),
+        ]
+        return (*(Term((fact,), is_beginning=False) for fact in facts), *terms_of(self.text or ""))
+
+    def times(self) -> Iterator[ColumnElement[bool]]:
+        if self.since is not None:
+            yield Generation.created_at >= self.since
+        if self.until is not None:
+            yield Generation.created_at < self.until
+
+    def conditions(self, row: Any) -> Iterator[ColumnElement[bool]]:
+        """
+        All but the times and the terms.
+
+        Args:
+            row: `Generation`, or what has its columns `READ`.
+        """
+        yield row.trashed_at.is_not(None) if self.trashed else row.trashed_at.is_(None)
         if self.states:
-            yield Generation.state.in_([state.value for state in self.states])
-        for wanted, condition in (
-            (self.checkpoint, Generation.checkpoint.__eq__),
-            (self.parent_id, Generation.parent_id.__eq__),
-            (self.since, Generation.created_at.__ge__),
-            (self.until, Generation.created_at.__lt__),
-            (self.lora, partial(holds_name, Generation.loras)),
-        ):
-            if wanted is not None:
-                yield condition(wanted)
+            yield row.state.in_([state.value for state in self.states])
+        if self.checkpoint is not None:
+            yield row.checkpoint == self.checkpoint
+        if self.parent_id is not None:
+            yield row.parent_id == self.parent_id
         if self.favourite is not None:
-            yield is_favourite(self.favourite)
-        if self.tag is not None:
-            yield is_tagged(self.tag)
-        yield from map(says, (self.text or "").split()[:SEARCHED_WORDS_AT_MOST])
+            yield is_favourite(row, wanted=self.favourite)
+
+    def ways(self) -> list[ColumnElement[bool]]:
+        """
+        By what an index can be followed in the order of a page, likely the rarest first: each thing that is wanted,
+        or else all that somebody has.
+        """
+        narrow = [
+            *([Generation.parent_id == self.parent_id] if self.parent_id is not None else []),
+            *([Generation.trashed_at.is_not(None)] if self.trashed else []),
+            *([is_favourite(Generation, wanted=True)] if self.favourite else []),
+            *([Generation.state.in_([state.value for state in self.states])] if self.states else []),
+            *([Generation.checkpoint == self.checkpoint] if self.checkpoint is not None else []),
+        ]
+        return narrow or [true()]
 
 
-def is_favourite(wanted: bool) -> ColumnElement[bool]:  # noqa: FBT001 - what somebody filters by
+def is_favourite(row: Any, *, wanted: bool) -> ColumnElement[bool]:
     """As `ix_generations_favourites` has it: what is compared with a parameter, no partial index is used for."""
-    return and_(Generation.favourite) if wanted else not_(Generation.favourite)
-
-
-def is_tagged(tag: str) -> ColumnElement[bool]:
-    """The first half says the same as `ix_generations_tagged`, so that those without any tag need not be read."""
-    return and_(cast(Generation.tags, Text) != literal_column("'[]'"), holds_text(Generation.tags, tag))
-
-
-def says(word: str) -> ColumnElement[bool]:
-    """Does the title or one of the prompts contain this, in whatever case?"""
-    columns = (Generation.title, Generation.prompt, Generation.negative_prompt)
-    return or_(*(column.icontains(word, autoescape=True) for column in columns))
-
-
-class holds_text(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
-    """Is this text in a JSON list of texts?"""
-
-    name = "holds_text"
-    type = Boolean()
-    inherit_cache = True
-
-
-class holds_name(FunctionElement[bool]):  # noqa: N801 - same
-    """Has one of the objects in a JSON list this `name`?"""
-
-    name = "holds_name"
-    type = Boolean()
-    inherit_cache = True
-
-
-@compiles(holds_text, "sqlite")
-def _(element: holds_text, compiler: Any, **options: Any) -> str:
-    column, wanted = (compiler.process(part, **options) for part in element.clauses)
-    return f"EXISTS (SELECT 1 FROM json_each({column}) AS entry WHERE entry.value = {wanted})"  # noqa: S608 - made of SQLAlchemy's SQL
-
-
-@compiles(holds_name, "sqlite")
-def _(element: holds_name, compiler: Any, **options: Any) -> str:
-    column, wanted = (compiler.process(part, **options) for part in element.clauses)
-    name = "json_extract(entry.value, '$.name')"
-    return f"EXISTS (SELECT 1 FROM json_each({column}) AS entry WHERE {name} = {wanted})"  # noqa: S608 - same
-
-
-@compiles(holds_text, "postgresql")
-def _(element: holds_text, compiler: Any, **options: Any) -> str:
-    column, wanted = (compiler.process(part, **options) for part in element.clauses)
-    return f"CAST({column} AS jsonb) @> jsonb_build_array(CAST({wanted} AS text))"
-
-
-@compiles(holds_name, "postgresql")
-def _(element: holds_name, compiler: Any, **options: Any) -> str:
-    column, wanted = (compiler.process(part, **options) for part in element.clauses)
-    return f"CAST({column} AS jsonb) @> jsonb_build_array(jsonb_build_object('name', CAST({wanted} AS text)))"
+    return and_(row.favourite) if wanted else not_(row.favourite)

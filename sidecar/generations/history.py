@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, select, tuple_, union_all
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -19,6 +18,7 @@ from sidecar.gallery.intake import images_of
 from sidecar.gallery.models import Image
 from sidecar.gallery.schemas import to_view as image_view
 from sidecar.generations.filters import Filter
+from sidecar.generations.finding import NEWEST_FIRST, Position, find
 from sidecar.generations.models import Generation, GenerationEvent, Workflow
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.schemas import (
@@ -38,15 +38,7 @@ from sidecar.together import Together
 LOOKED_AT_AT_ONCE = 100
 EVERYTHING = Filter()
 NOT_SHOWN = defer(Generation.submission)  # other packs put into it what they like
-NEWEST_FIRST = (Generation.created_at.desc(), Generation.id.desc())
 COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "progress", "error", "images"}
-
-
-class Position(msgspec.Struct, array_like=True):
-    """Where a page ended."""
-
-    created_at: datetime
-    id: UUID
 
 
 class History:
@@ -64,18 +56,16 @@ class History:
     ) -> GenerationPage:
         """One page, newest first; `cursor` is the `next_cursor` of the page before."""
         after = decode_cursor(cursor, Position) if cursor else None
-        # One state is read off an index; several at once would be looked for from the newest generation on.
-        first = [first_of(owner_id, some, after, limit + 1).subquery() for some in wanted.one_state_each()]
-        matching = union_all(*(select(ids.c.id) for ids in first)).subquery()
-        query = (
-            select(Generation)
-            .options(NOT_SHOWN)
-            .join(matching, Generation.id == matching.c.id)
-            .order_by(*NEWEST_FIRST)
-            .limit(limit + 1)
-        )
         async with self._database.reading() as session:
-            rows = list(await session.scalars(query))
+            found = await find(session, owner_id, wanted, after, limit + 1)
+            query = (
+                select(Generation)
+                .options(NOT_SHOWN)
+                .where(Generation.id.in_(found))
+                .order_by(*NEWEST_FIRST)
+                .limit(limit + 1)
+            )
+            rows = list(await session.scalars(query)) if found else []
             items = await self._views(session, rows[:limit])
         last = rows[limit - 1] if len(rows) > limit else None
         return GenerationPage(items, encode_cursor(Position(last.created_at, last.id)) if last else None)
@@ -139,14 +129,6 @@ class History:
             )
             for generation in generations
         ]
-
-
-def first_of(owner_id: UUID, wanted: Filter, after: Position | None, limit: int) -> Select[tuple[UUID]]:
-    """The ids of somebody's newest ones, or of those that come after a page."""
-    query = select(Generation.id).where(Generation.owner_id == owner_id, *wanted.conditions())
-    if after is not None:
-        query = query.where(tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id))
-    return query.order_by(*NEWEST_FIRST).limit(limit)
 
 
 async def owned(session: AsyncSession, owner_id: UUID, generation_id: UUID) -> Generation:

@@ -17,18 +17,26 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
+    TypeDecorator,
     desc,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
 from sidecar.database import GUID, Base, DateTimeUTC
 from sidecar.errors import ImpossibleTransition
 from sidecar.generations.states import FINAL, GenerationState, may_go
+from sidecar.generations.words import WORD_CHARACTERS, to_tsvector
 from sidecar.identity import now, second_prompt_id, uuid7
 
 State = String(16)
+MOMENT = BigInteger().with_variant(Integer, "sqlite")  # so that it is the rowid
+WORD = String(WORD_CHARACTERS).with_variant(String(WORD_CHARACTERS, collation="C"), "postgresql")
+"""In the order of its characters, so that those with the same beginning stand together."""
 
 
 def partial_index(name: str, *columns: Any, where: str, postgresql_where: str | None = None) -> Index:
@@ -116,7 +124,6 @@ class Generation(Base):
         partial_index(
             "ix_generations_favourites", "owner_id", *NEWEST_FIRST, where="favourite = 1", postgresql_where="favourite"
         ),
-        partial_index("ix_generations_tagged", "owner_id", *NEWEST_FIRST, where="CAST(tags AS TEXT) != '[]'"),
         partial_index("ix_generations_in_trash", "owner_id", *NEWEST_FIRST, where="trashed_at IS NOT NULL"),
         partial_index("ix_generations_parent", "parent_id", where="parent_id IS NOT NULL"),
         partial_index("ix_generations_trashed", "trashed_at", where="trashed_at IS NOT NULL"),
@@ -134,6 +141,43 @@ class GenerationEvent(Base):
     state: Mapped[str] = mapped_column(State)
     reason: Mapped[str] = mapped_column(String(200), default="")
     at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
+
+
+class Words(TypeDecorator[list[str]]):
+    """A list of words, in the form of which the database keeps an index. It is written, never read."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(TSVECTOR() if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> str:
+        return (to_tsvector if dialect.name == "postgresql" else " ".join)(value or [])
+
+
+class SearchEntry(Base):
+    """What a generation is found by (`search.py`)."""
+
+    __tablename__ = "search_entries"
+
+    moment: Mapped[int] = mapped_column(MOMENT, primary_key=True, autoincrement=False)
+    """When the generation was created, in milliseconds: the order in which SQLite finds it."""
+    generation_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("generations.id"), unique=True)
+    words: Mapped[list[str]] = mapped_column(Words)
+
+    __table_args__ = (
+        # On SQLite it is `search_index` (FTS5), which migrations make.
+        Index("ix_search_entries_words", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
+    )
+
+
+class SearchWord(Base):
+    """A word that once was written."""
+
+    __tablename__ = "search_words"
+
+    word: Mapped[str] = mapped_column(WORD, primary_key=True)
 
 
 class IdempotencyKey(Base):
@@ -227,6 +271,8 @@ __all__ = [
     "GenerationState",
     "IdempotencyKey",
     "JournalPosition",
+    "SearchEntry",
+    "SearchWord",
     "Workflow",
     "forget_foreign_prompt_id",
     "latest_time",

@@ -24,7 +24,7 @@ from sidecar.gallery.retention import delete_files, delete_rows
 from sidecar.gallery.storage import ImageStore
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.history import owned
-from sidecar.generations.models import Generation, GenerationEvent, IdempotencyKey, Workflow, touch
+from sidecar.generations.models import Generation, GenerationEvent, IdempotencyKey, SearchEntry, Workflow, touch
 from sidecar.generations.states import FINAL, GenerationState
 from sidecar.identity import now
 
@@ -156,7 +156,7 @@ async def delete_generation(session: AsyncSession, generation_id: UUID) -> None:
     if generation is None:
         return
     await delete_rows(session, generation_id)
-    for table in (GenerationEvent, IdempotencyKey):
+    for table in (GenerationEvent, IdempotencyKey, SearchEntry):
         await session.execute(delete(table).where(table.generation_id == generation_id))
     for child in await session.scalars(select(Generation).where(Generation.parent_id == generation_id)):
         child.parent_id = None

@@ -31,7 +31,7 @@ from benchmarks.running_sidecar import Sidecar, running_sidecar
 from install import step
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.cursors import encode_cursor
-from sidecar.generations.history import Position
+from sidecar.generations.finding import Position
 from sidecar.generations.states import GenerationState
 from sidecar.settings import read_settings
 

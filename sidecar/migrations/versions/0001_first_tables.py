@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from advanced_alchemy.types import GUID, DateTimeUTC
 from alembic import op
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 revision = "0001"
 down_revision = None
@@ -24,6 +25,7 @@ def upgrade() -> None:
     make_workflows()
     make_generations()
     make_generation_events()
+    make_search()
     make_idempotency_keys()
     make_journal_positions()
     make_images()
@@ -32,6 +34,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    if not on_postgresql():
+        op.drop_table("search_index")
     for table in (
         "counters",
         "catalog_version",
@@ -41,6 +45,8 @@ def downgrade() -> None:
         "images",
         "journal_positions",
         "idempotency_keys",
+        "search_words",
+        "search_entries",
         "generation_events",
         "generations",
         "workflows",
@@ -167,7 +173,6 @@ def make_generations() -> None:
     owner_newest = ["owner_id", *newest_first]
     is_favourite = {"where": "favourite = 1", "postgresql_where": "favourite"}
     make_partial_index("ix_generations_favourites", "generations", owner_newest, **is_favourite)
-    make_partial_index("ix_generations_tagged", "generations", owner_newest, where="CAST(tags AS TEXT) != '[]'")
     make_partial_index("ix_generations_in_trash", "generations", owner_newest, where="trashed_at IS NOT NULL")
     make_partial_index("ix_generations_parent", "generations", ["parent_id"], where="parent_id IS NOT NULL")
     make_partial_index("ix_generations_trashed", "generations", ["trashed_at"], where="trashed_at IS NOT NULL")
@@ -197,6 +202,49 @@ def make_generation_events() -> None:
         ),
     )
     op.create_index("ix_generation_events_generation_id", "generation_events", ["generation_id"])
+
+
+def make_search() -> None:
+    moment = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    word = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
+    op.create_table(
+        "search_entries",
+        sa.Column("moment", moment, autoincrement=False, nullable=False),
+        sa.Column("generation_id", GUID(), nullable=False),
+        sa.Column("words", sa.Text().with_variant(TSVECTOR(), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("moment", name="pk_search_entries"),
+        sa.ForeignKeyConstraint(
+            ["generation_id"], ["generations.id"], name="fk_search_entries_generation_id_generations"
+        ),
+        sa.UniqueConstraint("generation_id", name="uq_search_entries_generation_id"),
+    )
+    op.create_table(
+        "search_words", sa.Column("word", word, nullable=False), sa.PrimaryKeyConstraint("word", name="pk_search_words")
+    )
+    if on_postgresql():
+        op.create_index("ix_search_entries_words", "search_entries", ["words"], postgresql_using="gin")
+    else:
+        make_fts5()
+
+
+def make_fts5() -> None:
+    """An index over the entries' words, which keeps no second copy of them and is kept true by triggers."""
+    op.execute("""
+        CREATE VIRTUAL TABLE search_index
+        USING fts5(words, content='search_entries', content_rowid='moment', columnsize=0, tokenize='ascii')""")
+    insert = "INSERT INTO search_index(rowid, words) VALUES (new.moment, new.words);"
+    delete = "INSERT INTO search_index(search_index, rowid, words) VALUES ('delete', old.moment, old.words);"
+    for event, statements in (
+        ("INSERT", insert),
+        ("DELETE", delete),
+        ("UPDATE", f"{delete} {insert}"),
+    ):
+        name = f"search_entries_after_{event.lower()}"
+        op.execute(f"CREATE TRIGGER {name} AFTER {event} ON search_entries BEGIN {statements} END")
+
+
+def on_postgresql() -> bool:
+    return op.get_context().dialect.name == "postgresql"
 
 
 def make_idempotency_keys() -> None:

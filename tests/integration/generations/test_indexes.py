@@ -7,7 +7,7 @@ from sqlalchemy.dialects import sqlite
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.generations.filters import Filter
-from sidecar.generations.history import first_of
+from sidecar.generations.finding import first_of
 from sidecar.generations.states import GenerationState
 
 
@@ -23,7 +23,6 @@ def database_url(sqlite_database_url: str) -> str:
         (Filter(), "ix_generations_owner_newest"),
         (Filter(states=(GenerationState.FAILED,)), "ix_generations_owner_state"),
         (Filter(checkpoint="rare.safetensors"), "ix_generations_owner_checkpoint"),
-        (Filter(tag="sea"), "ix_generations_tagged"),
         (Filter(favourite=True), "ix_generations_favourites"),
         (Filter(trashed=True), "ix_generations_in_trash"),
     ],

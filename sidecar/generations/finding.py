@@ -1,0 +1,149 @@
+"""
+Which generations a page shows, found without reading many others, however many there are.
+
+An index tells what has one property, newest first. Where several things shall hold, nobody knows beforehand which of
+them is rare, so each index is followed for a stretch: if a page is full or an index is at its end, that is the answer.
+Else the index of words is asked, which knows where all words meet; and where there are none, whichever index came
+furthest back in its stretch has the fewest, and is followed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, exists, select, tuple_, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sidecar.generations.filters import READ, Filter
+from sidecar.generations.models import Generation, SearchEntry
+from sidecar.generations.search import Sought, Span, checkpoint_fact, entries_with, exactly, holds, owner_fact, seek
+
+NEWEST_FIRST = (Generation.created_at.desc(), Generation.id.desc())
+FIRST_STRETCH = 500
+STRETCHES_GROW_BY = 4
+
+
+class Position(msgspec.Struct, array_like=True):
+    """Where a page ended."""
+
+    created_at: datetime
+    id: UUID
+
+
+async def find(
+    session: AsyncSession, owner_id: UUID, wanted: Filter, after: Position | None, limit: int
+) -> Sequence[UUID]:
+    """The ids of somebody's newest ones, or of those that come after a page; of several states, so many of each."""
+    # One state is read off an index; several at once would be looked for from the newest generation on.
+    each = wanted.one_state_each()
+    if wanted.terms or len(wanted.ways()) > 1:
+        return [found for one in each for found in await find_where_all_meet(session, owner_id, one, after, limit)]
+    firsts = [first_of(owner_id, one, after, limit).subquery() for one in each]
+    return (await session.scalars(union_all(*(select(first.c.id) for first in firsts)))).all()
+
+
+def first_of(owner_id: UUID, wanted: Filter, after: Position | None, limit: int) -> Select[tuple[UUID]]:
+    """Whatever has to be looked for is looked for from the newest on."""
+    query = select(Generation.id).where(*owned_since(owner_id, wanted, after), *wanted.conditions(Generation))
+    return query.order_by(*NEWEST_FIRST).limit(limit)
+
+
+def owned_since(owner_id: UUID, wanted: Filter, after: Position | None) -> list[ColumnElement[bool]]:
+    """Somebody's own, within the time that is wanted and behind the page before."""
+    conditions = [Generation.owner_id == owner_id, *wanted.times()]
+    if after is not None:
+        conditions.append(tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id))
+    return conditions
+
+
+async def find_where_all_meet(
+    session: AsyncSession, owner_id: UUID, wanted: Filter, after: Position | None, limit: int
+) -> Sequence[UUID]:
+    sought = await seek(session, wanted.terms)
+    if sought is None:
+        return ()
+    walks = [Walk(session, owner_id, wanted, way, after, limit) for way in wanted.ways()]
+    for walk in walks:
+        await walk.go_on()
+        if walk.is_over:
+            return walk.found
+    if sought:
+        query = found_by_words(owner_id, wanted, sought, after, dialect=session.get_bind().dialect.name)
+        return (await session.scalars(query.limit(limit))).all()
+    furthest = min(walks, key=Walk.reach)
+    while not furthest.is_over:
+        await furthest.go_on()
+    return furthest.found
+
+
+def found_by_words(
+    owner_id: UUID, wanted: Filter, sought: Sequence[Sought], after: Position | None, *, dialect: str
+) -> Select[tuple[UUID]]:
+    facts = [owner_fact(owner_id), *([checkpoint_fact(wanted.checkpoint)] if wanted.checkpoint is not None else [])]
+    ends = [end for end in (wanted.until, after.created_at if after else None) if end is not None]
+    entries = entries_with(
+        [*map(exactly, facts), *sought], Span(wanted.since, min(ends, default=None)), dialect=dialect
+    )
+    its_generation = Generation.id == entries.selected_columns.generation_id
+    return entries.where(
+        exists().where(its_generation, *owned_since(owner_id, wanted, after), *wanted.conditions(Generation))
+    )
+
+
+class Walk:
+    """Along one index from the newest on, stretch by stretch. Lives as long as its session does."""
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        owner_id: UUID,
+        wanted: Filter,
+        way: ColumnElement[bool],
+        after: Position | None,
+        limit: int,
+    ) -> None:
+        self._session = session
+        self._owner_id = owner_id
+        self._wanted = wanted
+        self._way = way
+        self._limit = limit
+        self._stretch = FIRST_STRETCH
+        self.found: list[UUID] = []
+        self.is_over = False
+        self.at = after
+        """Where it stands."""
+
+    async def go_on(self) -> None:
+        """Look through the next stretch."""
+        end = await self._end()
+        self.found += await self._session.scalars(self._wanted_ones())
+        self.is_over = end is None or len(self.found) >= self._limit
+        self.at = end
+        self._stretch *= STRETCHES_GROW_BY
+
+    def reach(self) -> datetime:
+        """How far back it came."""
+        return self.at.created_at if self.at else datetime.max.replace(tzinfo=timezone.utc)
+
+    async def _end(self) -> Position | None:
+        """Where the stretch ends; None where the index does."""
+        last = self._index(Generation.created_at, Generation.id).offset(self._stretch - 1).limit(1)
+        row = (await self._session.execute(last)).first()
+        return Position(*row) if row else None
+
+    def _wanted_ones(self) -> Select[tuple[UUID]]:
+        # The inner limit makes it this index that is followed, whatever else the database has one for.
+        stretch = self._index(*(getattr(Generation, name) for name in READ)).limit(self._stretch).subquery()
+        query = select(stretch.c.id).where(*self._wanted.conditions(stretch.c))
+        if self._wanted.terms:
+            query = query.join(SearchEntry, SearchEntry.generation_id == stretch.c.id)
+            query = query.where(*map(holds, self._wanted.terms))
+        return query.order_by(stretch.c.created_at.desc(), stretch.c.id.desc()).limit(self._limit - len(self.found))
+
+    def _index(self, *columns: Any) -> Select[Any]:
+        conditions = owned_since(self._owner_id, self._wanted, self.at)
+        return select(*columns).where(*conditions, self._way).order_by(*NEWEST_FIRST)
