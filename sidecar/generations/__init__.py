@@ -7,6 +7,8 @@ Where it goes is decided by `choice`; `following` hears what every instance does
 that stays away, `tending` probes and drains instances on a clock, `waiting` and `backlog` tell why and for how long
 generations wait.
 
+`history` shows what `finding` finds: by the conditions of `filters`, and by the words that `search` keeps an index of.
+
 `states` says which ways a generation can go, `models` what is stored of it, `schemas` how it looks from outside,
 `sweeper` what heals when a process died between two of these steps.
 """

@@ -60,7 +60,11 @@ Checkpoint = Annotated[str | None, QueryParameter(description="Made with this ch
 LoraName = Annotated[str | None, QueryParameter(name="lora", description="Made with this LoRA, by its name.")]
 Words = Annotated[
     str | None,
-    QueryParameter(name="q", max_length=500, description="Words that stand in the title or in one of the prompts."),
+    QueryParameter(
+        name="q",
+        max_length=500,
+        description="Words of the title or the prompts, or how they begin; in double quotes one after the other.",
+    ),
 ]
 Since = Annotated[str | None, QueryParameter(name="from", format="date-time", description="Created then or later.")]
 Until = Annotated[str | None, QueryParameter(name="to", format="date-time", description="Created earlier.")]
