@@ -58,7 +58,7 @@ async def give_moments(session: AsyncSession, generations: Sequence[Generation])
     wanted = [moment_of(generation.created_at) for generation in generations]
     nearby = select(SearchEntry.moment).where(SearchEntry.moment.between(min(wanted), max(wanted) + NEARBY))
     taken = set(await session.scalars(nearby))
-    for generation, moment in zip(generations, wanted, strict=False):
+    for generation, moment in zip(generations, wanted, strict=True):
         free = next(free for free in count(moment) if free not in taken)
         taken.add(free)
         if free != moment:
@@ -72,7 +72,7 @@ async def make_findable(session: AsyncSession, generations: Sequence[Generation]
     await learn(session, chain.from_iterable(words))
     entries = [
         {"moment": moment_of(generation.created_at), "generation_id": generation.id, "words": its_words}
-        for generation, its_words in zip(generations, words, strict=False)
+        for generation, its_words in zip(generations, words, strict=True)
     ]
     await session.execute(insert(SearchEntry), entries)
 

@@ -15,7 +15,7 @@ from sidecar.generations import finding
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import Position, find
 from sidecar.generations.models import Generation, SearchEntry, Workflow
-from sidecar.generations.search import find_anew, make_findable, next_free
+from sidecar.generations.search import find_anew, give_moments, make_findable
 from sidecar.generations.states import GenerationState
 from sidecar.generations.trash import delete_generation
 from sidecar.identity import now, uuid7
@@ -44,7 +44,7 @@ async def write(database: Database, prompt: str = "", *, hours: int = 0, **facts
     """Somebody's generation, so many hours after the beginning; numbered in the order in which they are written."""
     nothing_said: dict[str, Any] = {"title": "", "negative_prompt": "", "checkpoint": "", "tags": [], "loras": []}
     async with database.writing() as session:
-        at = await next_free(session, BEGINNING + timedelta(hours=hours))
+        at = BEGINNING + timedelta(hours=hours)
         generation = Generation(
             id=uuid7(),
             number=(await session.scalar(select(func.max(Generation.number))) or 0) + 1,
@@ -55,9 +55,10 @@ async def write(database: Database, prompt: str = "", *, hours: int = 0, **facts
             updated_at=at,
             **{"owner_id": LOCAL_OWNER_ID, "state": "completed", **nothing_said, **facts},
         )
+        await give_moments(session, [generation])
         session.add(generation)
         await session.flush()
-        await make_findable(session, generation)
+        await make_findable(session, [generation])
     return generation.id
 
 
