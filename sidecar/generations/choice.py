@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -48,7 +48,7 @@ class Choice:
     instance_id: UUID
 
 
-def choose(wishes: Sequence[Wish], seats: Sequence[Seat]) -> Choice | None:
+class Seating:
     """
     What goes where next.
 
@@ -56,18 +56,36 @@ def choose(wishes: Sequence[Wish], seats: Sequence[Seat]) -> Choice | None:
     goes; if not, it waits for it, and whoever comes after it reckons with that. So nobody waits for an instance that
     somebody later gets, and a free place stays free only when its instance would be late.
     """
-    state = {seat.instance_id: seat for seat in seats}
-    for wish in wishes:
-        able = [seat for seat in state.values() if may_go_to(wish, seat, state)]
-        if not able:
-            continue
-        best = min(able, key=lambda seat: finished_in_s(wish, seat))
-        if best.places:
-            return Choice(wish.generation_id, best.instance_id)
-        state[best.instance_id] = replace(
-            best, busy_s=finished_in_s(wish, best), checkpoint=wish.checkpoint or best.checkpoint, failures=0
-        )
-    return None
+
+    def __init__(self, seats: Iterable[Seat]) -> None:
+        self._seats = {seat.instance_id: seat for seat in seats}
+
+    def has_places(self) -> bool:
+        return any(seat.places for seat in self._seats.values())
+
+    def take(self, wishes: Iterable[Wish]) -> list[Choice]:
+        """Those that go now. To be called again with whoever comes after these, as long as there are places."""
+        choices = []
+        for wish in wishes:
+            if not self.has_places():
+                break
+            able = [seat for seat in self._seats.values() if may_go_to(wish, seat, self._seats)]
+            if not able:
+                continue
+            best = min(able, key=lambda seat: finished_in_s(wish, seat))
+            if best.places:
+                choices.append(Choice(wish.generation_id, best.instance_id))
+            self._seats[best.instance_id] = with_one_more(best, wish)
+        return choices
+
+
+def with_one_more(seat: Seat, wish: Wish) -> Seat:
+    return replace(
+        seat,
+        places=max(seat.places - 1, 0),
+        busy_s=seat.busy_s + work_s(wish, seat),
+        checkpoint=wish.checkpoint or seat.checkpoint,
+    )
 
 
 def may_go_to(wish: Wish, seat: Seat, seats: Mapping[UUID, Seat]) -> bool:
@@ -81,6 +99,9 @@ def may_go_to(wish: Wish, seat: Seat, seats: Mapping[UUID, Seat]) -> bool:
 
 
 def finished_in_s(wish: Wish, seat: Seat) -> float:
+    return seat.busy_s + work_s(wish, seat) + seat.failures * FAILURE_S
+
+
+def work_s(wish: Wish, seat: Seat) -> float:
     loads = bool(wish.checkpoint) and wish.checkpoint != seat.checkpoint
-    takes_s = seat.seconds.get(wish.checkpoint, UNKNOWN_S)
-    return seat.busy_s + takes_s + (LOADING_S if loads else 0.0) + seat.failures * FAILURE_S
+    return seat.seconds.get(wish.checkpoint, UNKNOWN_S) + (LOADING_S if loads else 0.0)

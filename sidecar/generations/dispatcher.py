@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -27,24 +27,24 @@ from sidecar.errors import (
     PromptFinishedAlready,
     PromptRejected,
 )
+from sidecar.generations.choice import Choice
 from sidecar.generations.history import owned
-from sidecar.generations.in_flight import is_at, take_back
+from sidecar.generations.in_flight import believed_in_flight, is_at, take_back
 from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of, touch
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.turns import Outlook, look_ahead
-from sidecar.generations.waiting import why_it_waits
+from sidecar.generations.turns import IN_FLIGHT_AT_MOST, Outlook, look_ahead
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
-from sidecar.instances import registry, standing
+from sidecar.instances import standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance, Wanted
 from sidecar.tasks import end
 
-LOOK_FOR_MODELS_AGAIN_S = 10.0
+FAR_LOOKS_ARE_ONE_IN = 10  # where thousands wait and a place stays free: this part of the time goes into looking so far
 MEMORY_IS_FREED_IN_S = 1.0  # ComfyUI's worker does it as soon as it is idle, and tells nobody
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,8 @@ class Dispatcher:
         self._awake = asyncio.Event()
         self._lanes: dict[UUID, Lane] = {}
         self._rest_s: float | None = None
-        """How long it takes until an instance that rests may have work again."""
+        """How long it takes until there is something to look at, though nothing happens."""
+        self._far_again_at = 0.0
 
     def wake(self) -> None:
         """Somebody's turn may have come."""
@@ -107,11 +108,20 @@ class Dispatcher:
 
     async def _fill(self) -> None:
         """Hand out as many generations as the instances may have, in the order of turns."""
-        while generation := await self._take_turn():
-            instance_id = instance_of(generation)
-            if instance_id not in self._lanes:
-                self._lanes[instance_id] = Lane(self._send)
-            self._lanes[instance_id].put(generation)
+        some_went = True
+        while some_went:
+            outlook = await self._look()
+            some_went = False
+            for choice in outlook.choices:
+                if generation := await self._take_turn(choice):
+                    self._lane_of(choice.instance_id).put(generation)
+                    some_went = True
+            await self._let_wait(outlook.reasons)
+
+    def _lane_of(self, instance_id: UUID) -> Lane:
+        if instance_id not in self._lanes:
+            self._lanes[instance_id] = Lane(self._send)
+        return self._lanes[instance_id]
 
     async def cancel(self, owner_id: UUID, generation_id: UUID) -> None:
         """
@@ -150,16 +160,26 @@ class Dispatcher:
             # The request is written down; reconciling repeats it when ComfyUI is back.
             log.warning("cancel_waits_for_comfyui", generation_id=str(generation.id), exc_info=True)
 
-    async def _take_turn(self) -> Generation | None:
-        if (await self._look_ahead()).choice is None:
-            return None
+    async def _look(self) -> Outlook:
+        began = time.monotonic()
+        far = began >= self._far_again_at
+        async with self._database.reading() as session:
+            outlook = await look_ahead(session, self._catalog.snapshot, at=now(), far=far)
+        ended = time.monotonic()
+        if outlook.pages > 1:
+            self._far_again_at = ended + (ended - began) * FAR_LOOKS_ARE_ONE_IN
+        rests = [outlook.rest_s] if outlook.is_whole else [outlook.rest_s, max(self._far_again_at - ended, 0.0)]
+        self._rest_s = min((rest_s for rest_s in rests if rest_s is not None), default=None)
+        return outlook
+
+    async def _take_turn(self, choice: Choice) -> Generation | None:
+        """None if something has changed since it was chosen."""
         with contextlib.ExitStack() as unless_committed:
             async with self._leadership.writing() as session:
-                choice = (await look_ahead(session, self._catalog.snapshot, at=now())).choice
-                if choice is None:
-                    return None
-                generation = await session.get_one(Generation, choice.generation_id)
+                generation = await session.get(Generation, choice.generation_id)
                 instance = await session.get_one(Instance, choice.instance_id)
+                if generation is None or not await may_still_go(session, generation, instance):
+                    return None
                 move(session, generation, GenerationState.SUBMITTED, at=now())
                 generation.instance_id = instance.id
                 generation.waiting_reason = None
@@ -173,29 +193,15 @@ class Dispatcher:
             unless_committed.pop_all()
         return generation
 
-    async def _look_ahead(self) -> Outlook:
-        """What goes where next. Whoever has to wait for models makes room for those behind."""
-        while True:
-            async with self._database.reading() as session:
-                outlook = await look_ahead(session, self._catalog.snapshot, at=now())
-            self._rest_s = outlook.rest_s
-            if outlook.without_models:
-                await self._let_wait(outlook.without_models)
-            if outlook.choice is not None or not outlook.without_models:
-                return outlook
-
-    async def _let_wait(self, generation_ids: Sequence[UUID]) -> None:
-        """Their models are with instances that cannot work now: they wait, and do not stand in the way of others."""
+    async def _let_wait(self, reasons: Mapping[UUID, str | None]) -> None:
+        """Write down why some wait though a place is free, or that they do so no longer."""
+        if not reasons:
+            return
         told = []
         async with self._leadership.writing() as session:
-            instances = await registry.instances(session)
-            for generation_id in generation_ids:
-                generation = await session.get_one(Generation, generation_id)
-                if generation.state != GenerationState.PENDING.value:
-                    continue
-                generation.not_before = now() + timedelta(seconds=LOOK_FOR_MODELS_AGAIN_S)
-                reason = why_it_waits(generation, instances, self._catalog.snapshot)
-                if generation.waiting_reason != reason:
+            for generation_id, reason in reasons.items():
+                generation = await session.get(Generation, generation_id)
+                if generation is not None and generation.state == GenerationState.PENDING.value:
                     generation.waiting_reason = reason
                     touch(generation)
                     told.append(generation_id)
@@ -354,6 +360,13 @@ class Dispatcher:
             latest = await session.get_one(Generation, generation.id)
             if latest.state == GenerationState.PENDING.value and latest.instance_id == instance_id:
                 latest.instance_id = None
+
+
+async def may_still_go(session: AsyncSession, generation: Generation, instance: Instance) -> bool:
+    """Is it still held, and has the instance still a place for it?"""
+    if generation.state != GenerationState.PENDING.value or not standing.is_trusted_now(instance, at=now()):
+        return False
+    return len(await believed_in_flight(session, instance.id)) < IN_FLIGHT_AT_MOST
 
 
 class Lane:

@@ -81,12 +81,7 @@ def waiting_since(time: datetime) -> ColumnElement[bool]:
     return and_(
         Generation.state == GenerationState.PENDING.value,
         Generation.created_at < time,
-        or_(
-            Generation.not_before.is_(None),
-            Generation.not_before < time,
-            # Its turn has come, and nobody can take it: `not_before` only says when to look again.
-            Generation.waiting_reason.is_not(None),
-        ),
+        or_(Generation.not_before.is_(None), Generation.not_before < time),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 from uuid import UUID
 
@@ -13,16 +14,19 @@ from sqlalchemy import ColumnElement, Row, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog.snapshot import Snapshot
-from sidecar.generations.choice import UNKNOWN_S, Choice, Seat, Wish, choose
+from sidecar.generations.choice import UNKNOWN_S, Choice, Seat, Seating, Wish
 from sidecar.generations.in_flight import is_in_flight
 from sidecar.generations.models import Generation
 from sidecar.generations.states import GenerationState
+from sidecar.generations.waiting import why_it_waits
+from sidecar.instances import registry
 from sidecar.instances.models import Instance
 from sidecar.instances.paces import paces
 from sidecar.instances.standing import is_met, is_sound
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
-LOOKED_AHEAD_AT_MOST = 20
+PAGES = (20, 200, 1000)  # mostly the first one fills every place; while one stays free, more is read
+REASONS_AT_ONCE = 200
 AWAITED_AT_MOST_S = 120.0  # twice as long as it takes until somebody looks what an instance has (`following.py`)
 HELD_TOLD_AT_MOST = 1000
 
@@ -31,36 +35,53 @@ HELD_TOLD_AT_MOST = 1000
 class Outlook:
     """What may go where now, and what has to wait though a place is free."""
 
-    choice: Choice | None = None
-    without_models: tuple[UUID, ...] = field(default=())
-    """The generations whose models no sound instance has."""
+    choices: tuple[Choice, ...] = ()
+    """In the order of turns."""
+    reasons: Mapping[UUID, str | None] = field(default_factory=dict)
+    """Why some have to wait (no sound instance has their models), where that is not what is written down of them."""
     rest_s: float | None = None
     """How long it takes until one of the instances that rest may have work again; None when none does."""
+    pages: int = 0
+    """How many were read of those that wait."""
+    is_whole: bool = True
+    """False: a place is free, and somebody may wait for it of whom nothing was read."""
 
 
-async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime) -> Outlook:
-    """Asked after everything that happens, so it reads no more than it takes to choose."""
+async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime, far: bool = True) -> Outlook:
+    """
+    Asked after everything that happens, so it reads no more than it takes to fill every free place.
+
+    Where one stays free it looks at everything that waits: however many only a busy instance can do, or none at all, an
+    idle one gets what it can do behind them. Not `far` is for who has just done that.
+    """
     columns = (Instance.id, Instance.checkpoint, Instance.failures, Instance.rests_until, is_sound().label("is_sound"))
     met = (await session.execute(select(*columns).where(is_met()))).all()
     sound = [instance for instance in met if instance.is_sound]
-    if not sound:
-        return Outlook()
     resting = [instance.rests_until for instance in sound if instance.rests_until and instance.rests_until > at]
     rest_s = (min(resting) - at).total_seconds() if resting else None
-    busy = await in_flight(session)
     rested = [instance for instance in sound if instance.rests_until is None or instance.rests_until <= at]
+    busy = await in_flight(session) if rested else {}
     if all(len(busy[instance.id]) >= IN_FLIGHT_AT_MOST for instance in rested):
         return Outlook(rest_s=rest_s)
     unasked = {instance.id for instance in met} - {instance.id for instance in rested}
-    wishes = await first_wishes(session, snapshot, unasked, at=at)
-    if not wishes:
-        return Outlook(rest_s=rest_s)
-    known = await seconds_of(session, wishes, busy) if len(sound) > 1 else {}
-    seats = [to_seat(instance, busy[instance.id], known.get(instance.id, {}), at=at) for instance in rested]
-    there = {instance.id for instance in sound}
-    without_models = tuple(wish.generation_id for wish in wishes if is_nowhere(wish, there, snapshot))
-    choice = choose([with_unlisted(wish, there, snapshot) for wish in wishes], seats)
-    return Outlook(choice, without_models, rest_s)
+    there = frozenset(instance.id for instance in sound)
+    seconds = Seconds(session, [instance.id for instance in rested] if len(sound) > 1 else [])
+    await seconds.look_up({row.checkpoint for rows in busy.values() for row in rows})
+    seating = Seating(to_seat(instance, busy[instance.id], seconds.of(instance.id), at=at) for instance in rested)
+    reasons = Reasons(session, snapshot, there)
+    choices: list[Choice] = []
+    pages = 0
+    async for page in pages_of_waiting(session, unasked, at=at):
+        pages += 1
+        await seconds.look_up({row.checkpoint for row in page})
+        wishes = [to_wish(row, there, snapshot) for row in page]
+        choices += seating.take(wishes)
+        await reasons.look_at(page, wishes)
+        if not seating.has_places():
+            break
+        if not far and len(page) == PAGES[0]:
+            return Outlook(tuple(choices), reasons.found, rest_s, pages, is_whole=False)
+    return Outlook(tuple(choices), reasons.found, rest_s, pages)
 
 
 async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
@@ -72,35 +93,37 @@ async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
     return found
 
 
-async def first_wishes(
-    session: AsyncSession, snapshot: Snapshot, unasked: Collection[UUID], *, at: datetime
-) -> list[Wish]:
+async def pages_of_waiting(
+    session: AsyncSession, unasked: Collection[UUID], *, at: datetime
+) -> AsyncIterator[Sequence[Row[Any]]]:
     """
-    Those whose turn is next, in the order of turns.
+    Those whose turn is next, in the order of turns, in ever longer pages.
 
     Args:
         unasked: Instances that are there and get nothing now. What one of them may have already waits: it would run a
             second time elsewhere.
     """
-    query = (
-        select(Generation.id, Generation.checkpoint, Generation.loras, Generation.instance_id)
-        .where(
-            Generation.state == GenerationState.PENDING.value,
-            or_(Generation.not_before.is_(None), Generation.not_before <= at),
-            ~is_awaited(unasked, at=at),
-        )
-        .order_by(Generation.number)
-        .limit(LOOKED_AHEAD_AT_MOST)
+    query = select(
+        Generation.id,
+        Generation.number,
+        Generation.checkpoint,
+        Generation.loras,
+        Generation.instance_id,
+        Generation.waiting_reason,
+    ).where(
+        Generation.state == GenerationState.PENDING.value,
+        or_(Generation.not_before.is_(None), Generation.not_before <= at),
+        ~is_awaited(unasked, at=at),
     )
-    return [
-        Wish(
-            generation_id=row.id,
-            checkpoint=row.checkpoint,
-            able=snapshot.holders(row.checkpoint, [lora["name"] for lora in row.loras]),
-            may_be_at=row.instance_id,
-        )
-        for row in await session.execute(query)
-    ]
+    last = 0
+    for length in chain(PAGES, repeat(PAGES[-1])):
+        next_ones = query.where(Generation.number > last).order_by(Generation.number).limit(length)
+        page = (await session.execute(next_ones)).all()
+        if page:
+            yield page
+            last = page[-1].number
+        if len(page) < length:
+            return
 
 
 def is_awaited(unasked: Collection[UUID], *, at: datetime) -> ColumnElement[bool]:
@@ -111,32 +134,64 @@ def is_awaited(unasked: Collection[UUID], *, at: datetime) -> ColumnElement[bool
     )
 
 
-async def seconds_of(
-    session: AsyncSession, wishes: Sequence[Wish], busy: Mapping[UUID, list[Row[Any]]]
-) -> Mapping[UUID, Mapping[str, float]]:
+class Seconds:
     """How long whatever has to be reckoned with takes on each instance; where that is not known, as on the others."""
-    checkpoints = {wish.checkpoint for wish in wishes} | {row.checkpoint for rows in busy.values() for row in rows}
-    known = await paces(session, checkpoints)
-    elsewhere = {checkpoint: mean(known, checkpoint) for checkpoint in checkpoints}
-    usual = {checkpoint: seconds for checkpoint, seconds in elsewhere.items() if seconds is not None}
-    return defaultdict(lambda: usual, {instance_id: {**usual, **own} for instance_id, own in known.items()})
+
+    def __init__(self, session: AsyncSession, instance_ids: Iterable[UUID]) -> None:
+        self._session = session
+        self._known: dict[UUID, dict[str, float]] = {instance_id: {} for instance_id in instance_ids}
+        self._asked: set[str] = set()
+
+    def of(self, instance_id: UUID) -> Mapping[str, float]:
+        """By checkpoint; whatever is looked up later is in it, too."""
+        return self._known.get(instance_id, {})
+
+    async def look_up(self, checkpoints: Set[str]) -> None:
+        new = checkpoints - self._asked
+        if not self._known or not new:
+            return
+        self._asked |= new
+        found = await paces(self._session, new)
+        for checkpoint in new:
+            everywhere = [own[checkpoint] for own in found.values() if checkpoint in own]
+            for instance_id, known in self._known.items() if everywhere else ():
+                usual_s = sum(everywhere) / len(everywhere)
+                known[checkpoint] = found.get(instance_id, {}).get(checkpoint, usual_s)
 
 
-def mean(known: Mapping[UUID, Mapping[str, float]], checkpoint: str) -> float | None:
-    found = [seconds[checkpoint] for seconds in known.values() if checkpoint in seconds]
-    return sum(found) / len(found) if found else None
+class Reasons:
+    """Why some of those that wait cannot go anywhere, as far as it is not written down."""
+
+    def __init__(self, session: AsyncSession, snapshot: Snapshot, there: Set[UUID]) -> None:
+        self._session = session
+        self._snapshot = snapshot
+        self._there = there
+        self._instances: list[Instance] | None = None
+        self.found: dict[UUID, str | None] = {}
+
+    async def look_at(self, page: Iterable[Row[Any]], wishes: Iterable[Wish]) -> None:
+        for row, wish in zip(page, wishes, strict=True):
+            if len(self.found) >= REASONS_AT_ONCE:
+                return  # the next look goes on with the others
+            reason = await self._reason(row) if is_nowhere(wish, self._there) else None
+            if reason != row.waiting_reason:
+                self.found[wish.generation_id] = reason
+
+    async def _reason(self, row: Row[Any]) -> str:
+        if self._instances is None:
+            self._instances = await registry.instances(self._session)
+        return why_it_waits(row.checkpoint, [lora["name"] for lora in row.loras], self._instances, self._snapshot)
 
 
-def is_nowhere(wish: Wish, there: Iterable[UUID], snapshot: Snapshot) -> bool:
-    able = with_unlisted(wish, there, snapshot).able
-    return able is not None and able.isdisjoint(there)
+def to_wish(row: Row[Any], there: Set[UUID], snapshot: Snapshot) -> Wish:
+    able = snapshot.holders(row.checkpoint, [lora["name"] for lora in row.loras])
+    if able is not None:
+        able |= there - snapshot.listed  # one that has not said yet what it has may have everything
+    return Wish(row.id, row.checkpoint, able, may_be_at=row.instance_id)
 
 
-def with_unlisted(wish: Wish, there: Iterable[UUID], snapshot: Snapshot) -> Wish:
-    """An instance that has not said yet what it has may have everything."""
-    if wish.able is None:
-        return wish
-    return replace(wish, able=wish.able | (frozenset(there) - snapshot.listed))
+def is_nowhere(wish: Wish, there: Set[UUID]) -> bool:
+    return wish.able is not None and wish.able.isdisjoint(there)
 
 
 def to_seat(instance: Row[Any], busy: Sequence[Row[Any]], seconds: Mapping[str, float], *, at: datetime) -> Seat:

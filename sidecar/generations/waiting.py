@@ -6,16 +6,15 @@ from collections.abc import Iterable
 
 from sidecar.addresses import place
 from sidecar.catalog.snapshot import Snapshot
-from sidecar.generations.models import Generation
 from sidecar.instances.models import Connection, Instance, Wanted
 
 REASON_CHARACTERS = 400
 
 
-def why_it_waits(generation: Generation, instances: Iterable[Instance], snapshot: Snapshot) -> str:
+def why_it_waits(checkpoint: str, loras: Iterable[str], instances: Iterable[Instance], snapshot: Snapshot) -> str:
     """No instance that can work now has its models: which ones, and who has them."""
-    names = [name for name in (generation.checkpoint, *(lora["name"] for lora in generation.loras)) if name]
-    holders = snapshot.holders(generation.checkpoint, names[1:] if generation.checkpoint else names) or frozenset()
+    names = [name for name in (checkpoint, *loras) if name]
+    holders = snapshot.holders(checkpoint, names[1:] if checkpoint else names) or frozenset()
     having = [f"{called(instance)} ({how(instance)})" for instance in instances if instance.id in holders]
     missing = f"No ComfyUI that can work now has {' and '.join(names)}."
     if not having:

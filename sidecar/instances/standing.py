@@ -109,6 +109,13 @@ def may_get_work(at: datetime) -> ColumnElement[bool]:
     return is_sound() & or_(Instance.rests_until.is_(None), Instance.rests_until <= at)
 
 
+def is_trusted_now(instance: Instance, *, at: datetime) -> bool:
+    """The same of one instance (`may_get_work`)."""
+    there = instance.state == Connection.CONNECTED.value and instance.wanted == Wanted.ACTIVE.value
+    rested = instance.rests_until is None or instance.rests_until <= at
+    return there and rested and instance.set_aside_at is None
+
+
 def is_sound() -> ColumnElement[bool]:
     return is_met() & (Instance.wanted == Wanted.ACTIVE.value) & Instance.set_aside_at.is_(None)
 

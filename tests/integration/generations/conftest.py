@@ -94,6 +94,21 @@ async def client(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[Clien
         yield client
 
 
+def loading(checkpoint: str) -> dict[str, Any]:
+    """A workflow that is made with this checkpoint."""
+    return {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": checkpoint}},
+        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a", "clip": ["1", 1]}},
+        "4": {
+            "class_type": "KSampler",
+            "inputs": {"model": ["1", 0], "positive": ["3", 0], "negative": ["3", 0], "latent_image": ["2", 0]},
+        },
+        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
+        "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "a"}},
+    }
+
+
 async def submit(parts: Parts, workflow: dict[str, Any] | None = None) -> UUID:
     request = Request(id=uuid7(), owner_id=LOCAL_OWNER_ID, source="page", workflow=workflow or WORKFLOW)
     return (await parts.admission.admit(request)).id

@@ -93,7 +93,8 @@ class Generations(RuleBasedStateMachine):
 
     @rule()
     def send(self) -> None:
-        self._run(self._parts.dispatcher._take_turn())
+        for choice in self._run(self._parts.dispatcher._look()).choices[:1]:
+            self._run(self._parts.dispatcher._take_turn(choice))
         self._parts.dispatcher._postings.clear()
 
     @rule(generation_id=generations, failure=failures)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI, SlowComfyUI
@@ -13,19 +12,18 @@ from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI, SlowComfyUI
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, put_together, running
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
-from sidecar.generations import dispatcher, relocation, turns
+from sidecar.generations import relocation
 from sidecar.instances import standing
 from sidecar.instances.models import Connection, Instance
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
 from sidecar.settings import read_settings
 
-from .conftest import StartSidecar, look_again, settings_of, show, submit, until, until_state
+from .conftest import StartSidecar, loading, look_again, settings_of, show, submit, until, until_state
 
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relocation, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(dispatcher, "LOOK_FOR_MODELS_AGAIN_S", 0.2)
     monkeypatch.setattr(standing, "REST_FIRST_S", 0.05)
 
 
@@ -318,20 +316,6 @@ async def test_what_only_an_instance_that_is_away_has_waits_with_a_reason_and_bl
         assert reason == "No ComfyUI that can work now has there.safetensors. It waits for a ComfyUI (away)."
 
 
-def loading(checkpoint: str) -> dict[str, Any]:
-    return {
-        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": checkpoint}},
-        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
-        "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a", "clip": ["1", 1]}},
-        "4": {
-            "class_type": "KSampler",
-            "inputs": {"model": ["1", 0], "positive": ["3", 0], "negative": ["3", 0], "latent_image": ["2", 0]},
-        },
-        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
-        "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "a"}},
-    }
-
-
 async def test_health_tells_how_every_part_is_since_when_and_what_waits(start_sidecar: StartSidecar):
     """Where something was made already, also how long what waits will take."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -368,26 +352,3 @@ async def test_health_tells_of_an_instance_that_is_set_aside(start_sidecar: Star
             return instance.reason if instance.state == "set_aside" else ""
 
         assert await until(told) == "ComfyUI answered 500 to /prompt."
-
-
-async def test_however_many_wait_for_a_model_nobody_waits_behind_them(
-    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
-):
-    """More of them than are looked at together, and nothing else happens that would have somebody look again."""
-    monkeypatch.setattr(dispatcher, "LOOK_FOR_MODELS_AGAIN_S", 60.0)
-    here, there = ScriptedComfyUI(), ScriptedComfyUI()
-    here.models = {"checkpoints": ["here.safetensors"]}
-    there.models = {"checkpoints": ["there.safetensors"]}
-    async with here.served(), AsyncExitStack() as stack:
-        await stack.enter_async_context(there.served())
-        async with start_sidecar(here, there) as parts:
-            await until_connected(parts)
-            await until(lambda: parts.catalog.snapshot.listed == frozenset(parts.following._tasks))
-            for instance in await parts.instance_desk.list():
-                await parts.instance_desk.change(instance.id, InstancePatch(wanted="paused"))
-            for _ in range(2 * turns.LOOKED_AHEAD_AT_MOST + 1):
-                await submit(parts, loading("there.safetensors"))
-            other = await submit(parts, loading("here.safetensors"))
-            await parts.instance_desk.change((await instance_of(parts, here)).id, InstancePatch(wanted="active"))
-
-            await until(lambda: str(other) in here.pending, within_s=10)

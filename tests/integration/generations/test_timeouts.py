@@ -179,20 +179,3 @@ async def test_who_waits_too_long_for_a_turn_fails_where_that_is_set(start_sidec
 
         assert await states(parts, [old, held_back, young]) == ["failed", "pending", "pending"]
         assert code_of(await show(parts, old)) == "waited_too_long"
-
-
-async def test_who_waits_for_a_model_waits_no_longer_than_for_a_turn(start_sidecar: StartSidecar):
-    """It is looked for again and again, and each look puts the next one off: that does not begin the wait anew."""
-    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
-        await two_in_flight(parts, comfyui, running=False)
-        generation_id = await submit(parts)
-        await pass_time(parts, generation_id)
-        async with parts.database.writing() as session:
-            generation = await session.get_one(Generation, generation_id)
-            generation.not_before = now() + timedelta(seconds=5)
-            generation.waiting_reason = "No ComfyUI that can work now has it."
-        settings = replace(parts.settings, waiting_at_most_s=60)
-        aftermath = parts.timeouts._aftermath
-        await Timeouts(parts.database, parts.instances, parts.recorders, aftermath, settings).end_overdue({})
-
-        assert code_of(await show(parts, generation_id)) == "waited_too_long"

@@ -10,13 +10,17 @@ import pytest
 from integration.backends import both_databases
 
 from sidecar.app import Parts
+from sidecar.catalog.snapshot import InstanceListing, KnownModel, Snapshot
+from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import LeadershipLost
+from sidecar.generations import dispatcher, turns
+from sidecar.generations.choice import Choice
 from sidecar.generations.models import Generation
 from sidecar.generations.turns import AWAITED_AT_MOST_S, look_ahead
-from sidecar.identity import now
+from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance, Wanted
 
-from .conftest import FIRST, SECOND, show, submit
+from .conftest import FIRST, SECOND, loading, show, submit
 
 
 async def make(idle_parts: Parts, instance_id: UUID, **facts: Any) -> None:
@@ -39,8 +43,8 @@ async def timed_out(idle_parts: Parts, instance_id: UUID, *, before_s: float = 0
 async def next_one(idle_parts: Parts) -> tuple[UUID, UUID] | None:
     """What goes where."""
     async with idle_parts.database.reading() as session:
-        choice = (await look_ahead(session, idle_parts.catalog.snapshot, at=now())).choice
-    return (choice.generation_id, choice.instance_id) if choice else None
+        choices = (await look_ahead(session, idle_parts.catalog.snapshot, at=now())).choices
+    return (choices[0].generation_id, choices[0].instance_id) if choices else None
 
 
 @pytest.mark.parametrize(
@@ -95,5 +99,68 @@ async def test_only_the_process_that_leads_takes_turns(idle_parts: Parts):
     generation_id = await submit(idle_parts)
 
     with pytest.raises(LeadershipLost):
-        await idle_parts.dispatcher._take_turn()
+        await idle_parts.dispatcher._take_turn(Choice(generation_id, FIRST))
     assert (await show(idle_parts, generation_id)).state == "pending"
+
+
+@pytest.fixture
+def two_models(idle_parts: Parts) -> None:
+    """Each instance has a checkpoint of its own."""
+    here = (known("first.safetensors", FIRST), known("second.safetensors", SECOND))
+    listings = (InstanceListing(instance_id=FIRST), InstanceListing(instance_id=SECOND))
+    idle_parts.catalog.snapshot = Snapshot((1, 2), here, listings)
+
+
+def known(checkpoint: str, instance_id: UUID) -> KnownModel:
+    return KnownModel(uuid7(), ModelKind.CHECKPOINT, checkpoint, True, now(), now(), (instance_id,))
+
+
+@pytest.mark.usefixtures("two_models")
+@pytest.mark.parametrize("pages", [(20,), (2, 3, 5)], ids=["one page", "several pages"])
+async def test_an_idle_instance_gets_what_it_can_do_however_many_wait_before_it(
+    idle_parts: Parts, monkeypatch: pytest.MonkeyPatch, pages: tuple[int, ...]
+):
+    """All that only a busy one can do stands before it."""
+    monkeypatch.setattr(turns, "PAGES", pages)
+    busy = [await submit(idle_parts, loading("first.safetensors")) for _ in range(12)]
+    idle = [await submit(idle_parts, loading("second.safetensors")) for _ in range(3)]
+    async with idle_parts.database.reading() as session:
+        outlook = await look_ahead(session, idle_parts.catalog.snapshot, at=now())
+
+    assert [choice.generation_id for choice in outlook.choices] == [*busy[:2], *idle[:2]]
+    assert [choice.instance_id for choice in outlook.choices] == [FIRST, FIRST, SECOND, SECOND]
+
+
+@pytest.mark.usefixtures("two_models")
+async def test_who_looks_far_does_so_now_and_then(idle_parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    """To read thousands after each step of a sampler would leave time for little else; nobody is forgotten by that."""
+    monkeypatch.setattr(turns, "PAGES", (2, 3))
+    monkeypatch.setattr(dispatcher, "FAR_LOOKS_ARE_ONE_IN", 1_000_000)
+    for _ in range(6):
+        await submit(idle_parts, loading("first.safetensors"))
+    first, second = await idle_parts.dispatcher._look(), await idle_parts.dispatcher._look()
+
+    assert (first.pages, first.is_whole) == (3, True)
+    assert (second.pages, second.is_whole) == (1, False)
+    assert idle_parts.dispatcher._rest_s
+    idle_parts.dispatcher._far_again_at = 0.0
+    assert (await idle_parts.dispatcher._look()).is_whole
+
+
+@pytest.mark.usefixtures("two_models")
+async def test_why_somebody_waits_is_written_down_once(idle_parts: Parts):
+    """Thousands may wait for a model, and somebody looks after everything that happens."""
+    await make(idle_parts, FIRST, name="upstairs", wanted=Wanted.PAUSED.value)
+    waiting = await submit(idle_parts, loading("first.safetensors"))
+    await idle_parts.dispatcher._fill()
+    told = await show(idle_parts, waiting)
+    await idle_parts.dispatcher._fill()
+    later = await show(idle_parts, waiting)
+    await make(idle_parts, FIRST, wanted=Wanted.ACTIVE.value)
+    await make(idle_parts, FIRST, rests_until=now() + timedelta(hours=1))
+    await idle_parts.dispatcher._fill()
+
+    reason = "No ComfyUI that can work now has first.safetensors. It waits for upstairs (paused)."
+    assert told.waiting_reason == reason
+    assert later.updated_at == told.updated_at
+    assert (await show(idle_parts, waiting)).waiting_reason is None

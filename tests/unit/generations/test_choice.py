@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sidecar.generations.choice import Choice, Seat, Wish, choose
+from sidecar.generations.choice import Choice, Seat, Seating, Wish
 from sidecar.identity import uuid7
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
@@ -15,6 +15,11 @@ def wish(
     checkpoint: str = "a.safetensors", *, able: frozenset[UUID] | None = None, may_be_at: UUID | None = None
 ) -> Wish:
     return Wish(uuid7(), checkpoint, able, may_be_at)
+
+
+def choose(wishes: list[Wish], seats: list[Seat]) -> Choice | None:
+    """The first one that goes."""
+    return next(iter(Seating(seats).take(wishes)), None)
 
 
 def idle(instance_id: UUID, **facts: Any) -> Seat:
@@ -66,6 +71,27 @@ def test_turns_are_kept():
     first, second = wish("a.safetensors"), wish("b.safetensors")
 
     assert choose([first, second], [idle(FIRST, checkpoint="b.safetensors")]) == Choice(first.generation_id, FIRST)
+
+
+def test_every_free_place_is_filled_and_no_more():
+    """One look is enough, however many places there are; whoever gets one makes the others wait for longer there."""
+    wishes = [wish() for _ in range(9)]
+    seating = Seating([idle(FIRST), idle(SECOND, places=1)])
+    choices = seating.take(wishes)
+
+    assert [choice.generation_id for choice in choices] == [each.generation_id for each in wishes[:3]]
+    assert sorted(choice.instance_id for choice in choices) == [FIRST, FIRST, SECOND]
+    assert not seating.has_places()
+
+
+def test_those_that_come_later_reckon_with_those_before_them():
+    """Page after page is read of those that wait, and it makes no difference where one ends."""
+    wishes = [wish("a.safetensors") for _ in range(12)]
+    fast = full(FIRST, busy_s=4.0, checkpoint="a.safetensors", seconds={"a.safetensors": 2.0})
+    slow = idle(SECOND, checkpoint="a.safetensors", seconds={"a.safetensors": 21.0})
+    seating = Seating([fast, slow])
+
+    assert [seating.take(wishes[:5]), seating.take(wishes[5:])] == [[], Seating([fast, slow]).take(wishes)]
 
 
 def test_what_a_busy_fast_one_finishes_sooner_waits_for_it():
