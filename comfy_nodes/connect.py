@@ -25,7 +25,6 @@ from .held_canceller import HeldCanceller
 from .held_prompts import HeldPrompts
 from .interrupts import Interrupts
 from .locations import pack_version, sidecar_command, try_to_lock
-from .login_page import show_login_page
 from .outcome_journal import OutcomeJournal
 from .own_names import listens_on_loopback_only, refuse_other_names
 from .owned_events import OwnedEvents
@@ -132,7 +131,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
         server.app.middlewares.append(refuse_other_names)
         undo.append(lambda: server.app.middlewares.remove(refuse_other_names))
     routes.add_to(server.routes)
-    server.routes.get("/genonaut/login")(show_login_page)
+    server.routes.get("/genonaut/login")(doorkeeper.show_login_page)
     server.routes.route("*", "/genonaut/{path:.*}")(proxy.pass_on)
     server.app.on_startup.append(starter(settings, tap))
     server.app.on_cleanup.append(closer(sidecar, proxy))

@@ -29,6 +29,7 @@ log = logging.getLogger("genonaut.door")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND_STATUS = 401, 403, 404
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 AWAY_RETRY_AFTER_S = 5
 
@@ -121,7 +122,7 @@ class Doorkeeper:
         try:
             caller = await self._let_in(request)
         except Refusal as exc:
-            return refuse(request, exc)
+            return self._refuse(request, exc)
         except SidecarAway:
             if is_navigation(request):
                 return away_page(AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
@@ -133,6 +134,17 @@ class Doorkeeper:
                 find_again = partial(self._callers.find, self._credentials(request))
                 return await self._sockets.serve(request, handler, caller, find_again)
             return without_facts_for_admins(path_of(request), caller, await answered(request, handler))
+
+    async def show_login_page(self, request: web.Request) -> web.Response:
+        """Answer ``GET /genonaut/login``."""
+        return login_page(self._settings.access)
+
+    def _refuse(self, request: web.Request, refusal: Refusal) -> web.Response:
+        if refusal.status == UNAUTHORIZED and is_navigation(request):
+            return login_page(self._settings.access, status=UNAUTHORIZED)
+        # ComfyUI's page takes a 403 on this route for a matter of its own accounts.
+        status = UNAUTHORIZED if refusal.status == FORBIDDEN and path_of(request) == "/prompt" else refusal.status
+        return error_answer(status, refusal.kind, refusal.message, retry_after_s=refusal.retry_after_s)
 
     async def _let_in(self, request: web.Request) -> Caller:
         """
@@ -161,7 +173,7 @@ class Doorkeeper:
 
     async def _who(self, credentials: Credentials) -> Caller:
         if not credentials.are_there:
-            raise Refusal(401, "not_logged_in", NOT_LOGGED_IN)
+            raise Refusal(UNAUTHORIZED, "not_logged_in", NOT_LOGGED_IN)
         await self.agreement.require()
         try:
             return await self._callers.find(credentials)
@@ -191,12 +203,14 @@ def require_right(method: str, rule: Rule | None, caller: Caller) -> None:
         Refusal: They may not.
     """
     if rule in (None, Rule.ADMIN) and not caller.is_admin:
-        raise Refusal(403, "admins_only", ONLY_ADMINISTRATORS if rule else NOT_IN_THE_TABLE)
+        raise Refusal(FORBIDDEN, "admins_only", ONLY_ADMINISTRATORS if rule else NOT_IN_THE_TABLE)
     if rule is Rule.KEEPER and caller.is_guest:
-        raise Refusal(403, "not_for_guests", NOT_FOR_GUESTS)
+        raise Refusal(FORBIDDEN, "not_for_guests", NOT_FOR_GUESTS)
     scope = "read" if method in SAFE_METHODS else "submit"
     if not caller.may(scope):
-        raise Refusal(403, "scope_missing", f"These credentials are not good for this: they lack the scope “{scope}”.")
+        raise Refusal(
+            FORBIDDEN, "scope_missing", f"These credentials are not good for this: they lack the scope “{scope}”."
+        )
 
 
 def refuse_foreign_pages(
@@ -213,7 +227,7 @@ def refuse_foreign_pages(
     if not credentials.come_by_themselves or (request.method in SAFE_METHODS and path != "/ws"):
         return
     if not is_own_page(request) and request.headers.get("Origin") not in allowed_origins:
-        raise Refusal(403, "foreign_page", FOREIGN_PAGE)
+        raise Refusal(FORBIDDEN, "foreign_page", FOREIGN_PAGE)
 
 
 def is_own_page(request: web.Request) -> bool:
@@ -237,14 +251,6 @@ def is_navigation(request: web.Request) -> bool:
     return mode == "navigate" if mode is not None else "text/html" in request.headers.get("Accept", "")
 
 
-def refuse(request: web.Request, refusal: Refusal) -> web.StreamResponse:
-    if refusal.status == 401 and is_navigation(request):
-        return login_page(status=401)
-    # ComfyUI's page takes a 403 on this route for a matter of its own accounts.
-    status = 401 if refusal.status == 403 and path_of(request) == "/prompt" else refusal.status
-    return error_answer(status, refusal.kind, refusal.message, retry_after_s=refusal.retry_after_s)
-
-
 async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Have it answered; what is not there is told in ComfyUI's error shape, whoever found that out."""
     try:
@@ -252,8 +258,8 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as exc:
         if exc.status < 400:
             raise
-        message = NOT_FOUND if exc.status == 404 else f"{exc.reason}."
+        message = NOT_FOUND if exc.status == NOT_FOUND_STATUS else f"{exc.reason}."
         return error_answer(exc.status, exc.reason.lower().replace(" ", "_"), message)
-    if answer.status == 404 and isinstance(answer, web.Response) and not answer.body:
-        return error_answer(404, "not_found", NOT_FOUND)
+    if answer.status == NOT_FOUND_STATUS and isinstance(answer, web.Response) and not answer.body:
+        return error_answer(NOT_FOUND_STATUS, "not_found", NOT_FOUND)
     return answer

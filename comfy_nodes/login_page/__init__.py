@@ -18,13 +18,10 @@ from aiohttp import web
 FOLDER = Path(__file__).resolve().parent
 
 
-async def show_login_page(request: web.Request) -> web.Response:
-    return login_page(status=200)
-
-
-def login_page(*, status: int) -> web.Response:
+def login_page(access: str, *, status: int = 200) -> web.Response:
+    """Show the page, for this way of letting people in."""
     page, policy = assembled("page.html")
-    return as_answer(page, policy, status)
+    return as_answer(page.replace("{access}", access), policy, status)
 
 
 def away_page(sentence: str, *, retry_after_s: int) -> web.Response:
@@ -54,7 +51,7 @@ def assembled(name: str) -> tuple[str, str]:
     script = (FOLDER / "page.js").read_text(encoding="utf-8") if "{script}" in page else ""
     policy = (
         f"default-src 'none'; style-src '{hash_of(style)}'; script-src '{hash_of(script)}'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     return page.replace("{style}", style).replace("{script}", script), policy
 
