@@ -64,6 +64,7 @@ class ComfyUIClient:
         self._pack = PackDialect(self._paired_http)
         self._core = CoreDialect(self._http, instance_id)
         self._dialect: Dialect = self._pack
+        self._has_pack = False
         self._listens = False
 
     async def close(self) -> None:
@@ -74,6 +75,7 @@ class ComfyUIClient:
         """What whoever follows it has found out; who listens to it here knows better."""
         if not self._listens:
             self._dialect = self._pack if has_pack else self._core
+            self._has_pack = has_pack
             self.set_directories(directories)
 
     @asynccontextmanager
@@ -87,10 +89,10 @@ class ComfyUIClient:
         """
         try:
             conversation: Conversation = await self._pack.listen()
-            self._dialect = self._pack
+            self._dialect, self._has_pack = self._pack, True
         except NoPack:
             conversation = await self._core.listen()
-            self._dialect = self._core
+            self._dialect, self._has_pack = self._core, False
         self._listens = True
         self.set_directories(conversation.hello.directories)
         try:
@@ -122,19 +124,24 @@ class ComfyUIClient:
         """Outcomes up to this one are committed here, and may be forgotten there."""
         await self._dialect.confirm_outcomes(through=through)
 
+    @property
+    def _own_routes(self) -> ComfyUIHttp:
+        """For ComfyUI's own routes. Where people have accounts, the pack lets nobody to them without credentials."""
+        return self._paired_http if self._has_pack else self._http
+
     async def system_stats(self) -> SystemStats:
         """Its version and its devices; cheap."""
-        return read(await self._http.get("/system_stats"), SystemStats)
+        return read(await self._own_routes.get("/system_stats"), SystemStats)
 
     async def object_info(self) -> dict[str, Any]:
         """Every node class with its inputs and what may be chosen there; some MB where many packs are installed."""
-        response = await self._http.get("/object_info", timeout=FETCH_TIMEOUT)
+        response = await self._own_routes.get("/object_info", timeout=FETCH_TIMEOUT)
         expect_success(response)
         return await asyncio.to_thread(read_object_info, response.content)
 
     async def free_memory(self) -> None:
         """Have it forget its models and everything that it remembers between prompts, as soon as nothing runs."""
-        response = await self._http.post("/free", {"unload_models": True, "free_memory": True})
+        response = await self._own_routes.post("/free", {"unload_models": True, "free_memory": True})
         if response.is_client_error:  # somebody has locked that door: whatever wants memory is tried without it
             log.warning("memory_not_freed", url=self.url, status=response.status_code)
         else:
@@ -163,7 +170,7 @@ class ComfyUIClient:
             OutputGone: ComfyUI does not have it (any more).
         """
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
-        response = await self._http.get("/view", params, timeout=FETCH_TIMEOUT)
+        response = await self._own_routes.get("/view", params, timeout=FETCH_TIMEOUT)
         if response.is_client_error:
             raise OutputGone
         expect_success(response)

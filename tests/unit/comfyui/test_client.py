@@ -11,6 +11,7 @@ from websockets.exceptions import InvalidStatus
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.dialect import Prompt
 from sidecar.errors import ComfyUIAway
+from sidecar.gallery.references import FileReference
 
 SECRET = "shown-to-the-pack-alone"
 
@@ -41,3 +42,26 @@ async def test_a_comfyui_without_the_pack_is_shown_no_secret_besides_the_questio
     shown = [head.split()[1] for head in heads if SECRET in head]
     assert shown == ["/genonaut/observer"]
     assert len(heads) == 6
+
+
+async def test_a_comfyui_with_the_pack_is_shown_the_secret_on_its_own_routes_too():
+    """Where people have accounts, the pack in front of them lets in nobody else without credentials."""
+    heads: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        client = ComfyUIClient(f"http://{host}:{port}", SECRET, instance_id=uuid4())
+        client.learn(has_pack=True, directories={})
+        await client.system_stats()
+        await client.object_info()
+        await client.free_memory()
+        await client.fetch(FileReference("a.png", "", "output"))
+        await client.close()
+
+    assert len(heads) == 4
+    assert all(SECRET in head for head in heads)
