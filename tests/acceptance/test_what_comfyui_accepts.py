@@ -76,7 +76,7 @@ LARGEST = Parameters(
 
 
 @pytest.fixture(scope="module")
-def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def comfyui_itself(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     base: Path = tmp_path_factory.mktemp("comfyui")
     for folder, names in (("checkpoints", CHECKPOINTS), ("loras", LORAS)):
         for name in names:
@@ -96,8 +96,8 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def lists(comfyui: httpx.Client) -> ModelLists:
-    return read_model_lists(comfyui.get("/object_info").json())
+def lists(comfyui_itself: httpx.Client) -> ModelLists:
+    return read_model_lists(comfyui_itself.get("/object_info").json())
 
 
 @pytest.fixture(scope="module")
@@ -110,26 +110,26 @@ def options(lists: ModelLists) -> Options:
     )
 
 
-def verdict(comfyui: httpx.Client, asked: Parameters) -> Any:
-    return comfyui.post("/validate", json=build_workflow(asked)).raise_for_status().json()
+def verdict(comfyui_itself: httpx.Client, asked: Parameters) -> Any:
+    return comfyui_itself.post("/validate", json=build_workflow(asked)).raise_for_status().json()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(parameters)
 @example(SMALLEST)
 @example(LARGEST)
-def test_whatever_passes_our_check_comfyui_accepts(comfyui: httpx.Client, options: Options, asked: Parameters):
+def test_whatever_passes_our_check_comfyui_accepts(comfyui_itself: httpx.Client, options: Options, asked: Parameters):
     """
     Nobody is told yes by us and no by ComfyUI.
     """
     assume(not check_parameters(asked, options))
 
-    told = verdict(comfyui, with_listed_names(asked, options))
+    told = verdict(comfyui_itself, with_listed_names(asked, options))
 
     assert told["accepted"], told
 
 
-def test_what_we_refuse_for_its_name_comfyui_refuses_too(comfyui: httpx.Client, options: Options):
+def test_what_we_refuse_for_its_name_comfyui_refuses_too(comfyui_itself: httpx.Client, options: Options):
     """
     The options come from ComfyUI itself, so both know the same names.
     """
@@ -137,14 +137,14 @@ def test_what_we_refuse_for_its_name_comfyui_refuses_too(comfyui: httpx.Client, 
         asked = Parameters(**{"checkpoint": CHECKPOINTS[0], **changes})  # type: ignore[arg-type]
 
         assert check_parameters(asked, options)
-        assert not verdict(comfyui, asked)["accepted"]
+        assert not verdict(comfyui_itself, asked)["accepted"]
 
 
-def test_the_golden_workflows_node_classes_are_comfyuis_own(comfyui: httpx.Client):
+def test_the_golden_workflows_node_classes_are_comfyuis_own(comfyui_itself: httpx.Client):
     """
     What the core workflow is made of is there, with the inputs that we give it.
     """
-    told = comfyui.get("/object_info").json()
+    told = comfyui_itself.get("/object_info").json()
 
     for node in build_workflow(LARGEST).values():
         described = told[node["class_type"]]["input"]

@@ -63,6 +63,15 @@ if importlib.util.find_spec("torch"):
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 """
 
+# torchvision imports torch's compiler, a quarter of ComfyUI's start, to ask it one question that nobody here asks.
+IMPORT_OF_COMPILER = "from torch._dynamo.utils import is_compile_supported\n"
+IMPORT_WHEN_ASKED = """\
+def is_compile_supported(device_type):
+    from torch._dynamo.utils import is_compile_supported
+
+    return is_compile_supported(device_type)
+"""
+
 
 @dataclass(frozen=True)
 class ComfyUIProgram:
@@ -116,7 +125,7 @@ def unpack_from_package(python: Path, requirement: str, inside: str, folder: Pat
 
 
 def make_comfyui_environment() -> dict[str, Any]:
-    wanted = "\n".join([TORCH, *TORCH_COMPANIONS, *REQUIREMENTS])
+    wanted = "\n".join([TORCH, *TORCH_COMPANIONS, *REQUIREMENTS, IMPORT_WHEN_ASKED])
     folder = locations.environment_folder("comfyui", wanted.encode())
     return locations.make_once(folder, build_comfyui_environment)
 
@@ -130,7 +139,14 @@ def build_comfyui_environment(folder: Path) -> dict[str, Any]:
         pip_install(python, "--no-deps", *TORCH_COMPANIONS)
     with step("Fetching what else ComfyUI needs (500 MB)"):
         pip_install(python, *REQUIREMENTS)
+    leave_compiler_unimported(folder)
     return {"python": str(python), "python_path": mend_torch_companions(python, folder)}
+
+
+def leave_compiler_unimported(folder: Path) -> None:
+    for module in folder.glob("**/site-packages/torchvision/ops/roi_align.py"):
+        text = module.read_text(encoding="utf-8")
+        module.write_text(text.replace(IMPORT_OF_COMPILER, IMPORT_WHEN_ASKED), encoding="utf-8")
 
 
 def pip_install(python: Path, *wanted: str) -> None:

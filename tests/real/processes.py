@@ -69,24 +69,32 @@ class Program:
             SetupFailed: It cannot be started.
         """
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
+        self._command = command
+        self._environment = environment
+        self._folder = folder
+        self._account = account
+        self._outlives_us = outlives_us
+        self._start()
+
+    def _start(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         hear_interrupts()
         try:
-            with log.open("ab") as output:
+            with self.log.open("ab") as output:
                 self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                    command,
-                    cwd=folder,
-                    env=environment,
+                    self._command,
+                    cwd=self._folder,
+                    env=self._environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    user=account,
+                    user=self._account,
                     start_new_session=True,  # means nothing on Windows, where the flags say it
                     creationflags=GROUP_FLAGS,
                 )
         except OSError as exc:
-            raise SetupFailed(f"{command[0]} cannot be started ({exc.strerror}).") from exc
-        self._watch = None if outlives_us else watch_for_our_end(self.pid)
+            raise SetupFailed(f"{self._command[0]} cannot be started ({exc.strerror}).") from exc
+        self._watch = None if self._outlives_us else watch_for_our_end(self.pid)
 
     @property
     def pid(self) -> int:
@@ -152,6 +160,14 @@ class RunningComfyUI(Program):
     def __enter__(self) -> RunningComfyUI:
         return self
 
+    def start_again(self) -> None:
+        """On the same port, in the same folder, after it was killed."""
+        self._start()
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        self.wait_until(lambda: answers(f"{self.url}/queue"), within_s=READY_WITHIN_S, name="ComfyUI")
+
 
 def start_comfyui(
     program: ComfyUIProgram,
@@ -193,7 +209,7 @@ def start_comfyui(
     comfyui.url = f"http://{LOOPBACK}:{port}"
     comfyui.base = base
     try:
-        comfyui.wait_until(lambda: answers(f"{comfyui.url}/queue"), within_s=READY_WITHIN_S, name="ComfyUI")
+        comfyui.wait_until_it_answers()
     except BaseException:
         comfyui.stop()
         raise
