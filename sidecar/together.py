@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 Wanted = TypeVar("Wanted")
@@ -37,7 +38,8 @@ class Together(Generic[Wanted, Outcome]):
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, answer))
         if self._serving is None or self._serving.done():
-            self._serving = asyncio.create_task(self._serve_all())
+            # In nobody's context: what is logged of a round is about all who are in it.
+            self._serving = Context().run(asyncio.create_task, self._serve_all())
         return await answer
 
     async def finish(self) -> None:

@@ -65,7 +65,8 @@ class ComfyUIClient:
         self._core = CoreDialect(self._http, instance_id)
         self._dialect: Dialect = self._pack
         self._has_pack = False
-        self._listens = False
+        self.listens = False
+        """Does this process follow it?"""
 
     async def close(self) -> None:
         await self._http.close()
@@ -73,7 +74,7 @@ class ComfyUIClient:
 
     def learn(self, *, has_pack: bool, directories: Mapping[str, str]) -> None:
         """What whoever follows it has found out; who listens to it here knows better."""
-        if not self._listens:
+        if not self.listens:
             self._dialect = self._pack if has_pack else self._core
             self._has_pack = has_pack
             self.set_directories(directories)
@@ -93,12 +94,12 @@ class ComfyUIClient:
         except NoPack:
             conversation = await self._core.listen()
             self._dialect, self._has_pack = self._core, False
-        self._listens = True
+        self.listens = True
         self.set_directories(conversation.hello.directories)
         try:
             yield conversation
         finally:
-            self._listens = False
+            self.listens = False
             await conversation.close()
 
     async def submit_prompt(self, prompt: Prompt) -> None:

@@ -138,6 +138,7 @@ async def open_socket(http: ComfyUIHttp, path: str) -> ClientConnection:
         "ws" + http.url.removeprefix("http") + path,
         additional_headers=http.headers,
         proxy=None,
+        compression=None,  # it would cost both sides more time than it saves on the way
         max_size=MAX_MESSAGE_BYTES,
         ping_interval=PING_INTERVAL_S,
         ping_timeout=PING_INTERVAL_S,

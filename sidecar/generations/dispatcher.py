@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -75,14 +76,16 @@ class Dispatcher:
         self._board = board
         self._announce = announce
         self._awake = asyncio.Event()
+        self._is_running = False
         self._lanes: dict[UUID, Lane] = {}
         self._rest_s: float | None = None
         """How long it takes until there is something to look at, though nothing happens."""
         self._far_again_at = 0.0
 
-    def wake(self) -> None:
-        """Somebody's turn may have come."""
+    def wake(self) -> bool:
+        """Somebody's turn may have come; tells whether it is this dispatcher that looks."""
         self._awake.set()
+        return self._is_running
 
     async def run(self) -> None:
         """
@@ -90,6 +93,7 @@ class Dispatcher:
 
         A task of its own: a ComfyUI that takes a minute to answer must not hold up the queue's workers.
         """
+        self._is_running = True
         try:
             while True:
                 with contextlib.suppress(asyncio.TimeoutError):
@@ -101,6 +105,7 @@ class Dispatcher:
                     # A fault of ours or of the database. The sweeper wakes us again in some seconds.
                     log.exception("dispatching_failed")
         finally:
+            self._is_running = False
             await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
             # Whoever leads next finds out what became of what was on its way.
             self._lanes.clear()
@@ -119,9 +124,9 @@ class Dispatcher:
             await self._let_wait(outlook.reasons)
 
     def _lane_of(self, instance_id: UUID) -> Lane:
-        if instance_id not in self._lanes:
-            self._lanes[instance_id] = Lane(self._send)
-        return self._lanes[instance_id]
+        # Only those that are in use are kept: instances come and go.
+        self._lanes = {known: lane for known, lane in self._lanes.items() if lane.is_in_use}
+        return self._lanes.setdefault(instance_id, Lane(self._send))
 
     async def cancel(self, owner_id: UUID, generation_id: UUID) -> None:
         """
@@ -378,15 +383,21 @@ class Lane:
 
     def __init__(self, send: Callable[[Generation], Awaitable[None]]) -> None:
         self._send = send
-        self._queue: asyncio.Queue[Generation] = asyncio.Queue()
-        self._working = asyncio.create_task(self._work())
+        self._queue: deque[Generation] = deque()
+        self._working: asyncio.Task[None] | None = None
+
+    @property
+    def is_in_use(self) -> bool:
+        return self._working is not None and not self._working.done()
 
     def put(self, generation: Generation) -> None:
-        self._queue.put_nowait(generation)
+        self._queue.append(generation)
+        if not self.is_in_use:
+            self._working = asyncio.create_task(self._work())
 
     async def _work(self) -> None:
-        while True:
-            generation = await self._queue.get()
+        while self._queue:
+            generation = self._queue.popleft()
             try:
                 await self._send(generation)
             except Exception:
@@ -394,7 +405,8 @@ class Lane:
                 log.exception("sending_failed", generation_id=str(generation.id))
 
     async def close(self) -> None:
-        await end(self._working)
+        if self._working is not None:
+            await end(self._working)
 
 
 def wait_or_end(

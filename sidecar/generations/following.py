@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from sidecar.instances import registry, standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
 from sidecar.tasks import end
+from sidecar.together import Together
 
 NOTE_EVERY_S = 30.0  # less than the shortest time that may be given to a silence
 LOOK_EVERY_S = 60.0  # a busy ComfyUI is never silent, and something may have been left behind all the same
@@ -157,6 +159,7 @@ class Following:
         self._followers: dict[UUID, Follower] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
+        self._held = Together(self._read_held, at_most=100)
 
     def instances_changed(self) -> None:
         """Some came or went."""
@@ -204,7 +207,7 @@ class Following:
         follower = Follower(instance_id, comfyui, recorder, self._surroundings)
         # What a process that died left written down is not true any more.
         await follower.disconnected(registry.NOT_ASKED_YET)
-        observer = Observer(comfyui, follower, self._read_held)
+        observer = Observer(comfyui, follower, partial(self._held.ask, instance_id))
         self._observers[instance_id] = observer
         self._followers[instance_id] = follower
         self._tasks[instance_id] = asyncio.create_task(observer.follow())
@@ -214,6 +217,7 @@ class Following:
         await end(self._tasks.pop(instance_id))
         await self._followers.pop(instance_id).stop_waiting()
 
-    async def _read_held(self) -> dict[str, Any]:
+    async def _read_held(self, askers: Sequence[UUID]) -> Sequence[dict[str, Any]]:
+        """All are told the same, so it is read once for those who ask at the same moment."""
         async with self._surroundings.database.reading() as session:
-            return await held(session)
+            return [await held(session)] * len(askers)

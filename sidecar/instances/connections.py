@@ -27,6 +27,9 @@ class Instances:
 
     async def client_of(self, instance_id: UUID) -> ComfyUIClient:
         """Also of an instance that was removed: what it made may still have to be fetched."""
+        known = self._clients.get(instance_id)
+        if known is not None and known.listens:
+            return known  # it hears for itself what the database could tell
         query = select(Instance.url, Instance.comfyui_version, Instance.pack_version, Instance.directories)
         async with self._database.reading() as session:
             found = (await session.execute(query.where(Instance.id == instance_id))).one()
