@@ -128,6 +128,10 @@ class ClientSockets:
         """Under which ids somebody listens."""
         return sorted({socket.client_id for socket in tuple(self._open) if socket.caller.user_id == user_id})
 
+    def everybody(self) -> list[tuple[str, str]]:
+        """Under which ids somebody listens, each with who that is."""
+        return sorted({(socket.client_id, socket.caller.user_id) for socket in tuple(self._open)})
+
     def ids_of_administrators(self) -> list[str]:
         return sorted({socket.client_id for socket in tuple(self._open) if socket.caller.is_admin})
 

@@ -17,8 +17,8 @@ from .client_sockets import ClientSockets
 
 log = logging.getLogger("genonaut.events")
 
-FOR_EVERYBODY = frozenset({"status"})
-"""How many prompts wait."""
+STATUS = "status"
+"""How many prompts have not ended: of each person's own, for everybody."""
 
 FOR_ADMINISTRATORS = frozenset({"logs"})
 """ComfyUI's log, which whoever subscribed to it gets, as long as they are one."""
@@ -36,12 +36,12 @@ class OwnedEvents:
 
         def send_to_owner(event: Any, data: Any, sid: str | None = None, *args: Any, **kwargs: Any) -> None:
             try:
-                addressees = self.addressees(event, data, sid)
+                letters = self.letters(event, data, sid)
             except Exception:  # ComfyUI's worker calls this without a net
                 log.exception("Nobody can say whom the event %s is for, so nobody gets it.", event)
                 return
-            for addressee in addressees:
-                send_sync(event, data, addressee, *args, **kwargs)
+            for addressee, content in letters:
+                send_sync(event, content, addressee, *args, **kwargs)
 
         return send_to_owner
 
@@ -49,19 +49,27 @@ class OwnedEvents:
         """Make a ``send`` that broadcasts nothing which another pack gives to it past ``send_sync``."""
 
         async def send_to_owner(event: Any, data: Any, sid: str | None = None, *args: Any, **kwargs: Any) -> None:
-            for addressee in self.addressees(event, data, None) if sid is None else [sid]:
-                await send(event, data, addressee, *args, **kwargs)
+            for addressee, content in self.letters(event, data, None) if sid is None else [(sid, data)]:
+                await send(event, content, addressee, *args, **kwargs)
 
         return send_to_owner
 
-    def addressees(self, event: Any, data: Any, client_id: str | None) -> list[str | None]:
-        """Give the client ids that this event is sent to; None is everybody."""
-        if event in FOR_EVERYBODY:
-            return [client_id]
+    def letters(self, event: Any, data: Any, client_id: str | None) -> list[tuple[str, Any]]:
+        """Give the client ids that this event is sent to, each with what it is told."""
         if client_id is not None:
-            return [client_id] if self._may_hear(client_id, event, data) else []
+            return [(client_id, data)] if self._may_hear(client_id, event, data) else []
+        if event == STATUS:
+            return self._statuses()
         owner = self._owner_of(data)
-        return [*(self._sockets.ids_of(owner) if owner else self._sockets.ids_of_administrators())]
+        listening = self._sockets.ids_of(owner) if owner else self._sockets.ids_of_administrators()
+        return [(listener, data) for listener in listening]
+
+    def _statuses(self) -> list[tuple[str, Any]]:
+        remaining = self._queue.remaining_by_owner()
+        return [
+            (client_id, {"status": {"exec_info": {"queue_remaining": remaining[user_id]}}})
+            for client_id, user_id in self._sockets.everybody()
+        ]
 
     def _may_hear(self, client_id: str, event: Any, data: Any) -> bool:
         holder = self._sockets.holder_of(client_id)

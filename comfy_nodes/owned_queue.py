@@ -18,6 +18,7 @@ import operator
 import secrets
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -224,8 +225,22 @@ class OwnedQueue(QueueOfComfyUI):
         return self._with_held(*super().get_current_queue_volatile())
 
     def get_tasks_remaining(self) -> int:
+        caller = only_theirs()
+        if caller is None:
+            with self.mutex:
+                return super().get_tasks_remaining() + self.genonaut.held.count(self.own_ids())
+        return self.remaining_by_owner()[caller.user_id]
+
+    def remaining_by_owner(self) -> Counter[str | None]:
+        """
+        Count what has not ended, for each person.
+
+        Somebody's own are what a person waits for, and what pages and programs do: they go on when none remains.
+        """
         with self.mutex:
-            return super().get_tasks_remaining() + self.genonaut.held.count(self.own_ids())
+            items = [*self.currently_running.values(), *self.queue]
+        held = self.genonaut.held.now({item[PROMPT_ID] for item in items})
+        return Counter([*map(owner_of, items), *(prompt.owner_id for prompt in held)])
 
     def own_ids(self) -> set[str]:
         """Ids of what is in ComfyUI's own hands: pending or running."""

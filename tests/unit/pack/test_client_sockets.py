@@ -247,7 +247,6 @@ PICTURE = ("JPEG", object(), 512)
 @pytest.mark.parametrize(
     ("event", "data", "client_id", "hear"),
     [
-        ("status", {"status": {}}, None, [None]),
         ("status", {"status": {}, "sid": "bob"}, "bob", ["bob"]),
         ("progress", {"prompt_id": "of bob"}, "bob", ["bob"]),
         ("progress", {"prompt_id": "of bob"}, "ada 1", []),
@@ -266,10 +265,22 @@ PICTURE = ("JPEG", object(), 512)
     ],
 )
 def test_events_go_to_the_owner_of_their_prompt(
-    heard: OwnedEvents, event: Any, data: Any, client_id: str | None, hear: list[str | None]
+    heard: OwnedEvents, event: Any, data: Any, client_id: str | None, hear: list[str]
 ) -> None:
     """Also those that ComfyUI would send to every browser, and those that name no prompt while one runs."""
-    assert heard.addressees(event, data, client_id) == hear
+    assert heard.letters(event, data, client_id) == [(listener, data) for listener in hear]
+
+
+def test_everybody_is_told_how_many_of_their_own_remain(heard: OwnedEvents) -> None:
+    """Pages and programs go on when none does, whatever others have queued."""
+    told = heard.letters("status", {"status": {"exec_info": {"queue_remaining": 2}}}, None)
+
+    assert {client_id: data["status"]["exec_info"]["queue_remaining"] for client_id, data in told} == {
+        "ada 1": 1,
+        "ada 2": 1,
+        "bob": 1,
+        "root": 0,
+    }
 
 
 def test_what_belongs_to_no_prompt_goes_to_whoever_asked_or_to_the_administrators(
@@ -278,10 +289,10 @@ def test_what_belongs_to_no_prompt_goes_to_whoever_asked_or_to_the_administrator
     """Such as the Manager's progress, which runs in a thread of its own."""
     idle = OwnedEvents(owned(OlderQueue()), sockets)
     with calling(ADA):
-        asked = heard.addressees("some.pack", {}, None)
+        asked = heard.letters("some.pack", {}, None)
 
-    assert asked == ["ada 1", "ada 2"]
-    assert idle.addressees("cm-queue-status", {}, None) == ["root"]
+    assert asked == [("ada 1", {}), ("ada 2", {})]
+    assert idle.letters("cm-queue-status", {}, None) == [("root", {})]
 
 
 async def test_the_wraps_send_to_those_and_never_raise(heard: OwnedEvents, caplog: pytest.LogCaptureFixture) -> None:

@@ -62,6 +62,13 @@ def test_others_prompts_are_placeholders_in_their_places(queue: Any) -> None:
     assert "hidden" not in json.dumps(placeholders)
 
 
+@pytest.mark.parametrize(("caller", "remain"), [(None, 5), (LOCAL_OWNER, 5), (ADA, 2), (BOB, 3), (ROOT, 0)])
+def test_somebody_waits_for_what_is_their_own(queue: Any, caller: Caller | None, remain: int) -> None:
+    """Pages and programs go on when none of theirs remains; ComfyUI's worker and the sidecar count all."""
+    with calling(caller):
+        assert queue.get_tasks_remaining() == remain
+
+
 def test_a_placeholder_stays_the_same_and_is_good_for_nothing(queue: Any) -> None:
     """The page does not lose sight of it; whoever names it changes nothing and finds nothing."""
     first, again = (ids(seen(queue, ADA)[1])[1] for _ in range(2))
