@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from argon2 import PasswordHasher
 from litestar import Litestar, Router
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
@@ -20,10 +21,12 @@ from litestar.middleware import DefineMiddleware
 from litestar.static_files import create_static_files_router
 
 from sidecar import __version__, worker
-from sidecar.accounts import authentication
+from sidecar.accounts import admin_routes, authentication, desk, internal_routes
+from sidecar.accounts import routes as account_routes
 from sidecar.accounts.authentication import PUBLIC, Authentication
+from sidecar.accounts.cookies import SessionCookies
+from sidecar.accounts.desk import Accounts
 from sidecar.accounts.guards import require_guards
-from sidecar.accounts.recognition import Recognition
 from sidecar.catalog import routes as catalog_routes
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
@@ -42,7 +45,7 @@ from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor
 from sidecar.generations.following import Following, Surroundings
-from sidecar.generations.history import History
+from sidecar.generations.history import History, owns_anything
 from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import PROGRESS, ProgressBoard
@@ -67,7 +70,7 @@ from sidecar.origins import pages_let_in, refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS
 from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
-from sidecar.settings import Settings
+from sidecar.settings import Access, Settings
 from sidecar.tasks import end, until_one_ends
 
 BODY_BYTES = 64 * 1024  # five hundred ids are 20 kB; routes that take a workflow say what they take
@@ -89,7 +92,8 @@ class Parts:
 
     settings: Settings
     database: Database
-    recognition: Recognition
+    accounts: Accounts
+    proxies: TrustedProxies
     instances: Instances
     live_events: LiveEvents
     store: ImageStore
@@ -115,11 +119,16 @@ class Parts:
     health_check: HealthCheck
 
 
-def put_together(settings: Settings) -> Parts:
+def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Parts:
+    """
+    Args:
+        hasher: What hashing a password costs; as argon2-cffi sees fit where nobody says so.
+    """
     database = Database(settings.database_url)
     instances = Instances(database, settings.pairing_secret)
     live_events = LiveEvents()
     bus, leadership = cluster_of(database)
+    accounts = desk.put_together(database, bus, settings, owns_anything, hasher)
     board = ProgressBoard(live_events, bus)
     history = History(database, board, live_events)
     turns = choose_queue(settings.queue_url, worker.TURNS)
@@ -146,7 +155,7 @@ def put_together(settings: Settings) -> Parts:
     recorders = Recorders(database, leadership, instances, postings, aftermath)
     dispatcher = Dispatcher(database, leadership, instances, catalog, queueing, recorders, postings, board, announce)
     relocation = Relocation(database, leadership, postings, aftermath)
-    surroundings = Surroundings(database, leadership, board, relocation, announce, met=met)
+    surroundings = Surroundings(database, leadership, board, relocation, announce, settings.access, met=met)
     following = Following(instances, recorders, surroundings)
 
     def instances_changed() -> None:
@@ -173,6 +182,8 @@ def put_together(settings: Settings) -> Parts:
     bus.on(WAKE, hear_wake)
     bus.on(INSTANCES, hear_instances)
     bus.on_gap(board.start_anew)
+    accounts.changes.on(live_events.end_of)
+    accounts.changes.on(following.callers_changed)
 
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
@@ -181,11 +192,12 @@ def put_together(settings: Settings) -> Parts:
     tending = Tending(database, instances, wake)
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
     sweeper = Sweeper(database, wake, queueing)
-    clockwork = worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database), discovery)
+    clockwork = worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database), discovery, accounts)
     return Parts(
         settings=settings,
         database=database,
-        recognition=Recognition(settings.access),
+        accounts=accounts,
+        proxies=TrustedProxies(settings.trusted_proxies),
         instances=instances,
         live_events=live_events,
         store=store,
@@ -224,12 +236,14 @@ def cluster_of(database: Database) -> tuple[Bus, Leadership]:
     return PostgresBus(database), ElectedLeadership(database)
 
 
-def create_app(settings: Settings) -> Litestar:
-    parts = put_together(settings)
+def create_app(settings: Settings, hasher: PasswordHasher | None = None) -> Litestar:
+    parts = put_together(settings, hasher)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with running(parts, works=settings.worker == "embedded"):
+            if await parts.accounts.first_administrator.is_missing():
+                log.warning("no_administrator", what_to_do=parts.accounts.first_administrator.instruction())
             yield
 
     app = Litestar(
@@ -238,25 +252,34 @@ def create_app(settings: Settings) -> Litestar:
             Router(API, route_handlers=gallery_routes.ROUTES, tags=["Images"]),
             Router(API, route_handlers=catalog_routes.ROUTES, tags=["Models"]),
             Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
+            Router(API, route_handlers=account_routes.ROUTES, tags=["Account"]),
+            Router(API, route_handlers=admin_routes.ROUTES, tags=["Administration"]),
             # Of these the pairing secret says who is asking.
             Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
             Router("/", route_handlers=gallery_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
+            Router("/", route_handlers=internal_routes.ROUTES, opt={PUBLIC: True}),
             Router("/", route_handlers=HEALTH_ROUTES, tags=["Health"], opt={PUBLIC: True}),
             docs_files(),
         ],
         dependencies=provided(parts),
         lifespan=[lifespan],
-        middleware=[DefineMiddleware(Authentication, recognition=parts.recognition)],
+        middleware=[DefineMiddleware(Authentication, recognition=parts.accounts.recognition)],
         before_request=refuse_foreign_pages(settings),
         cors_config=pages_let_in(settings),
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_BYTES,
         openapi_config=openapi_config(),
-        state=State({"live_events": parts.live_events, "pairing_secret": settings.pairing_secret}),
+        state=State(
+            {
+                "live_events": parts.live_events,
+                "pairing_secret": settings.pairing_secret,
+                "proxy_user_header": settings.proxy_user_header,
+            }
+        ),
         logging_config=None,  # `logs` has set it up
     )
     require_guards(app)
-    app.asgi_handler = Entrance(app.asgi_handler, TrustedProxies(settings.trusted_proxies))
+    app.asgi_handler = Entrance(app.asgi_handler, parts.proxies)
     complete(app)
     return app
 
@@ -278,6 +301,8 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
             await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
         await parts.catalog.load()
         stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
+        if parts.settings.access is not Access.OPEN:
+            stack.push_async_callback(stopped, asyncio.create_task(parts.accounts.changes.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.discovery.run()))
         for queue in parts.queues:
             await queue.connect()
@@ -329,7 +354,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
     subjects = ("kept_images", "catalog", "discovery", "repeats", "editor", "trash", "bulk")
     names = (
         "database",
-        "recognition",
+        "proxies",
         "live_events",
         "store",
         "history",
@@ -338,11 +363,17 @@ def provided(parts: Parts) -> dict[str, Provide]:
         "instance_desk",
         "health_check",
     )
-    asking = {
+    of_accounts = ("recognition", "people", "sessions", "tokens", "invites", "first_administrator", "audit")
+    settings, accounts = parts.settings, parts.accounts
+    front_door = account_routes.FrontDoor(settings.access, accounts.log_in, SessionCookies(settings))
+    return {
+        **{name: always(getattr(parts, name)) for name in names + subjects},
+        **{name: always(getattr(accounts, name)) for name in of_accounts},
+        "front_door": always(front_door),
         "caller": Provide(authentication.caller, sync_to_thread=False),
         "owner_id": Provide(authentication.owner_id, sync_to_thread=False),
+        "actor": Provide(admin_routes.actor, sync_to_thread=False),
     }
-    return {**asking, **{name: always(getattr(parts, name)) for name in names + subjects}}
 
 
 def docs_files() -> Router:

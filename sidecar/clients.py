@@ -79,6 +79,14 @@ class TrustedProxies:
                 break
         return found
 
+    def origin_of(self, peer: str, headers: Headers) -> str:
+        """Where somebody asks from whom this peer speaks for, if it is trusted; else the peer itself."""
+        for address in last_first(headers, FORWARDED[0]):
+            if peer not in self or read_address(address) is None:
+                break
+            peer = str(read_address(address))
+        return peer
+
 
 def client_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Client:
     """Who asks, of a connection that came in through the entrance (`entrance.py`)."""

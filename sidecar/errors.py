@@ -14,10 +14,19 @@ Every error that leaves a subject, in one tree.
           NotLoggedIn
               CredentialsInvalid
               AccountDisabled
+          TooManyAttempts
           NotAllowed
               AdministratorsOnly
               MembersOnly
               ScopeMissing
+          PasswordUnfit
+          NameTaken
+          LastAdministrator
+          AdministratorThere
+          StillEnabled
+          StillOwner
+          InviteUnknown
+          NoLogIn
           NotCancellable
           StillOpen
           NotRestorable
@@ -150,6 +159,68 @@ class AccountDisabled(NotLoggedIn):
     """This account is switched off. An administrator can switch it on again."""
 
     code = "account_disabled"
+
+
+class TooManyAttempts(Refused):
+    """There were too many failed log-ins. Wait a moment."""
+
+    code = "too_many_attempts"
+    http_status = 429
+
+
+class PasswordUnfit(Refused):
+    """This password will not do."""
+
+    code = "password_unfit"
+
+
+class NameTaken(Refused):
+    """Somebody is called that already, or nearly so."""
+
+    code = "name_taken"
+    http_status = 409
+
+
+class LastAdministrator(Refused):
+    """This is the last administrator. Make somebody else one first."""
+
+    code = "last_administrator"
+    http_status = 409
+
+
+class AdministratorThere(Refused):
+    """There is an administrator already. Log in, or ask for an invite."""
+
+    code = "administrator_there"
+    http_status = 409
+
+
+class StillEnabled(Refused):
+    """This account is in use. Disable it first."""
+
+    code = "still_enabled"
+    http_status = 409
+
+
+class StillOwner(Refused):
+    """Things in the history belong to this account. Disabled, it lets nobody in, and they stay."""
+
+    code = "still_owner"
+    http_status = 409
+
+
+class InviteUnknown(Refused):
+    """This invite is not valid, or not any more. Ask for another one."""
+
+    code = "invite_unknown"
+    http_status = 404
+
+
+class NoLogIn(Refused):
+    """Nobody logs in here: everything belongs to whoever reaches this address."""
+
+    code = "no_log_in"
+    http_status = 409
 
 
 class NotAllowed(Refused):

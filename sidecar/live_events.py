@@ -27,7 +27,7 @@ class LiveEvent:
 
 
 ENDED = LiveEvent("ended", UUID(int=0), None)
-"""The process stops: nothing comes after this."""
+"""The stream ends: nothing comes after this."""
 
 
 @dataclass(eq=False)
@@ -74,6 +74,11 @@ class LiveEvents:
         for listeners in self._listeners.values():
             for listener in listeners:
                 listener.offer(ENDED)
+
+    def end_of(self, owner_id: UUID) -> None:
+        """Close this person's streams: whoever may still come in opens them again."""
+        for listener in self._listeners.get(owner_id, ()):
+            listener.offer(ENDED)
 
     @contextmanager
     def listening(self, owner_id: UUID, generation_id: UUID | None = None) -> Iterator[Listener]:

@@ -57,6 +57,7 @@ FROM_HERE_ALONE = (
 PROBLEM = "Problem"
 EVENT_STREAM = "text/event-stream"
 Method = Literal["GET", "POST", "DELETE", "PATCH", "PUT", "HEAD", "TRACE", "OPTIONS"] | HttpMethod
+WITHOUT_A_BODY = {"204"}
 METHODS = ("get", "put", "post", "delete", "head", "patch")
 
 
@@ -133,6 +134,8 @@ def complete_operation(operation: Operation) -> None:
     operation.description = rest.strip() or None
     # Litestar describes the errors it would give itself; here every error is a problem.
     answers = {status: answer for status, answer in (operation.responses or {}).items() if status != "400"}
+    for status in answers.keys() & WITHOUT_A_BODY:
+        answers[status] = OpenAPIResponse("Done.")
     other = OTHER_ANSWERS.get(operation.operation_id or "", {})
     operation.responses = {
         **{status: with_example(answer) for status, answer in answers.items()},

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sidecar.errors import (
+    AccountDisabled,
+    AdministratorThere,
+    CredentialsInvalid,
     GenonautError,
     IdempotencyKeyReused,
     ImageCorrupt,
@@ -14,15 +17,33 @@ from sidecar.errors import (
     InstanceFromSettings,
     InstanceKnown,
     InvalidParameters,
+    LastAdministrator,
+    MembersOnly,
     ModelsUnusable,
+    NameTaken,
+    NoLogIn,
+    NotAllowed,
     NotCancellable,
     NotRestorable,
+    PasswordUnfit,
+    StillEnabled,
     StillOpen,
+    StillOwner,
+    TooManyAttempts,
 )
 
 NOT_KEPT = (ImageNotKeptYet, ImageMissing, ImageCorrupt)
 
 REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
+    "log_in": (CredentialsInvalid, AccountDisabled, NoLogIn, TooManyAttempts),
+    "become_first_administrator": (PasswordUnfit, CredentialsInvalid, AdministratorThere, NoLogIn),
+    "accept_invite": (PasswordUnfit, NameTaken, NoLogIn),
+    "change_password": (PasswordUnfit, CredentialsInvalid, NoLogIn, TooManyAttempts),
+    "make_token": (NotAllowed, MembersOnly),
+    "add_user": (PasswordUnfit, NameTaken),
+    "change_user": (NameTaken, LastAdministrator),
+    "delete_user": (StillEnabled, StillOwner),
+    "set_password": (PasswordUnfit,),
     "submit_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused),
     "repeat_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused),
     "cancel_generation": (NotCancellable,),
@@ -59,6 +80,8 @@ OTHER_ANSWERS: dict[str, dict[str, str]] = {
 
 GENERATION_ID = "019aa3b0-5c4e-7d31-9f02-6f3a1c2b4d5e"
 INSTANCE_ID = "019aa3b0-0b1c-7a53-8d10-52f0a3c1e6b7"
+USER_ID = "019aa3b1-9f10-7e21-8c32-1a2b3c4d5e6f"
+SESSION_ID = "019aa3b1-b0c4-7f15-9a26-7b8c9d0e1f2a"
 IMAGE_ID = "019aa3b0-8e11-7c40-8a55-2d9be0c7f413"
 
 OK: dict[str, Any] = {"state": "ok", "since": "2026-11-21T11:58:19.500000Z", "for_s": 312.9, "reason": ""}
@@ -152,7 +175,85 @@ GENERATION: dict[str, Any] = {
     "trashed_at": None,
 }
 
+USER: dict[str, Any] = {
+    "id": USER_ID,
+    "name": "Ada",
+    "role": "member",
+    "plan": "standard",
+    "disabled": False,
+    "has_password": True,
+    "created_at": "2026-11-20T09:00:00Z",
+}
+ME: dict[str, Any] = {
+    **{name: USER[name] for name in ("id", "name", "role", "plan")},
+    "scopes": ["read", "submit"],
+    "access": "accounts",
+    "session_id": SESSION_ID,
+}
+SESSION: dict[str, Any] = {
+    "id": SESSION_ID,
+    "is_current": True,
+    "address": "192.0.2.17",
+    "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    "created_at": "2026-11-21T09:00:00Z",
+    "seen_at": "2026-11-21T11:58:00Z",
+    "ends_at": "2026-12-21T09:00:00Z",
+}
+TOKEN: dict[str, Any] = {
+    "id": "019aa3b2-4411-7d0a-b6a1-0d1c2b3a4f5e",
+    "name": "my script",
+    "scopes": ["read", "submit"],
+    "created_at": "2026-11-21T10:00:00Z",
+    "expires_at": "2027-11-21T10:00:00Z",
+    "used_at": None,
+}
+INVITE: dict[str, Any] = {
+    "id": "019aa3b3-7c20-7a44-8d55-5e6f7a8b9c0d",
+    "role": "member",
+    "plan": "standard",
+    "uses_left": 3,
+    "expires_at": "2026-11-28T12:00:00Z",
+    "created_at": "2026-11-21T12:00:00Z",
+}
+CODE = "3q2-7wQb0JmXk1mB6v9oYt5rZc8dLhUeFgSaPiNxK4E"
+FOUR_WORDS = "four unlikely lamps sing"
+
 EXAMPLES: dict[str, list[Any]] = {
+    "LogInRequest": [{"name": "Ada", "password": FOUR_WORDS}],
+    "Me": [ME],
+    "PasswordChange": [{"current": FOUR_WORDS, "new": "seven slow trains to nowhere"}],
+    "NewPasswordOf": [{"password": FOUR_WORDS}],
+    "SessionList": [{"items": [SESSION]}],
+    "NewToken": [{"name": "my script", "scopes": ["read", "submit"], "expires_at": "2027-11-21T10:00:00Z"}],
+    "TokenList": [{"items": [TOKEN]}],
+    "TokenMade": [{"token": TOKEN, "secret": f"gno_{CODE}"}],
+    "InviteTerms": [{"role": "member", "expires_at": INVITE["expires_at"]}],
+    "Acceptance": [{"name": "Ada", "password": FOUR_WORDS}],
+    "FirstAcceptance": [{"secret": CODE, "name": "Ada", "password": FOUR_WORDS}],
+    "UserView": [USER],
+    "UserPage": [{"items": [USER], "next_cursor": None}],
+    "NewUser": [{"name": "Ada", "password": FOUR_WORDS}],
+    "UserPatch": [{"role": "guest"}, {"disabled": True}],
+    "NewInvite": [{"role": "member", "uses": 3}],
+    "InviteList": [{"items": [INVITE]}],
+    "InviteMade": [{"invite": INVITE, "code": CODE, "path": f"/genonaut/login#invite={CODE}"}],
+    "AuditPage": [
+        {
+            "items": [
+                {
+                    "id": "019aa3b4-0a1b-7c2d-9e3f-4a5b6c7d8e9f",
+                    "at": "2026-11-21T12:00:00Z",
+                    "action": "account_disabled",
+                    "actor_id": "019aa3b4-2222-7c2d-9e3f-4a5b6c7d8e9f",
+                    "actor_name": "Grace",
+                    "subject_id": USER_ID,
+                    "address": "192.0.2.17",
+                    "details": {},
+                }
+            ],
+            "next_cursor": None,
+        }
+    ],
     "Submission": [
         {"parameters": PARAMETERS, "title": "Lighthouse", "tags": ["sea"]},
         {"workflow": WORKFLOW},

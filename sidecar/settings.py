@@ -32,6 +32,7 @@ LOG_FORMATS = ("text", "json")
 WORKERS = ("embedded", "none")
 YES_OR_NO = ("no", "yes")
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")
+PROXY_ROLES = ("member", "guest")
 LONGEST_LIFETIME_S = 366 * 24 * 3600
 
 
@@ -84,6 +85,10 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     """Other websites whose pages may use this API, such as https://tools.example, with commas between them
     (`GENONAUT_ALLOWED_ORIGINS`)."""
+
+    proxy_role: str = "member"
+    """In `proxy` access: the role of somebody whom the proxy names for the first time (`GENONAUT_PROXY_ROLE`: member,
+    guest)."""
 
     cookie_secure: bool = False
     """Send the session's cookie through TLS alone, whatever a proxy says (`GENONAUT_COOKIE_SECURE`: no, yes)."""
@@ -155,6 +160,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         trusted_proxies=read_networks(values, "GENONAUT_TRUSTED_PROXIES", LOOPBACK_NETWORKS),
         proxy_user_header=values.get("GENONAUT_PROXY_USER_HEADER") or Settings.proxy_user_header,
         allowed_origins=read_origins(values, "GENONAUT_ALLOWED_ORIGINS"),
+        proxy_role=read_choice(values, "GENONAUT_PROXY_ROLE", PROXY_ROLES),
         cookie_secure=read_choice(values, "GENONAUT_COOKIE_SECURE", YES_OR_NO) == "yes",
         session_idle_s=read_lifetime(values, "GENONAUT_SESSION_IDLE_S", Settings.session_idle_s),
         session_at_most_s=read_lifetime(values, "GENONAUT_SESSION_AT_MOST_S", Settings.session_at_most_s),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidecar.accounts.models import User
+from sidecar.accounts.models import ApiToken, AuditEntry, Invite, LogInFailures, User, UserSession
 from sidecar.catalog.models import CatalogVersion, Listing, Model, ModelInstance
 from sidecar.counters import Counter
 from sidecar.database import Base
@@ -19,6 +19,8 @@ from sidecar.generations.models import (
 from sidecar.instances.models import Instance, Pace
 
 __all__ = [
+    "ApiToken",
+    "AuditEntry",
     "Base",
     "CatalogVersion",
     "Counter",
@@ -27,13 +29,16 @@ __all__ = [
     "IdempotencyKey",
     "Image",
     "Instance",
+    "Invite",
     "JournalPosition",
     "Listing",
+    "LogInFailures",
     "Model",
     "ModelInstance",
     "Pace",
     "SearchEntry",
     "SearchWord",
     "User",
+    "UserSession",
     "Workflow",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from saq import CronJob
 
+from sidecar.accounts.desk import Accounts
 from sidecar.catalog.discovery import Discovery
 from sidecar.gallery.intake import Intake
 from sidecar.generations.idempotency import RememberedKeys
@@ -53,7 +54,13 @@ def images_worker(queue: WorkQueue, intake: Intake) -> EmbeddedWorker:
 
 
 def clockwork(
-    sweeper: Sweeper, tending: Tending, timeouts: Timeouts, trash: Trash, keys: RememberedKeys, discovery: Discovery
+    sweeper: Sweeper,
+    tending: Tending,
+    timeouts: Timeouts,
+    trash: Trash,
+    keys: RememberedKeys,
+    discovery: Discovery,
+    accounts: Accounts,
 ) -> list[CronJob[Any]]:
     """What happens by itself."""
     return [
@@ -63,5 +70,8 @@ def clockwork(
         cron_job(sweeper.sweep_tokens, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
         cron_job(trash.purge, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
         cron_job(keys.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
+        cron_job(accounts.sessions.forget_ended, EVERY_HOUR, timeout_s=A_MINUTE_S),
+        cron_job(accounts.invites.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
+        cron_job(accounts.throttle.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(discovery.refresh_models, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
     ]

@@ -1,7 +1,12 @@
-"""`connection.user`: who is asking, on every route that is not for everybody (`opt={"public": True}`)."""
+"""
+`connection.user`: who is asking, on every route that is not for everybody (`opt={"public": True}`).
+
+`connection.auth` is the moment (`time.monotonic`) since when that is known to be so.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +17,9 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from litestar.types import ASGIApp
 
 from sidecar.accounts.callers import Caller
-from sidecar.accounts.recognition import Credentials, Recognition
+from sidecar.accounts.credentials import Credentials
+from sidecar.accounts.recognition import Recognition
+from sidecar.clients import client_of
 from sidecar.errors import Refused
 
 PUBLIC = "public"
@@ -27,14 +34,18 @@ class Authentication(AbstractAuthenticationMiddleware):
         self._recognition = recognition
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        return AuthenticationResult(user=await self._recognition.caller_of(credentials_of(connection)), auth=None)
+        began = time.monotonic()
+        return AuthenticationResult(user=await self._recognition.caller_of(credentials_of(connection)), auth=began)
 
 
 def credentials_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Credentials:
+    client = client_of(connection)
+    user_header: str = connection.app.state.proxy_user_header
     return Credentials(
-        address=connection.client.host if connection.client else "",
+        address=client.address,
         cookie=connection.cookies.get(SESSION_COOKIE),
         authorization=connection.headers.get("authorization"),
+        forwarded_user=connection.headers.get(user_header) if client.is_vouched_for else None,
     )
 
 

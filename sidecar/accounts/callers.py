@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
-from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.accounts.models import LOCAL_OWNER_ID, User
 
 
 class Role(str, Enum):
@@ -46,3 +46,9 @@ class Caller:
 
 LOCAL_OWNER = Caller(LOCAL_OWNER_ID, "local", Role.ADMIN, SCOPES_OF[Role.ADMIN])
 """Who everybody is in `open` access."""
+
+
+def to_caller(user: User, *, session_id: UUID | None = None) -> Caller:
+    """Somebody who may do whatever their role allows."""
+    role = Role(user.role)
+    return Caller(user.id, user.name, role, SCOPES_OF[role], session_id=session_id)

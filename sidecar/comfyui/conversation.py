@@ -52,8 +52,8 @@ class Conversation(Protocol):
         """What happened next; None after a silence."""
         ...
 
-    async def tell_held(self, held: dict[str, Any]) -> None:
-        """Which prompts wait here, for ComfyUI's own queue panel, where that can be told."""
+    async def tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Tell the pack something, where there is one."""
 
     async def close(self) -> None: ...
 
@@ -90,8 +90,8 @@ class PackConversation:
         except asyncio.TimeoutError:
             return None
 
-    async def tell_held(self, held: dict[str, Any]) -> None:
-        await self._connection.send(msgspec.json.encode({"type": "held", "data": held}).decode())
+    async def tell(self, kind: str, data: dict[str, Any]) -> None:
+        await self._connection.send(msgspec.json.encode({"type": kind, "data": data}).decode())
 
     async def close(self) -> None:
         await self._connection.close()
@@ -117,8 +117,8 @@ class CoreConversation:
         event = read_event(message)
         return ObserverEvent("outcome") if tells_of_an_end(event) else event
 
-    async def tell_held(self, held: dict[str, Any]) -> None:
-        """Without the pack, its queue panel shows its own queue alone."""
+    async def tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Without the pack, its queue panel shows its own queue alone, and it lets in whom it lets in."""
 
     async def close(self) -> None:
         await self._connection.close()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -49,17 +50,31 @@ class Observer:
     """Follows one ComfyUI for as long as the process lives, across all its restarts."""
 
     def __init__(
-        self, comfyui: ComfyUIClient, listener: Listener, read_held: Callable[[], Awaitable[dict[str, Any]]]
+        self,
+        comfyui: ComfyUIClient,
+        listener: Listener,
+        read_held: Callable[[], Awaitable[dict[str, Any]]],
+        *,
+        access: str,
+        changed_callers: Iterable[UUID] = (),
     ) -> None:
         self._comfyui = comfyui
         self._listener = listener
         self._read_held = read_held
         self._held_changed = asyncio.Event()
+        self._access = access
+        self._changed_callers = set(changed_callers)
+        self._callers_changed = asyncio.Event()
         self._away_because = ""
 
     def held_changed(self) -> None:
         """Tell ComfyUI's own queue panel soon that other prompts are held."""
         self._held_changed.set()
+
+    def callers_changed(self, user_id: UUID) -> None:
+        """Tell ComfyUI at once, or when it is back, that this person may be let in no longer."""
+        self._changed_callers.add(user_id)
+        self._callers_changed.set()
 
     async def follow(self) -> None:
         """Connect, listen, reconnect, until cancelled."""
@@ -96,7 +111,10 @@ class Observer:
 
     async def _listen(self) -> None:
         async with self._comfyui.listening() as conversation:
-            await until_one_ends(self._hear(conversation), self._tell_held(conversation))
+            await conversation.tell("access", {"access": self._access})
+            await until_one_ends(
+                self._hear(conversation), self._tell_held(conversation), self._tell_callers(conversation)
+            )
 
     async def _hear(self, conversation: Conversation) -> None:
         self._away_because = ""
@@ -115,5 +133,13 @@ class Observer:
             await self._held_changed.wait()
             self._held_changed.clear()
             held = await self._read_held()
-            await conversation.tell_held(held)
+            await conversation.tell("held", held)
             await asyncio.sleep(HELD_INTERVAL_S + HELD_INTERVAL_EACH_S * len(held["held"]))
+
+    async def _tell_callers(self, conversation: Conversation) -> None:
+        while True:
+            for user_id in list(self._changed_callers):
+                await conversation.tell("callers_changed", {"user_id": str(user_id)})
+                self._changed_callers.discard(user_id)
+            await self._callers_changed.wait()
+            self._callers_changed.clear()

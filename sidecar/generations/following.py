@@ -33,6 +33,7 @@ from sidecar.identity import generation_id_of, now
 from sidecar.instances import registry, standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
+from sidecar.settings import Access
 from sidecar.tasks import end
 from sidecar.together import Together
 
@@ -53,6 +54,7 @@ class Surroundings:
     relocation: Relocation
     announce: Callable[[UUID], Awaitable[None]]
     """A generation looks different now."""
+    access: Access
     met: Callable[[UUID], None]
     """An instance is there (again): somebody's turn may have come, and it may have other models."""
 
@@ -160,6 +162,7 @@ class Following:
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._held = Together(self._read_held, at_most=100)
+        self._changed_callers: set[UUID] = set()
 
     def instances_changed(self) -> None:
         """Some came or went."""
@@ -169,6 +172,12 @@ class Following:
         """Tell each ComfyUI's own queue panel soon that other prompts are held."""
         for observer in self._observers.values():
             observer.held_changed()
+
+    def callers_changed(self, user_id: UUID) -> None:
+        """Tell each ComfyUI at once, and those that are met later, that this person may be let in no longer."""
+        self._changed_callers.add(user_id)
+        for observer in self._observers.values():
+            observer.callers_changed(user_id)
 
     async def run(self) -> None:
         """Follow whatever instances there are, until cancelled."""
@@ -207,7 +216,13 @@ class Following:
         follower = Follower(instance_id, comfyui, recorder, self._surroundings)
         # What a process that died left written down is not true any more.
         await follower.disconnected(registry.NOT_ASKED_YET)
-        observer = Observer(comfyui, follower, partial(self._held.ask, instance_id))
+        observer = Observer(
+            comfyui,
+            follower,
+            partial(self._held.ask, instance_id),
+            access=self._surroundings.access.value,
+            changed_callers=self._changed_callers,
+        )
         self._observers[instance_id] = observer
         self._followers[instance_id] = follower
         self._tasks[instance_id] = asyncio.create_task(observer.follow())

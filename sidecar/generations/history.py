@@ -167,3 +167,8 @@ def to_failure(generation: Generation) -> Failure | None:
         node_id=error.get("node_id"),
         node_type=error.get("node_type"),
     )
+
+
+async def owns_anything(session: AsyncSession, owner_id: UUID) -> bool:
+    """Does any generation belong to this person, in the trash or not?"""
+    return await session.scalar(select(Generation.id).where(Generation.owner_id == owner_id).limit(1)) is not None

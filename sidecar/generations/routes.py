@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timezone
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import delete, get, patch, post
+from litestar import Request, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
+from sidecar.accounts.callers import Caller
 from sidecar.accounts.guards import requires_pairing, requires_read, requires_submit
 from sidecar.accounts.recognition import Recognition
 from sidecar.errors import InvalidRequest
@@ -269,21 +271,30 @@ async def change_many(data: JSONBody[BulkAction], bulk: NamedDependency[Bulk], o
 
 
 @get("/events", guards=[requires_read], media_type="text/event-stream")
-async def follow_all(live_events: NamedDependency[LiveEvents], owner_id: Owner) -> ServerSentEvent:
+async def follow_all(
+    request: Request[Caller, float, Any],
+    live_events: NamedDependency[LiveEvents],
+    recognition: NamedDependency[Recognition],
+    owner_id: Owner,
+) -> ServerSentEvent:
     """Everything of mine, live: `hello`, then `generation` and `progress`."""
-    return ServerSentEvent(event_stream(live_events, owner_id))
+    is_out = partial(recognition.has_changed, owner_id, since=request.auth)
+    return ServerSentEvent(event_stream(live_events, owner_id, is_out=is_out))
 
 
 @get("/generations/{generation_id:uuid}/events", guards=[requires_read], media_type="text/event-stream")
 async def follow_generation(
+    request: Request[Caller, float, Any],
     live_events: NamedDependency[LiveEvents],
+    recognition: NamedDependency[Recognition],
     history: NamedDependency[History],
     owner_id: Owner,
     generation_id: FromPath[UUID],
 ) -> ServerSentEvent:
     """One generation, live."""
     await history.show(owner_id, generation_id)
-    return ServerSentEvent(event_stream(live_events, owner_id, generation_id))
+    is_out = partial(recognition.has_changed, owner_id, since=request.auth)
+    return ServerSentEvent(event_stream(live_events, owner_id, generation_id, is_out=is_out))
 
 
 @post(
@@ -319,9 +330,20 @@ async def cancel_prompt(
 
 
 async def event_stream(
-    live_events: LiveEvents, owner_id: UUID, generation_id: UUID | None = None
+    live_events: LiveEvents,
+    owner_id: UUID,
+    generation_id: UUID | None = None,
+    *,
+    is_out: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[ServerSentEventMessage]:
+    """
+    Args:
+        is_out: Have this person's credentials changed since they were looked at? Asked when somebody listens: who is
+            told to go before that would not hear of it.
+    """
     with live_events.listening(owner_id, generation_id) as listener:
+        if is_out():
+            return
         yield hello()
         while message := await next_message(listener):
             yield message

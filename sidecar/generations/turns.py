@@ -234,7 +234,7 @@ async def held(session: AsyncSession) -> dict[str, Any]:
     """What ComfyUI's own queue panel shall show as pending, in the order of turns."""
     pending = Generation.state == GenerationState.PENDING.value
     rows = await session.execute(
-        select(Generation.id, Generation.number, Generation.client_id, Generation.created_at)
+        select(Generation.id, Generation.number, Generation.owner_id, Generation.client_id, Generation.created_at)
         .where(pending)
         .order_by(Generation.number)
         .limit(HELD_TOLD_AT_MOST)
@@ -243,6 +243,7 @@ async def held(session: AsyncSession) -> dict[str, Any]:
         {
             "id": str(row.id),
             "number": row.number,
+            "owner_id": str(row.owner_id),
             "client_id": row.client_id,
             "created_at": int(row.created_at.timestamp() * 1000),
         }

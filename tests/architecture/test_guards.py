@@ -24,6 +24,10 @@ async def listener(socket: WebSocket[Any, Any, Any]) -> None:
 
 
 FOR_EVERYBODY = {
+    "/api/v1/sessions",  # whoever logs in is nobody yet; so are the next four
+    "/api/v1/first-administrator",
+    "/api/v1/invites/{code:str}",
+    "/api/v1/invites/{code:str}/accept",
     "/health/live",
     "/health/ready",
     "/schema",

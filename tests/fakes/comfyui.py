@@ -50,6 +50,7 @@ class ScriptedComfyUI:
         self.journal = "journal-1"
         self.clock_behind_s = 0.0
         self.held: list[dict[str, Any]] = []
+        self.told: list[dict[str, Any]] = []
         self._observers: set[asyncio.Queue[dict[str, Any] | None]] = set()
 
     # What a test does with it.
@@ -242,7 +243,10 @@ class ScriptedComfyUI:
     async def _take_held(self, socket: WebSocket[Any, Any, Any]) -> None:
         try:
             while True:
-                self.held = (await socket.receive_json())["data"]["held"]
+                told = await socket.receive_json()
+                self.told.append(told)
+                if told["type"] == "held":
+                    self.held = told["data"]["held"]
         except WebSocketDisconnect:
             for observer in self._observers:
                 observer.put_nowait(None)

@@ -39,6 +39,8 @@ BEGIN
     EXECUTE format('DELETE FROM %I', name);
   END LOOP;
   DELETE FROM users WHERE id <> '{LOCAL_OWNER_ID}';
+  UPDATE users SET name = 'local', comparable_name = 'local', role = 'admin', plan = 'standard',
+    password_hash = NULL, disabled_at = NULL;
 END $$
 """
 

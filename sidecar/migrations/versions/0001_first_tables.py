@@ -20,6 +20,8 @@ LOCAL_OWNER_ID = UUID("00000000-0000-7000-8000-000000000001")
 
 def upgrade() -> None:
     make_users()
+    make_credentials()
+    make_audit_entries()
     make_instances()
     make_paces()
     make_workflows()
@@ -52,9 +54,16 @@ def downgrade() -> None:
         "workflows",
         "paces",
         "instances",
+        "audit_entries",
+        "log_in_failures",
+        "invites",
+        "api_tokens",
+        "sessions",
         "users",
     ):
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION refuse_to_change_audit_entries")
 
 
 def make_users() -> None:
@@ -62,11 +71,110 @@ def make_users() -> None:
         "users",
         sa.Column("id", GUID(), nullable=False),
         sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("comparable_name", sa.String(300), nullable=False),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("plan", sa.String(60), nullable=False),
+        sa.Column("password_hash", sa.String(200)),
+        sa.Column("disabled_at", DateTimeUTC(timezone=True)),
+        sa.Column("credentials_changed_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
-        sa.UniqueConstraint("name", name="uq_users_name"),
+        sa.UniqueConstraint("comparable_name", name="uq_users_comparable_name"),
     )
-    op.bulk_insert(users, [{"id": LOCAL_OWNER_ID, "name": "local", "created_at": datetime.now(timezone.utc)}])
+    op.create_index("ix_users_credentials_changed_at", "users", ["credentials_changed_at"])
+    begin = datetime.now(timezone.utc)
+    local_owner = {"id": LOCAL_OWNER_ID, "name": "local", "comparable_name": "local", "role": "admin"}
+    times = {"credentials_changed_at": begin, "created_at": begin}
+    op.bulk_insert(users, [{**local_owner, "plan": "standard", **times}])
+
+
+def make_credentials() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("user_id", GUID(), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("address", sa.String(45), nullable=False),
+        sa.Column("user_agent", sa.String(200), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("seen_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("ends_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_sessions"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_sessions_user_id_users"),
+        sa.UniqueConstraint("secret_hash", name="uq_sessions_secret_hash"),
+    )
+    op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
+    op.create_index("ix_sessions_ends_at", "sessions", ["ends_at"])
+    op.create_table(
+        "api_tokens",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("user_id", GUID(), nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("expires_at", DateTimeUTC(timezone=True)),
+        sa.Column("used_at", DateTimeUTC(timezone=True)),
+        sa.PrimaryKeyConstraint("id", name="pk_api_tokens"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_api_tokens_user_id_users"),
+        sa.UniqueConstraint("secret_hash", name="uq_api_tokens_secret_hash"),
+    )
+    op.create_index("ix_api_tokens_user_id", "api_tokens", ["user_id"])
+    op.create_table(
+        "invites",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("code_hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("plan", sa.String(60), nullable=False),
+        sa.Column("uses_left", sa.Integer(), nullable=False),
+        sa.Column("expires_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_invites"),
+        sa.UniqueConstraint("code_hash", name="uq_invites_code_hash"),
+    )
+    op.create_table(
+        "log_in_failures",
+        sa.Column("key", sa.LargeBinary(32), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("last_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_log_in_failures"),
+    )
+    op.create_index("ix_log_in_failures_last_at", "log_in_failures", ["last_at"])
+
+
+def make_audit_entries() -> None:
+    op.create_table(
+        "audit_entries",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("action", sa.String(40), nullable=False),
+        sa.Column("actor_id", GUID()),
+        sa.Column("actor_name", sa.String(100), nullable=False),
+        sa.Column("subject_id", GUID()),
+        sa.Column("address", sa.String(45), nullable=False),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit_entries"),
+    )
+    for column in ("actor_id", "subject_id", "action"):
+        op.create_index(f"ix_audit_entries_{column.removesuffix('_id')}", "audit_entries", [column, "id"])
+    for statement in APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
+
+
+# Whoever gets hold of a connection of ours can add to the audit, and change nothing of what it says.
+APPEND_ONLY = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_entries_{event.lower()} BEFORE {event} ON audit_entries "
+        "BEGIN SELECT RAISE(ABORT, 'audit entries are never changed'); END"
+        for event in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        "CREATE FUNCTION refuse_to_change_audit_entries() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'audit entries are never changed'; END $$",
+        "CREATE TRIGGER audit_entries_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entries "
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_audit_entries()",
+    ],
+}
 
 
 def make_instances() -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from fakes.folders import Announcements, Folder
+from fakes.people import somebody
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
@@ -50,7 +51,7 @@ def new_generation(database: Database) -> Callable[..., Awaitable[UUID]]:
         generation_id = uuid7()
         async with database.writing() as session:
             if await session.get(User, owner_id) is None:
-                session.add(User(id=owner_id, name=str(owner_id), created_at=NOW))
+                session.add(somebody(owner_id))
             session.add(Workflow(hash=generation_id.bytes * 2, content=b""))
             await session.flush()
             session.add(

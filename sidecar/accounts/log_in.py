@@ -1,0 +1,82 @@
+"""Name and password: whose are they? And the session that begins when that is known."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+
+from sidecar.accounts.audit import Action, Actor, nobody, note
+from sidecar.accounts.callers import Caller, to_caller
+from sidecar.accounts.models import User
+from sidecar.accounts.passwords import Passwords
+from sidecar.accounts.people import by_name
+from sidecar.accounts.sessions import Sessions
+from sidecar.accounts.throttling import Throttle
+from sidecar.database import Database
+from sidecar.errors import AccountDisabled, CredentialsInvalid
+
+NOT_THESE = "Name and password do not go together. Look at both, and try again."
+
+log = structlog.get_logger(__name__)
+
+
+class LogIn:
+    """Compares names and passwords, at the pace that the throttle allows. One a process."""
+
+    def __init__(self, database: Database, passwords: Passwords, throttle: Throttle, sessions: Sessions) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._throttle = throttle
+        self._sessions = sessions
+
+    async def whose(self, name: str, password: str, *, address: str) -> User:
+        """
+        Raises:
+            TooManyAttempts: Wait first.
+            CredentialsInvalid: Nobody's; which of the two is wrong is not said, nor shown by how long it takes.
+            AccountDisabled: Theirs, and they are not let in.
+        """
+        await self._throttle.take_a_try(name, address)
+        async with self._database.reading() as session:
+            user = await by_name(session, name)
+        if not await self._passwords.fits(user.password_hash if user else None, password) or user is None:
+            await self._note_failure(user, address)
+            raise CredentialsInvalid(NOT_THESE)
+        await self._throttle.give_back(name, address)
+        if user.disabled_at is not None:
+            await self._note_failure(user, address)
+            raise AccountDisabled
+        return await self._with_todays_hash(user, password)
+
+    async def begin_session(self, user_id: UUID, *, address: str, user_agent: str) -> tuple[Caller, str]:
+        """
+        Log in somebody who has shown who they are; with the session's secret.
+
+        Raises:
+            AccountDisabled: They are not let in, or not any more.
+        """
+        async with self._database.writing() as session:
+            user = await session.get(User, user_id)
+            if user is None or user.disabled_at is not None:
+                raise AccountDisabled
+            note(session, Action.LOGGED_IN, Actor.being(user, address), user.id)
+            begun, secret = self._sessions.begin(session, user, address=address, user_agent=user_agent)
+        return to_caller(user, session_id=begun.id), secret
+
+    async def _note_failure(self, user: User | None, address: str) -> None:
+        """The name is not written down: people type passwords where it belongs."""
+        async with self._database.writing() as session:
+            note(session, Action.LOG_IN_FAILED, nobody(address), user.id if user else None)
+        log.info("log_in_failed", user_id=str(user.id) if user else None, address=address)
+
+    async def _with_todays_hash(self, user: User, password: str) -> User:
+        known = user.password_hash
+        if known is None or not self._passwords.is_outdated(known):
+            return user
+        renewed = await self._passwords.hash(password)
+        async with self._database.writing() as session:
+            stored = await session.get(User, user.id)
+            if stored is not None and stored.password_hash == known:  # it may have been changed meanwhile
+                stored.password_hash = renewed
+        return user
