@@ -154,6 +154,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     aftermath = Aftermath(queueing, announce, board.end)
     recorders = Recorders(database, leadership, instances, postings, aftermath)
     dispatcher = Dispatcher(database, leadership, instances, catalog, queueing, recorders, postings, board, announce)
+    queueing.wake_leader = dispatcher.wake
     relocation = Relocation(database, leadership, postings, aftermath)
     surroundings = Surroundings(database, leadership, board, relocation, announce, settings.access, met=met)
     following = Following(instances, recorders, surroundings)

@@ -8,6 +8,7 @@ sweeper; one that comes twice finds nothing to do.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -36,16 +37,20 @@ class Queueing:
     def __init__(self, *, turns: Queue, images: Queue) -> None:
         self._turns = turns
         self._images = images
+        self.wake_leader: Callable[[], bool] = lambda: False
+        """Wakes whoever leads if that is this process; tells whether it is."""
         # Part of every key. A token that a killed process had in its hands stays there until the queue is sure of its
         # death; meanwhile it must not swallow those of the process that took its place.
         self._process = secrets.token_hex(4)
 
     async def dispatch(self, generation_id: UUID, *, reason: str, not_before: datetime | None = None) -> None:
         """
-        Somebody's turn may have come.
+        Somebody's turn may have come, now or then. Only now, and only whoever leads in this process, needs no token.
 
         `reason` is part of the token's key: a token that is just being worked off must not swallow a later one.
         """
+        if not_before is None and self.wake_leader():
+            return
         scheduled = int(not_before.timestamp()) + 1 if not_before else 0
         options = job_options(timeout_s=DISPATCH_WITHIN_S)
         await self._enqueue(self._turns, DISPATCH, generation_id, reason, scheduled=scheduled, **options)

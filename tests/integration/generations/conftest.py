@@ -137,6 +137,13 @@ async def until(question: Callable[[], Any], *, within_s: float = 30.0) -> Any:
         await asyncio.sleep(0.01)
 
 
+async def until_connected(parts: Parts, count: int = 2) -> None:
+    async def connected() -> bool:
+        return [view.state for view in await parts.instance_desk.list()].count("connected") == count
+
+    await until(connected)
+
+
 async def until_state(parts: Parts, generation_id: UUID, state: str) -> GenerationView:
     async def reached() -> GenerationView | None:
         view = await show(parts, generation_id)

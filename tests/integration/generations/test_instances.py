@@ -18,20 +18,13 @@ from sidecar.instances.models import Connection, Instance
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
 from sidecar.settings import read_settings
 
-from .conftest import StartSidecar, loading, look_again, settings_of, show, submit, until, until_state
+from .conftest import StartSidecar, loading, look_again, settings_of, show, submit, until, until_connected, until_state
 
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relocation, "PATIENCE_S", 0.1)
     monkeypatch.setattr(standing, "REST_FIRST_S", 0.05)
-
-
-async def until_connected(parts: Parts, count: int = 2) -> None:
-    async def connected() -> bool:
-        return [view.state for view in await parts.instance_desk.list()].count("connected") == count
-
-    await until(connected)
 
 
 async def instance_of(parts: Parts, comfyui: ScriptedComfyUI) -> InstanceView:

@@ -15,7 +15,7 @@ from sidecar.generations.recorder import record_finished
 from sidecar.generations.states import GenerationState
 from sidecar.identity import now
 
-from .conftest import FIRST, SECOND, StartSidecar, show, submit, until, until_state
+from .conftest import FIRST, SECOND, StartSidecar, show, submit, until, until_connected, until_state
 
 
 async def hear_of_a_cancellation(parts: Parts, generation_id: UUID, *, by: UUID) -> None:
@@ -50,6 +50,7 @@ async def test_what_somebody_took_out_of_the_comfyui_that_may_have_it_is_cancell
 async def test_what_begins_where_it_should_not_be_does_not_run_where_it_is(start_sidecar: StartSidecar):
     """It would be shown as running, and its silence counted, while it waits in the queue of another one."""
     async with ScriptedComfyUI().served() as one, ScriptedComfyUI().served() as two, start_sidecar(one, two) as parts:
+        await until_connected(parts)
         ids = [await submit(parts) for _ in range(2)]
         await until(lambda: one.pending and two.pending)
         here, there = (next(each for each in ids if str(each) in comfyui.pending) for comfyui in (one, two))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -69,3 +70,22 @@ async def test_one_process_asks_once_for_what_it_asked_for_already(queue: Queue)
         await queueing.keep_images(generation_id)
 
     assert await queue.count("queued") == 1
+
+
+async def test_whoever_leads_in_this_process_is_woken_without_a_token(queue: Queue):
+    """A token is for another process, or for later: each costs as much as a few statements."""
+    woken: list[bool] = []
+
+    def wake(*, leads: bool) -> bool:
+        woken.append(leads)
+        return leads
+
+    here, elsewhere = (Queueing(turns=queue, images=queue) for _ in range(2))
+    here.wake_leader, elsewhere.wake_leader = partial(wake, leads=True), partial(wake, leads=False)
+    tokens = []
+    for queueing, not_before in ((here, None), (here, now() + timedelta(hours=1)), (elsewhere, None)):
+        await queueing.dispatch(uuid7(), reason="admitted", not_before=not_before)
+        tokens.append(await queue.count("incomplete"))
+
+    assert woken == [True, False]
+    assert tokens == [0, 1, 2]
