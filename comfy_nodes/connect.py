@@ -21,6 +21,9 @@ from .client_sockets import ClientSockets, LastOneCounts
 from .doorkeeper import Doorkeeper
 from .event_tap import EventTap
 from .executor_guard import guard_execute
+from .file_hooks import FileHooks, OutputWatch, WorkingFor
+from .file_routes import FileRoutes
+from .graph_files import GraphFiles
 from .held_canceller import HeldCanceller
 from .held_prompts import HeldPrompts
 from .interrupts import Interrupts
@@ -28,6 +31,7 @@ from .locations import pack_version, sidecar_command, try_to_lock
 from .outcome_journal import OutcomeJournal
 from .own_names import listens_on_loopback_only, refuse_other_names
 from .owned_events import OwnedEvents
+from .owned_files import Folders, OwnedFiles, SeenOutputs
 from .owned_queue import QueueHooks, owned_queue_class
 from .pack_routes import PackRoutes
 from .prompt_gate import PromptGate
@@ -74,6 +78,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     journal, held, tap = open_journal(settings.data_folder), HeldPrompts(), EventTap()
     queue = server.prompt_queue
     sockets = ClientSockets(server)
+    files = OwnedFiles(Folders(folder_paths), SeenOutputs(), sidecar.owner_of_output)
     gate = PromptGate(
         server,
         execution,
@@ -82,6 +87,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
         pairing_secret=settings.pairing_secret,
         sockets=sockets,
         passes_when_away=settings.passes_when_away,
+        graphs=None if settings.access == OPEN else GraphFiles(files, nodes.NODE_CLASS_MAPPINGS),
     )
     interrupts = Interrupts(queue, nodes.interrupt_processing)
     routes = PackRoutes(
@@ -114,6 +120,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
         set_and_undo(server, name, LastOneCounts(getattr(server, name)), undo)
     if settings.access != OPEN:
         separate_people(server, interrupts, OwnedEvents(queue, sockets), undo)
+        separate_files(server, folder_paths, files, tap, undo)
     set_and_undo(server, "send_sync", tap.wrap(server.send_sync), undo)
     set_and_undo(execution.PromptExecutor, "execute", guard_execute(execution.PromptExecutor.execute), undo)
     add_gate(server.app, gate.answer)
@@ -150,6 +157,25 @@ def separate_people(server: Any, interrupts: Interrupts, events: OwnedEvents, un
     for prefix in ("", "/api"):
         server.app.router.add_post(f"{prefix}/interrupt", interrupts.answer)
         server.app.router.add_get(f"{prefix}/users", tell_users)
+
+
+def separate_files(
+    server: Any, folder_paths: Any, files: OwnedFiles, tap: EventTap, undo: list[Callable[[], None]]
+) -> None:
+    """The same for files: what routes show and take, what nodes read, and where they save."""
+    queue = server.prompt_queue
+    executing_context = importlib.import_module("comfy_execution.utils").get_executing_context
+    hooks = FileHooks(files, WorkingFor(queue, executing_context))
+    for name, wrap in (
+        ("get_save_image_path", hooks.save_in_own_folder),
+        ("get_annotated_filepath", hooks.find_own),
+        ("exists_annotated_filepath", hooks.only_own_exist),
+    ):
+        set_and_undo(folder_paths, name, wrap(getattr(folder_paths, name)), undo)
+    tap.on_executed = OutputWatch(files, queue).executed
+    routes = FileRoutes(files, folder_paths)
+    server.app.middlewares.insert(0, routes.answer)
+    undo.append(lambda: server.app.middlewares.remove(routes.answer))
 
 
 def open_journal(folder: Path) -> OutcomeJournal:

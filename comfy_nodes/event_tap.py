@@ -107,6 +107,8 @@ class EventTap:
         self.observers: list[Observer] = []
         self.on_execution_start: Callable[[str], None] = lambda prompt_id: None
         """Called with the prompt's id in ComfyUI's worker thread, after ComfyUI has reset its interrupt flag."""
+        self.on_executed: Callable[[dict[str, Any]], None] = lambda told: None
+        """Called with what a node has made, before anybody hears of it."""
 
     def hang_up(self) -> None:
         """ComfyUI ends: let the sidecar notice at once."""
@@ -130,6 +132,8 @@ class EventTap:
             return
         if event == "execution_start":
             self.on_execution_start(data["prompt_id"])
+        if event == "executed":
+            self.on_executed(data)
         self.tell(event, data)
 
     def tell(self, kind: str, data: Any) -> None:

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from .caller import CALLER, LOCAL_OWNER, only_theirs
 from .client_sockets import NO_BROWSER, ClientSockets
+from .graph_files import ForeignFiles, GraphFiles
 from .held_prompts import HeldPrompt
 from .outcome_journal import OutcomeJournal
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
@@ -33,6 +34,7 @@ from .wire import error_answer, is_paired, json_answer, new_generation_id
 log = logging.getLogger("genonaut.gate")
 
 ALREADY_FINISHED = 409
+NOT_VALID = "prompt_outputs_failed_validation"  # ComfyUI's own word (execution.py, validate_prompt)
 AWAY_RETRY_AFTER_S = 5
 AWAY = (
     "Genonaut's sidecar does not answer at the moment, so nobody can take your prompt. "
@@ -114,6 +116,13 @@ class Validated:
         return json_answer({"error": self.error, "node_errors": self.node_errors}, status=400)
 
 
+def owner_by_tag(extra_data: dict[str, Any]) -> str | None:
+    """Whose prompt the sidecar says that this is."""
+    tag = extra_data.get("genonaut")
+    owner_id = tag.get("owner_id") if isinstance(tag, dict) else None
+    return owner_id if isinstance(owner_id, str) else None
+
+
 class PromptGate:
     """Stands in front of ComfyUI's queue. One a process."""
 
@@ -127,6 +136,7 @@ class PromptGate:
         pairing_secret: str,
         sockets: ClientSockets | None = None,
         passes_when_away: bool = True,
+        graphs: GraphFiles | None = None,
     ) -> None:
         self._server = server
         self._execution = execution
@@ -135,6 +145,7 @@ class PromptGate:
         self._pairing_secret = pairing_secret
         self._sockets = sockets or ClientSockets(server)
         self._passes_when_away = passes_when_away
+        self._graphs = graphs
         self.secrets = Secrets(tuple(execution.SENSITIVE_EXTRA_DATA_KEYS))
         self._finished = FinishedPrompts()
 
@@ -152,6 +163,8 @@ class PromptGate:
             return await self._submit(body, usage_source=request.headers.get("Comfy-Usage-Source"))
         except UnusableBody as exc:
             return error_answer(exc.status, exc.kind, exc.message, details=exc.details)
+        except ForeignFiles as exc:
+            return error_answer(400, NOT_VALID, str(exc), node_errors=exc.node_errors)
         except SidecarRefused as exc:
             return error_answer(exc.status, exc.code, exc.detail, retry_after_s=exc.retry_after_s)
         except SidecarAway:
@@ -165,7 +178,8 @@ class PromptGate:
         if usage_source:
             body.extra_data.setdefault("comfy_usage_source", usage_source)
         # A deep copy: what other packs make of the prompt is wanted when it runs, not in the record of what was asked.
-        validated = await self._validate(prompt_id, copy.deepcopy(body.posted))
+        owner_id = None if caller is None else caller.user_id
+        validated = await self._validate(prompt_id, copy.deepcopy(body.posted), owner_id)
         if not validated.is_valid:
             return validated.refusal()
         extra_data, secrets = self.secrets.split(body.extra_data)
@@ -176,7 +190,7 @@ class PromptGate:
             "client_id": body.client_id,
             "partial_execution_targets": body.partial_execution_targets,
             "source": "page",
-            **({} if caller is None else {"owner_id": caller.user_id}),
+            **({} if owner_id is None else {"owner_id": owner_id}),
         }
         self.secrets.keep(prompt_id, secrets)
         try:
@@ -201,16 +215,16 @@ class PromptGate:
         known = self._what_is_known_of(prompt_id)
         if known is not None:
             return known
-        validated = await self._validate(prompt_id, body.posted)
+        validated = await self._validate(prompt_id, body.posted, owner_by_tag(body.extra_data))
         if not validated.is_valid:
             return validated.refusal()
         return self._enqueue(prompt_id, validated, source=FROM_SIDECAR, number=body.posted.get("number"))
 
     async def _run_without_sidecar(self, prompt_id: str, body: PromptBody) -> web.Response:
-        validated = await self._validate(prompt_id, body.posted)
+        owner = CALLER.get() or LOCAL_OWNER
+        validated = await self._validate(prompt_id, body.posted, owner.user_id)
         if not validated.is_valid:
             return validated.refusal()
-        owner = CALLER.get() or LOCAL_OWNER
         tag = {"generation_id": prompt_id, "owner_id": owner.user_id, "title": "", "tags": []}
         extra_data = validated.body.setdefault("extra_data", {})
         extra_data["genonaut"] = tag
@@ -221,12 +235,14 @@ class PromptGate:
             return json_answer({"prompt_id": prompt_id, "number": 0, "node_errors": validated.node_errors})
         return answer
 
-    async def _validate(self, prompt_id: str, posted: dict[str, Any]) -> Validated:
+    async def _validate(self, prompt_id: str, posted: dict[str, Any], owner_id: str | None) -> Validated:
         """
         Do what ComfyUI's own handler does before it queues: other packs, node replacements, validation.
 
         Raises:
             UnusableBody: ComfyUI's validation falls over it.
+            ForeignFiles: It names files that its owner may not use.
+            SidecarAway: Nobody can say whose a file is.
         """
         body = self._server.trigger_on_prompt(posted)
         try:
@@ -234,8 +250,12 @@ class PromptGate:
             replacements = getattr(self._server, "node_replace_manager", None)
             if replacements is not None:  # since 0.30 or so
                 replacements.apply_replacements(workflow)
+            if self._graphs is not None and owner_id is not None:
+                workflow = body["prompt"] = await self._graphs.prepare(workflow, owner_id)
             found = await self._execution.validate_prompt(prompt_id, workflow, body.get("partial_execution_targets"))
             return Validated(body, bool(found[0]), found[1], list(found[2]), found[3])
+        except (ForeignFiles, SidecarAway):
+            raise
         except Exception as exc:
             log.warning("ComfyUI cannot validate a prompt.", exc_info=True)
             raise UnusableBody(

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -138,6 +139,22 @@ class SidecarClient:
             if exc.status in SAYS_WHO:
                 raise
             raise SidecarAway(f"The sidecar cannot say who somebody is: {exc}") from exc
+
+    async def owner_of_output(self, kind: str, subfolder: str, filename: str) -> str | None:
+        """
+        Ask whose recorded output that is; None: nobody's.
+
+        Raises:
+            SidecarAway: Nobody can say.
+        """
+        asked = urlencode({"type": kind, "subfolder": subfolder, "filename": filename}, errors="replace")
+        try:
+            told = await self._unless_silent(self._breaker_of_questions, "GET", f"/internal/outputs/owner?{asked}")
+        except SidecarRefused as exc:
+            if exc.code == "not_found":
+                return None
+            raise SidecarAway(f"The sidecar cannot say whose a file is: {exc}") from exc
+        return str(told["owner_id"]) if told.get("owner_id") else None
 
     async def cancel(self, generation_id: str, *, owner_id: str | None) -> None:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import ClassVar
 
 import pytest
 from aiohttp import web
@@ -95,3 +96,32 @@ async def test_somebody_else_at_the_address_is_not_the_sidecar(
             await client.submit({"id": "x"})
     finally:
         await runner.cleanup()
+
+
+class RecordingSidecar(PatientSidecar):
+    """Knows whose some outputs are, by their file names."""
+
+    owners: ClassVar = {"ü [x] & b=c.png": "0193-ada"}
+    is_broken = False
+
+    async def echo(self, request: web.Request) -> web.StreamResponse:
+        asked = request.query
+        if (request.path, asked["type"], asked["subfolder"]) != ("/internal/outputs/owner", "temp", "a b/c"):
+            return web.json_response({}, status=500)
+        owner = self.owners.get(asked["filename"])
+        if self.is_broken:
+            return web.json_response({"code": "internal_error"}, status=500)
+        if owner is None:
+            return web.json_response({"code": "not_found"}, status=404)
+        return web.json_response({"owner_id": owner})
+
+
+async def test_whose_an_output_is_is_asked_in_full(client: SidecarClient, port: int) -> None:
+    """Whatever a file is called; what the sidecar does not know is nobody's, and what it cannot say is not."""
+    sidecar = RecordingSidecar(port)
+    async with sidecar:
+        assert await client.owner_of_output("temp", "a b/c", "ü [x] & b=c.png") == "0193-ada"
+        assert await client.owner_of_output("temp", "a b/c", "not there.png") is None
+        sidecar.is_broken = True
+        with pytest.raises(SidecarAway):
+            await client.owner_of_output("temp", "a b/c", "not there.png")

@@ -1,0 +1,162 @@
+"""
+Where ComfyUI itself decides about files, for whoever the running code works.
+
+    get_save_image_path      output/genonaut/<user id>/<day>/<prefix>: all that saves through it, linked prefixes too
+    get_annotated_filepath   the files of that person and the shared ones, also for names that a node puts together
+
+Both are ComfyUI's own functions, which its nodes and those of other packs call by their module. What reads and writes
+files in a way of its own is not held by this; see `docs/security.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .caller import only_theirs
+from .owned_files import OWN_FOLDER, SHARED, OwnedFiles, Place, files_in, is_inside
+
+log = logging.getLogger("genonaut.files")
+
+DEFAULT_PREFIX = "ComfyUI"  # as in ComfyUI's own nodes
+CLOCK_SLACK_S = 2.0
+"""How far a file system's clock may be behind, for a file that was nobody's until now."""
+
+
+class WorkingFor:
+    """Knows for whom the code works that asks: a prompt's owner in ComfyUI's worker, else who sent the request."""
+
+    def __init__(self, queue: Any, executing_context: Callable[[], Any]) -> None:
+        self._queue = queue
+        self._executing_context = executing_context
+
+    def __call__(self) -> str | None:
+        """Give their id; None for nobody in particular: another pack's prompt, the sidecar, ComfyUI itself."""
+        context = self._executing_context()
+        owner = None if context is None else self._queue.whose(context.prompt_id)
+        if owner:
+            return str(owner)
+        caller = only_theirs()
+        if caller is not None:
+            return caller.user_id
+        if context is None and is_in_a_thread_of_its_own():
+            running = self._queue.running_for()  # a node's own thread, which does not know what it works for
+            return (running[0][1] or None) if len(running) == 1 else None
+        return None
+
+
+def is_in_a_thread_of_its_own() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
+
+
+class FileHooks:
+    """What stands in the place of ComfyUI's functions. One a process."""
+
+    def __init__(self, files: OwnedFiles, working_for: Callable[[], str | None]) -> None:
+        self._files = files
+        self._working_for = working_for
+
+    def save_in_own_folder(self, get_save_image_path: Callable[..., Any]) -> Callable[..., Any]:
+        def get_own_save_image_path(filename_prefix: str, output_dir: str, *args: Any, **kwargs: Any) -> Any:
+            owner = self._working_for()
+            place = self._files.folders.place_at(os.path.join(output_dir, filename_prefix)) if owner else None
+            if owner is None or place is None:  # ComfyUI refuses what leads elsewhere
+                return get_save_image_path(filename_prefix, output_dir, *args, **kwargs)
+            if place.kind != "output":
+                refuse_foreign(place, owner)
+                return get_save_image_path(filename_prefix, output_dir, *args, **kwargs)
+            folder = self._files.folders.of("output")
+            return get_save_image_path(own_prefix(place, owner), folder, *args, **kwargs)
+
+        return get_own_save_image_path
+
+    def find_own(self, get_annotated_filepath: Callable[..., str]) -> Callable[..., str]:
+        def get_own_annotated_filepath(name: str, default_dir: str | None = None) -> str:
+            path = get_annotated_filepath(name, default_dir)
+            if not self._may_read(path, default_dir):
+                raise ValueError(f"Invalid file path: {name!r}")
+            return path
+
+        return get_own_annotated_filepath
+
+    def only_own_exist(self, exists_annotated_filepath: Callable[..., bool]) -> Callable[..., bool]:
+        def own_annotated_filepath_exists(name: str) -> bool:
+            read = self._files.folders.read(name, "input")
+            path = read and os.path.join(self._files.folders.of(read[0].kind) or "", read[0].path)
+            return bool(path) and self._may_read(str(path)) and exists_annotated_filepath(name)
+
+        return own_annotated_filepath_exists
+
+    def _may_read(self, path: str, default_dir: str | None = None) -> bool:
+        owner = self._working_for()
+        if owner is None:
+            return True
+        place = self._files.folders.place_at(path)
+        if place is None:  # a folder of the node's own choice
+            return default_dir is not None and is_inside(os.path.realpath(path), os.path.realpath(default_dir))
+        return self._files.owner_at_sight(place) in (SHARED, owner)
+
+
+def own_prefix(place: Place, owner_id: str) -> str:
+    """
+    Give the prefix by which an output lands in its owner's folder, in that of today.
+
+    Raises:
+        ValueError: It names somebody else's folder.
+    """
+    refuse_foreign(place, owner_id)
+    steps = place.parts
+    if place.owner_by_folder is not None:
+        if len(steps) > len((OWN_FOLDER, owner_id)):
+            return "/".join(steps)
+        steps = ()
+    elif place.is_among_peoples_folders:
+        steps = steps[1:]  # as our own node's prefix begins by default
+    return "/".join((OWN_FOLDER, owner_id, time.strftime("%Y-%m-%d"), *(steps or (DEFAULT_PREFIX,))))
+
+
+def refuse_foreign(place: Place, owner_id: str) -> None:
+    """
+    Raises:
+        ValueError: This place is in somebody else's folder.
+    """
+    if place.owner_by_folder not in (None, owner_id):
+        raise ValueError("This would be saved in somebody else's folder. Choose another filename_prefix.")
+
+
+class OutputWatch:
+    """Notes whose the files are that nodes write where no folder says so: previews, and what is saved by other ways."""
+
+    def __init__(self, files: OwnedFiles, queue: Any) -> None:
+        self._files = files
+        self._queue = queue
+
+    def executed(self, told: Mapping[str, Any]) -> None:
+        """Take note of ComfyUI's event of that name, before anybody else hears of it."""
+        prompt_id, output = told.get("prompt_id"), told.get("output")
+        owner = self._queue.whose(prompt_id)
+        started_at = self._queue.genonaut.started_at.get(prompt_id)
+        if not owner or started_at is None or not isinstance(output, Mapping):
+            return
+        for name in files_in(output):
+            place = self._files.folders.place_of(name)
+            if place is None or place.kind == "input" or place.is_among_peoples_folders:
+                continue
+            # A node may name any file, and one that ComfyUI remembers names old ones: only who wrote it owns it.
+            is_new = self._files.seen.owner_of(place) is None
+            if self._written_at(place) >= started_at - (CLOCK_SLACK_S if is_new else 0.0):
+                self._files.seen.remember(place, owner)
+
+    def _written_at(self, place: Place) -> float:
+        try:
+            return os.stat(os.path.join(self._files.folders.of(place.kind) or "", *place.parts)).st_mtime
+        except OSError:
+            return 0.0
