@@ -67,12 +67,14 @@ class QueueHooks:
             return
         posted = item[EXTRA_DATA] if isinstance(item[EXTRA_DATA], dict) else {}
         extra_data = {key: value for key, value in posted.items() if key not in self.secret_keys}
+        caller = only_theirs()
         facts = {
             "accepted_at": time.time(),
             "source": arriving_from.get(),
             "workflow": item[WORKFLOW],
             "extra_data": extra_data,
             "client_id": extra_data.get("client_id"),
+            "owner_id": None if caller is None else caller.user_id or None,
         }
         self.append("accepted", str(item[PROMPT_ID]), facts)
 

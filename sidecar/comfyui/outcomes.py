@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct, field
@@ -28,6 +29,8 @@ class Accepted(Struct, tag_field="kind", tag="accepted"):
     workflow: dict[str, Any]
     extra_data: dict[str, Any] = field(default_factory=dict)
     client_id: str | None = None
+    owner_id: UUID | None = None
+    """Who asked the pack for it; None in open access, and where nobody can say."""
 
 
 class Started(Struct, tag_field="kind", tag="started"):

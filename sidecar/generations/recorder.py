@@ -20,7 +20,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.accounts.models import LOCAL_OWNER_ID, User
 from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.outcomes import Accepted, Entry, Finished, Look, Started, Unreadable, read_entry
@@ -316,7 +316,7 @@ async def record_accepted(session: AsyncSession, entry: Accepted, instance_id: U
     ui_workflow, extra_data = split_extra_data(entry.extra_data)
     request = Request(
         id=generation_id,
-        owner_id=LOCAL_OWNER_ID,
+        owner_id=await who_asked(session, entry),
         source=entry.source,
         workflow=entry.workflow,
         ui_workflow=ui_workflow,
@@ -331,6 +331,12 @@ async def record_accepted(session: AsyncSession, entry: Accepted, instance_id: U
     if entry.prompt_id != str(generation_id):
         generation.submission = {**generation.submission, "prompt_id": entry.prompt_id}
     log.info("generation_imported", generation_id=str(generation_id), source=entry.source)
+
+
+async def who_asked(session: AsyncSession, entry: Accepted) -> UUID:
+    """Whose a prompt by another door is: the person's whom the pack let in, or else the local owner's."""
+    user = None if entry.owner_id is None else await session.get(User, entry.owner_id)
+    return LOCAL_OWNER_ID if user is None else user.id
 
 
 async def record_started(session: AsyncSession, entry: Started, instance_id: UUID) -> None:
