@@ -12,8 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
-from .caller import only_theirs
+from .caller import LOCAL_OWNER_ID, only_theirs
 from .wire import json_answer
+
+THE_ONLY_USER = "default"
+"""ComfyUI's name for whoever uses it alone: whoever did so before there were accounts finds their workflows again."""
 
 
 def own_folder(get_request_user_id: Callable[..., str]) -> Callable[..., str]:
@@ -25,7 +28,7 @@ def own_folder(get_request_user_id: Callable[..., str]) -> Callable[..., str]:
             return get_request_user_id(request, *args, **kwargs)
         if not caller.user_id:
             raise KeyError("Nobody has logged in.")  # what ComfyUI's handlers expect for an unknown user
-        return caller.user_id
+        return THE_ONLY_USER if caller.user_id == LOCAL_OWNER_ID else caller.user_id
 
     return whose_folder
 

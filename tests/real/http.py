@@ -41,6 +41,17 @@ def answers(url: str) -> bool:
     return True
 
 
+def serves(url: str) -> bool:
+    """Does a server answer there, be it with a refusal? (Who has accounts lets nobody in without.)"""
+    try:
+        get_bytes(url, timeout_s=2.0)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def said_in(error: urllib.error.HTTPError) -> str:
     """The sentence in an error's body, ComfyUI's shape or ours; else the whole body."""
     text = error.read().decode("utf-8", "replace")

@@ -23,7 +23,7 @@ from types import TracebackType
 
 from comfy_nodes.locations import SetupFailed
 from real.comfyui import ComfyUIProgram
-from real.http import answers
+from real.http import serves
 
 PACK_NAME = "comfyui-genonaut"
 LOOPBACK = "127.0.0.1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,13 @@ def test_everybody_has_a_folder_of_their_own_whatever_the_browser_says() -> None
     assert whose_folder(read_caller(person("ada"))) == id_of("ada")
     assert whose_folder(LOCAL_OWNER) == SAID_IN_A_HEADER
     assert whose_folder(None) == SAID_IN_A_HEADER
+
+
+def test_who_was_alone_before_finds_their_workflows_again() -> None:
+    """The first administrator takes over what was the local owner's, in ComfyUI's folder for its only user."""
+    first = replace(read_caller(person("root", "admin")), user_id=LOCAL_OWNER.user_id)
+
+    assert whose_folder(first) == "default"
 
 
 def test_who_has_not_logged_in_has_none() -> None:
