@@ -166,7 +166,7 @@ class RunningComfyUI(Program):
         self.wait_until_it_answers()
 
     def wait_until_it_answers(self) -> None:
-        self.wait_until(lambda: answers(f"{self.url}/queue"), within_s=READY_WITHIN_S, name="ComfyUI")
+        self.wait_until(lambda: serves(f"{self.url}/queue"), within_s=READY_WITHIN_S, name="ComfyUI")
 
 
 def start_comfyui(
