@@ -12,6 +12,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -19,7 +22,7 @@ from aiohttp import web
 from .access_rules import FRONTEND_FILES, Rule, path_of, rule_for
 from .caller import ANONYMOUS, LOCAL_OWNER, Caller, Callers, Credentials, calling, read_credentials
 from .client_sockets import ClientSockets
-from .login_page import away_page, login_page
+from .login_page import away_page, closed_page, login_page
 from .redaction import without_facts_for_admins
 from .settings import OPEN, PROXY, PackSettings
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
@@ -29,7 +32,8 @@ log = logging.getLogger("genonaut.door")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND_STATUS = 401, 403, 404
+UNAUTHORIZED, FORBIDDEN, CLOSED = 401, 403, 503
+BAD_REQUEST, INTERNAL_ERROR = 400, 500
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 AWAY_RETRY_AFTER_S = 5
 
@@ -90,7 +94,7 @@ class Agreement:
         if self._told is None and self._access != OPEN:
             self.told(await self._sidecar.access())
         if self._told not in (None, self._access):
-            raise Refusal(503, "access_differs", self.sentence(self._told))
+            raise Refusal(CLOSED, "access_differs", self.sentence(self._told))
 
     def sentence(self, told: str | None) -> str:
         return (
@@ -115,7 +119,7 @@ class Doorkeeper:
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let the request in as somebody, or refuse it. Whatever is refused is refused in ComfyUI's shape."""
         if self._settings.is_open_to_others:
-            return error_answer(503, "access_open_to_others", OPEN_TO_EVERYBODY)
+            return self._refuse(request, Refusal(CLOSED, "access_open_to_others", OPEN_TO_EVERYBODY))
         if is_paired(request, self._settings.pairing_secret):
             with calling(None):
                 return await handler(request)
@@ -126,7 +130,7 @@ class Doorkeeper:
         except SidecarAway:
             if is_navigation(request):
                 return away_page(AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
-            return error_answer(503, "sidecar_away", AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
+            return error_answer(CLOSED, "sidecar_away", AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
         with calling(caller):
             if caller.has_everything:
                 return await handler(request)
@@ -142,6 +146,8 @@ class Doorkeeper:
     def _refuse(self, request: web.Request, refusal: Refusal) -> web.Response:
         if refusal.status == UNAUTHORIZED and is_navigation(request):
             return login_page(self._settings.access, status=UNAUTHORIZED)
+        if refusal.status == CLOSED and is_navigation(request):
+            return closed_page(refusal.message)
         # ComfyUI's page takes a 403 on this route for a matter of its own accounts.
         status = UNAUTHORIZED if refusal.status == FORBIDDEN and path_of(request) == "/prompt" else refusal.status
         return error_answer(status, refusal.kind, refusal.message, retry_after_s=refusal.retry_after_s)
@@ -252,14 +258,30 @@ def is_navigation(request: web.Request) -> bool:
 
 
 async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Have it answered; what is not there is told in ComfyUI's error shape, whoever found that out."""
+    """Have it answered; what is refused or not there is told in ComfyUI's error shape, whoever found that out."""
+    if path_of(request) == FRONTEND_FILES and not is_file_of_frontend(request):
+        return error_answer(404, "not_found", NOT_FOUND)
     try:
         answer = await handler(request)
     except web.HTTPException as exc:
-        if exc.status < 400:
+        if exc.status < BAD_REQUEST:
             raise
-        message = NOT_FOUND if exc.status == NOT_FOUND_STATUS else f"{exc.reason}."
-        return error_answer(exc.status, exc.reason.lower().replace(" ", "_"), message)
-    if answer.status == NOT_FOUND_STATUS and isinstance(answer, web.Response) and not answer.body:
-        return error_answer(NOT_FOUND_STATUS, "not_found", NOT_FOUND)
+        return as_error(exc.status, "")
+    is_bare = isinstance(answer, web.Response) and (not answer.body or answer.content_type == "text/plain")
+    if isinstance(answer, web.Response) and is_bare and BAD_REQUEST <= answer.status < INTERNAL_ERROR:
+        return as_error(answer.status, answer.text or "")
     return answer
+
+
+def as_error(status: int, text: str) -> web.Response:
+    """Say with what programs can read what ComfyUI says in plain text, or without a word."""
+    phrase = HTTPStatus(status).phrase
+    kind = phrase.lower().replace(" ", "_").replace("-", "_")
+    return error_answer(status, kind, text or (NOT_FOUND if status == HTTPStatus.NOT_FOUND else f"{phrase}."))
+
+
+def is_file_of_frontend(request: web.Request) -> bool:
+    """Is there such a file? ComfyUI finds that out only while it answers, and then says nothing."""
+    route: Any = request.match_info.route
+    folder: Path = route.resource.get_info()["directory"]
+    return (folder / request.match_info["filename"]).is_file()

@@ -26,10 +26,23 @@ def login_page(access: str, *, status: int = 200) -> web.Response:
 
 def away_page(sentence: str, *, retry_after_s: int) -> web.Response:
     """Say that nobody can be let in at the moment; the page looks again by itself."""
-    page, policy = assembled("away.html")
-    answer = as_answer(page.replace("{sentence}", html.escape(sentence)), policy, 503)
+    german = "Genonaut antwortet gerade nicht. Diese Seite versucht es von selbst noch einmal."
+    answer = notice("One moment, please", sentence, german, state="turning")
     answer.headers["Retry-After"] = answer.headers["Refresh"] = str(retry_after_s)
     return answer
+
+
+def closed_page(sentence: str) -> web.Response:
+    """Say that nobody is let in until somebody has changed a setting."""
+    german = "Dieses ComfyUI lässt niemanden ein, bis seine Einstellungen geändert sind."
+    return notice("Closed", sentence, german, state="still")
+
+
+def notice(heading: str, sentence: str, german: str, *, state: str) -> web.Response:
+    page, policy = assembled("notice.html")
+    for name, text in (("heading", heading), ("sentence", sentence), ("german", german), ("state", state)):
+        page = page.replace(f"{{{name}}}", html.escape(text))
+    return as_answer(page, policy, 503)
 
 
 def as_answer(page: str, policy: str, status: int) -> web.Response:

@@ -40,6 +40,10 @@ async def find_nothing(request: web.Request) -> web.Response:
     return web.Response(status=404)
 
 
+async def forbid(request: web.Request) -> web.Response:
+    return web.Response(status=403, text="Invalid directory")
+
+
 def comfyui(doorkeeper: Doorkeeper, folder: Path) -> web.Application:
     """Routes as ComfyUI has them: with and without /api, a sub-application, static files at the root."""
     app = web.Application(middlewares=[doorkeeper.answer])
@@ -51,6 +55,7 @@ def comfyui(doorkeeper: Doorkeeper, folder: Path) -> web.Application:
             app.router.add_route("*", prefix + path, say_who)
         app.router.add_get(prefix + "/system_stats", say_stats)
         app.router.add_get(prefix + "/view", find_nothing)
+        app.router.add_get(prefix + "/v2/userdata", forbid)
     app.router.add_get("/api/jobs", say_who)
     app.router.add_get("/api/api/jobs", say_who)
     app.router.add_get("/", say_who)
@@ -112,8 +117,13 @@ async def test_open_access_beyond_this_computer_answers_nothing(opened: Opened, 
         answer = await browser.get(path, headers={"X-Genonaut-Pairing": "paired"})
         told = await answer.json()
 
+        page = await browser.get(path, headers=NAVIGATION)
+        shown = await page.text()
+
     assert (answer.status, told["error"]["type"]) == (503, "access_open_to_others")
     assert "GENONAUT_ACCESS=accounts" in told["error"]["message"]
+    assert (page.status, page.content_type) == (503, "text/html")
+    assert "GENONAUT_ACCESS=accounts" in shown
 
 
 @pytest.mark.parametrize("access", ["open", "accounts", "proxy"])
@@ -315,11 +325,17 @@ async def test_a_proxy_names_who_is_asking_only_in_proxy_access(opened: Opened, 
     assert (asked["forwarded_user"], asked["address"], asked["forwarded_for"]) == ("ada", "127.0.0.1", "203.0.113.7")
 
 
-async def test_what_is_not_there_is_told_as_json_whoever_found_that_out(opened: Opened) -> None:
-    """ComfyUI says it without a word, its router in plain text; programs can read neither."""
+async def test_whatever_is_refused_is_told_as_json_whoever_refused_it(opened: Opened) -> None:
+    """ComfyUI says it without a word or in plain text; programs can read neither."""
     async with opened("ada") as browser:
-        assert await kind_of(await browser.get("/view")) == (404, "not_found")
-        assert await kind_of(await browser.delete("/nowhere")) == (405, "method_not_allowed")
+        answers = [await browser.get(path) for path in ("/view", "/nowhere", "/api/nowhere.png", "/v2/userdata")]
+        kinds = [await kind_of(answer) for answer in (*answers, await browser.delete("/nowhere"))]
+        sentence = (await answers[3].json())["error"]["message"]
+        style = await browser.get("/style.css")
+
+    assert kinds == [*[(404, "not_found")] * 3, (403, "forbidden"), (405, "method_not_allowed")]
+    assert sentence == "Invalid directory"
+    assert style.status == 200
 
 
 async def test_the_command_line_is_for_administrators(opened: Opened) -> None:
