@@ -49,9 +49,9 @@ SwaggerUIBundle({{
   presets: [SwaggerUIBundle.presets.apis],
 }})
 """
-# Swagger draws its signs from data: addresses, and sets styles where it draws.
+# Swagger draws its signs from data: addresses.
 FROM_HERE_ALONE = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 PROBLEM = "Problem"
