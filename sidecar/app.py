@@ -27,6 +27,7 @@ from sidecar.accounts.authentication import PUBLIC, Authentication
 from sidecar.accounts.cookies import SessionCookies
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.guards import require_guards
+from sidecar.accounts.refusals import Refusals
 from sidecar.catalog import routes as catalog_routes
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
@@ -268,6 +269,7 @@ def create_app(settings: Settings, hasher: PasswordHasher | None = None) -> Lite
         before_request=refuse_foreign_pages(settings),
         cors_config=pages_let_in(settings),
         exception_handlers=EXCEPTION_HANDLERS,
+        after_exception=[Refusals(parts.accounts.audit).hear],
         request_max_body_size=BODY_BYTES,
         openapi_config=openapi_config(),
         state=State(

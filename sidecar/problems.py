@@ -126,6 +126,9 @@ def respond(
         errors=tuple(errors),
     )
     sent = {**(headers or {})}
+    if status == HTTPStatus.UNAUTHORIZED:
+        # RFC 9110, section 15.5.2, wants it. Never `Basic`: browsers would ask for a password in a window of their own.
+        sent["WWW-Authenticate"] = "Bearer"
     if retry_after_s is not None:
         sent["Retry-After"] = str(max(1, round(retry_after_s)))
     content = msgspec.json.encode(problem)

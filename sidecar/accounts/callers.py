@@ -43,6 +43,11 @@ class Caller:
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes
 
+    @property
+    def is_admin(self) -> bool:
+        """An administrator, with credentials that are good for it."""
+        return self.role is Role.ADMIN and self.may(Scope.ADMIN)
+
 
 LOCAL_OWNER = Caller(LOCAL_OWNER_ID, "local", Role.ADMIN, SCOPES_OF[Role.ADMIN])
 """Who everybody is in `open` access."""

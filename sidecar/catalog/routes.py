@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 from msgspec import structs
 
-from sidecar.accounts.callers import Caller, Role
+from sidecar.accounts.callers import Caller
 from sidecar.accounts.guards import requires_admin, requires_read
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
@@ -46,7 +46,7 @@ async def list_models(
 ) -> Response[ModelPage]:
     """Checkpoints, LoRAs and VAEs, by kind and name; which instances have them, administrators hear."""
     page = catalog.page(kind=kind, q=q, active=active, limit=limit, cursor=cursor)
-    if caller.role is not Role.ADMIN:
+    if not caller.is_admin:
         page = ModelPage([structs.replace(model, instances=[]) for model in page.items], page.next_cursor)
     return kept_for_an_hour(request, page)
 

@@ -1,0 +1,67 @@
+"""
+Who was refused, for the audit: pages of other places, credentials that are no good, and what somebody may not do.
+
+What is repeated is told once a minute: whoever tries things by the thousand must not fill the disk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+import structlog
+from litestar.connection import ASGIConnection
+from litestar.types import Scope
+
+from sidecar.accounts.audit import Action, Actor, Audit, nobody
+from sidecar.accounts.callers import Caller
+from sidecar.clients import client_of
+from sidecar.errors import AccountDisabled, Away, CredentialsInvalid, ForeignOrigin, NotAllowed, NotPaired, Refused
+
+TOLD = (NotAllowed, CredentialsInvalid, AccountDisabled, NotPaired, ForeignOrigin)
+"""Not that somebody is not logged in: every browser begins so."""
+ONCE_IN_S = 60.0
+REMEMBERED_AT_MOST = 1000
+PATH_CHARACTERS = 200
+
+log = structlog.get_logger(__name__)
+
+
+class Refusals:
+    """Writes them down. One a process."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    async def hear(self, exc: Exception, scope: Scope) -> None:
+        """A hook after everything that goes wrong."""
+        if not isinstance(exc, TOLD):
+            return
+        actor = actor_of(scope)
+        if self._was_told(str(actor.user_id or actor.address), exc):
+            return
+        method, path = scope.get("method", ""), scope["path"][:PATH_CHARACTERS]
+        try:
+            await self._audit.note(Action.REFUSED, actor, code=exc.code, method=method, path=path)
+        except Away:
+            log.warning("refusal_not_noted", code=exc.code, exc_info=True)
+
+    def _was_told(self, who: str, exc: Refused) -> bool:
+        """Within the last minute; if not, it is now."""
+        key, at = (who, exc.code), time.monotonic()
+        if key in self._told and at - self._told[key] < ONCE_IN_S:
+            return True
+        self._told.pop(key, None)
+        self._told[key] = at
+        if len(self._told) > REMEMBERED_AT_MOST:
+            self._told.popitem(last=False)
+        return False
+
+
+def actor_of(scope: Scope) -> Actor:
+    """Who asked, as far as that is known."""
+    connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+    address, caller = client_of(connection).address, scope.get("user")
+    return Actor.of(caller, address) if isinstance(caller, Caller) else nobody(address)
