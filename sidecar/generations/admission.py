@@ -36,7 +36,7 @@ from sidecar.generations.idempotency import Once, recall, remember, require_same
 from sidecar.generations.models import Generation, note_transition, touch
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import PromptSubmission, Source, Submission, clean_tags
-from sidecar.generations.search import give_moments, make_findable
+from sidecar.generations.search import give_moments, last_moment_nearby, make_findable
 from sidecar.generations.states import GenerationState
 from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.identity import now, uuid7
@@ -254,12 +254,14 @@ async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, 
     generations = [generation for _, generation in new]
     packed = [pack_workflow(request.workflow, request.ui_workflow) for request, _ in new]
     await store_workflows(session, packed)
-    last_number = await session.scalar(select(func.max(Generation.number))) or 0
-    for number, (request, generation), workflow in zip(count(last_number + 1), new, packed, strict=False):
+    last_number = select(func.max(Generation.number)).scalar_subquery()
+    lasts = await session.execute(select(last_number, last_moment_nearby(generations)))
+    number_before, moment_before = lasts.one()
+    give_moments(generations, moment_before)
+    for number, (request, generation), workflow in zip(count((number_before or 0) + 1), new, packed, strict=False):
         generation.number = number
         generation.workflow_hash = workflow.hash
         generation.parent_id = await counted_parent(session, request)
-    await give_moments(session, generations)
     session.add_all(generations)
     await session.flush()
     await make_findable(session, generations)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, not_, true
+from sqlalchemy import ColumnElement, and_, not_
 
 from sidecar.generations.models import Generation
 from sidecar.generations.search import lora_fact, tag_fact
@@ -51,12 +51,6 @@ class Filter:
         ]
         return (*(Term((fact,), is_beginning=False) for fact in facts), *terms_of(self.text or ""))
 
-    def times(self) -> Iterator[ColumnElement[bool]]:
-        if self.since is not None:
-            yield Generation.created_at >= self.since
-        if self.until is not None:
-            yield Generation.created_at < self.until
-
     def conditions(self, row: Any) -> Iterator[ColumnElement[bool]]:
         """
         All but the times and the terms.
@@ -74,19 +68,18 @@ class Filter:
         if self.favourite is not None:
             yield is_favourite(row, wanted=self.favourite)
 
-    def ways(self) -> list[ColumnElement[bool]]:
-        """
-        By what an index can be followed in the order of a page, likely the rarest first: each thing that is wanted,
-        or else all that somebody has.
-        """
-        narrow = [
-            *([Generation.parent_id == self.parent_id] if self.parent_id is not None else []),
-            *([Generation.trashed_at.is_not(None)] if self.trashed else []),
-            *([is_favourite(Generation, wanted=True)] if self.favourite else []),
-            *([Generation.state.in_([state.value for state in self.states])] if self.states else []),
-            *([Generation.checkpoint == self.checkpoint] if self.checkpoint is not None else []),
-        ]
-        return narrow or [true()]
+    def ways(self) -> Iterator[ColumnElement[bool]]:
+        """By what, besides the terms, an index can be followed in the order of a page; likely the rarest first."""
+        if self.parent_id is not None:
+            yield Generation.parent_id == self.parent_id
+        if self.trashed:
+            yield Generation.trashed_at.is_not(None)
+        if self.favourite:
+            yield is_favourite(Generation, wanted=True)
+        if self.states:
+            yield Generation.state.in_([state.value for state in self.states])
+        if self.checkpoint is not None and not self.terms:  # the search knows it, too
+            yield Generation.checkpoint == self.checkpoint
 
 
 def is_favourite(row: Any, *, wanted: bool) -> ColumnElement[bool]:

@@ -1,26 +1,37 @@
 """
 Which generations a page shows, found without reading many others, however many there are.
 
-An index tells what has one property, newest first. Where several things shall hold, nobody knows beforehand which of
-them is rare, so each index is followed for a stretch: if a page is full or an index is at its end, that is the answer.
-Else the index of words is asked, which knows where all words meet; and where there are none, whichever index came
-furthest back in its stretch has the fewest, and is followed on.
+An index tells what has one property, newest first, and the index of words where all words meet. Where several things
+shall hold that no one index knows together, nobody knows beforehand which of them is rare, so each index is followed
+for a stretch: if a page is full or an index is at its end, that is the answer. Else the words are asked for; and where
+there are none, whichever index came furthest back in its stretch has the fewest, and is followed on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, exists, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, exists, select, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.generations.filters import READ, Filter
 from sidecar.generations.models import Generation, SearchEntry
-from sidecar.generations.search import Sought, Span, checkpoint_fact, entries_with, exactly, holds, owner_fact, seek
+from sidecar.generations.search import (
+    Sought,
+    Span,
+    checkpoint_fact,
+    dialect_of,
+    entries_with,
+    exactly,
+    gives_one_by_one,
+    holds,
+    owner_fact,
+    seek,
+)
 
 NEWEST_FIRST = (Generation.created_at.desc(), Generation.id.desc())
 FIRST_STRETCH = 500
@@ -40,7 +51,7 @@ async def find(
     """The ids of somebody's newest ones, or of those that come after a page; of several states, so many of each."""
     # One state is read off an index; several at once would be looked for from the newest generation on.
     each = wanted.one_state_each()
-    if wanted.terms or len(wanted.ways()) > 1:
+    if wanted.terms or len(list(wanted.ways())) > 1:
         return [found for one in each for found in await find_where_all_meet(session, owner_id, one, after, limit)]
     firsts = [first_of(owner_id, one, after, limit).subquery() for one in each]
     return (await session.scalars(union_all(*(select(first.c.id) for first in firsts)))).all()
@@ -52,12 +63,16 @@ def first_of(owner_id: UUID, wanted: Filter, after: Position | None, limit: int)
     return query.order_by(*NEWEST_FIRST).limit(limit)
 
 
-def owned_since(owner_id: UUID, wanted: Filter, after: Position | None) -> list[ColumnElement[bool]]:
+def owned_since(owner_id: UUID, wanted: Filter, after: Position | None) -> Iterator[ColumnElement[bool]]:
     """Somebody's own, within the time that is wanted and behind the page before."""
-    conditions = [Generation.owner_id == owner_id, *wanted.times()]
-    if after is not None:
-        conditions.append(tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id))
-    return conditions
+    yield Generation.owner_id == owner_id
+    if wanted.since is not None:
+        yield Generation.created_at >= wanted.since
+    # One end alone: of two, SQLite begins at the one that comes first and reads from there to the other.
+    if after is not None and (wanted.until is None or after.created_at < wanted.until):
+        yield tuple_(Generation.created_at, Generation.id) < (after.created_at, after.id)
+    elif wanted.until is not None:
+        yield Generation.created_at < wanted.until
 
 
 async def find_where_all_meet(
@@ -66,14 +81,18 @@ async def find_where_all_meet(
     sought = await seek(session, wanted.terms)
     if sought is None:
         return ()
-    walks = [Walk(session, owner_id, wanted, way, after, limit) for way in wanted.ways()]
+    dialect = dialect_of(session)
+    by_words = found_by_words(owner_id, wanted, sought, after, dialect=dialect).limit(limit)
+    ways = list(wanted.ways())
+    if not ways and gives_one_by_one(sought, dialect=dialect):
+        return (await session.scalars(by_words)).all()
+    walks = [Walk(session, owner_id, wanted, way, after, limit) for way in ways or [true()]]
     for walk in walks:
         await walk.go_on()
         if walk.is_over:
             return walk.found
     if sought:
-        query = found_by_words(owner_id, wanted, sought, after, dialect=session.get_bind().dialect.name)
-        return (await session.scalars(query.limit(limit))).all()
+        return (await session.scalars(by_words)).all()
     furthest = min(walks, key=Walk.reach)
     while not furthest.is_over:
         await furthest.go_on()
@@ -120,7 +139,7 @@ class Walk:
     async def go_on(self) -> None:
         """Look through the next stretch."""
         end = await self._end()
-        self.found += await self._session.scalars(self._wanted_ones())
+        self.found += await self._session.scalars(self.matching())
         self.is_over = end is None or len(self.found) >= self._limit
         self.at = end
         self._stretch *= STRETCHES_GROW_BY
@@ -135,7 +154,8 @@ class Walk:
         row = (await self._session.execute(last)).first()
         return Position(*row) if row else None
 
-    def _wanted_ones(self) -> Select[tuple[UUID]]:
+    def matching(self) -> Select[tuple[UUID]]:
+        """Those of the next stretch that are wanted."""
         # The inner limit makes it this index that is followed, whatever else the database has one for.
         stretch = self._index(*(getattr(Generation, name) for name in READ)).limit(self._stretch).subquery()
         query = select(stretch.c.id).where(*self._wanted.conditions(stretch.c))

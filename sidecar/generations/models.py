@@ -125,7 +125,7 @@ class Generation(Base):
             "ix_generations_favourites", "owner_id", *NEWEST_FIRST, where="favourite = 1", postgresql_where="favourite"
         ),
         partial_index("ix_generations_in_trash", "owner_id", *NEWEST_FIRST, where="trashed_at IS NOT NULL"),
-        partial_index("ix_generations_parent", "parent_id", where="parent_id IS NOT NULL"),
+        partial_index("ix_generations_parent", "parent_id", "owner_id", *NEWEST_FIRST, where="parent_id IS NOT NULL"),
         partial_index("ix_generations_trashed", "trashed_at", where="trashed_at IS NOT NULL"),
         partial_index("ix_generations_in_flight", "instance_id", where="state IN ('submitted', 'running')"),
     )

@@ -2,9 +2,11 @@
 What generations are found by, and how it is kept and asked.
 
 Each has one entry: the words of its title and its prompts (`words.py`), and facts as words that nobody can write. It is
-written in the transaction that changes what it tells of, and the database keeps an index of it by itself: FTS5 by
-triggers, PostgreSQL by GIN. An entry's key is its generation's time in milliseconds, which no two share, so that FTS5
-has what it finds in the order of a page and need not find everything first.
+written in the transaction that changes what it tells of. The database keeps an index of the entries by itself (FTS5
+with triggers, GIN), and by triggers, too, a list of the words that were ever written.
+
+An entry's key is its generation's time in milliseconds, which no two share, so that FTS5 has what it finds in the order
+of a page and need not find everything first.
 """
 
 from __future__ import annotations
@@ -12,17 +14,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from itertools import chain, count
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    ScalarSelect,
     Select,
     SQLColumnExpression,
     cast,
     column,
+    func,
     insert,
     literal,
     select,
@@ -35,12 +38,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from sidecar.generations.models import Generation, SearchEntry, SearchWord
-from sidecar.generations.words import Term, document, fact, is_learnt
+from sidecar.generations.words import Term, document, fact
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MOMENT = timedelta(milliseconds=1)
 NEARBY = 1000
-"""So many moments in a row are never taken."""
+"""Nobody is put off by more moments than these: that would take a thousand generations in one second."""
 GREATEST_CHARACTER = "\U0010ffff"
 ALTERNATIVES_AT_MOST = 100
 """Of a beginning with more words than that nearly every text has one, and no index is of any use."""
@@ -53,36 +56,40 @@ def moment_of(at: datetime) -> int:
     return (at - EPOCH) // MOMENT
 
 
-async def give_moments(session: AsyncSession, generations: Sequence[Generation]) -> None:
-    """Let each of them begin in a millisecond of its own: in its own, or in the next that nobody has."""
+def last_moment_nearby(generations: Sequence[Generation]) -> ScalarSelect[int]:
+    """The last that is taken of all that these generations might have; mostly there is none."""
     wanted = [moment_of(generation.created_at) for generation in generations]
-    nearby = select(SearchEntry.moment).where(SearchEntry.moment.between(min(wanted), max(wanted) + NEARBY))
-    taken = set(await session.scalars(nearby))
-    for generation, moment in zip(generations, wanted, strict=True):
-        free = next(free for free in count(moment) if free not in taken)
-        taken.add(free)
-        if free != moment:
-            generation.created_at = EPOCH + free * MOMENT
-            generation.updated_at = max(generation.updated_at, generation.created_at)
+    nearby = SearchEntry.moment.between(min(wanted), max(wanted) + NEARBY)
+    return select(func.max(SearchEntry.moment)).where(nearby).scalar_subquery()
+
+
+def give_moments(generations: Iterable[Generation], last: int | None) -> None:
+    """Let each of them begin in a millisecond of its own, in its own or in the next that is free."""
+    free = 0 if last is None else last + 1
+    for generation in sorted(generations, key=lambda generation: generation.created_at):
+        free = max(free, moment_of(generation.created_at))
+        if free != moment_of(generation.created_at):
+            generation.created_at = generation.updated_at = EPOCH + free * MOMENT
+        free += 1
 
 
 async def make_findable(session: AsyncSession, generations: Sequence[Generation]) -> None:
     """Write the entries of generations that are in the database already."""
-    words = [words_about(generation) for generation in generations]
-    await learn(session, chain.from_iterable(words))
     entries = [
-        {"moment": moment_of(generation.created_at), "generation_id": generation.id, "words": its_words}
-        for generation, its_words in zip(generations, words, strict=True)
+        {
+            "moment": moment_of(generation.created_at),
+            "generation_id": generation.id,
+            "words": words_about(generation),
+        }
+        for generation in generations
     ]
     await session.execute(insert(SearchEntry), entries)
 
 
 async def find_anew(session: AsyncSession, generation: Generation) -> None:
     """Something has changed by which it is found."""
-    words = words_about(generation)
-    await learn(session, words)
     entry = update(SearchEntry).where(SearchEntry.generation_id == generation.id)
-    await session.execute(entry.values(words=words).execution_options(synchronize_session=False))
+    await session.execute(entry.values(words=words_about(generation)).execution_options(synchronize_session=False))
 
 
 def words_about(generation: Generation) -> list[str]:
@@ -111,12 +118,8 @@ def tag_fact(tag: str) -> str:
     return fact("tag", tag)
 
 
-async def learn(session: AsyncSession, words: Iterable[str]) -> None:
-    """Remember which words there are. They are never forgotten: few new ones come, and nobody is shown them."""
-    written = set(filter(is_learnt, words))
-    known = set(await session.scalars(select(SearchWord.word).where(SearchWord.word.in_(written))))
-    if written - known:
-        await session.execute(insert(SearchWord), [{"word": word} for word in sorted(written - known)])
+def dialect_of(session: AsyncSession) -> str:
+    return session.get_bind().dialect.name
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,11 @@ class Span:
         if self.last is not None:
             conditions.append(moment <= moment_of(self.last))
         return conditions
+
+
+def gives_one_by_one(sought: Sequence[Sought], *, dialect: str) -> bool:
+    """Does the index tell the newest before it has found all, so that it may be asked for what is frequent?"""
+    return dialect == "sqlite" and bool(sought) and all(each.endings for each in sought)
 
 
 def entries_with(sought: Sequence[Sought], span: Span, *, dialect: str) -> Select[tuple[UUID]]:

@@ -88,11 +88,6 @@ def fact(kind: str, value: str) -> str:
     return FACT + hashlib.blake2b(f"{kind}\0{value}".encode("utf-8", "replace"), digest_size=FACT_BYTES).hexdigest()
 
 
-def is_learnt(word: str) -> bool:
-    """Is it somebody's word, of which the beginning may be looked for?"""
-    return not word.startswith((FACT, BOUNDARY))
-
-
 def terms_of(text: str) -> list[Term]:
     """
     Read what somebody looks for. All of the terms shall be there.

@@ -18,10 +18,13 @@ import aiohttp
 from benchmarks.figures import Budget, Row, Scale, each_timed, spread, timed
 from benchmarks.history_filling import (
     BETWEEN_TWO,
+    CHECKPOINTS,
+    LORA,
     RARE_CHECKPOINT,
     RARE_LORA,
     RARE_TAG,
     RARE_WORD,
+    TAG,
     WORKFLOW,
     add_waiting,
     fill_history,
@@ -54,9 +57,36 @@ RARE: dict[str, dict[str, str]] = {
     "a rare LoRA": {"lora": RARE_LORA},
     "a rare tag": {"tag": RARE_TAG},
     "a rare word": {"q": RARE_WORD},
+    "a rare checkpoint, LoRA, tag and word": {
+        "checkpoint": RARE_CHECKPOINT,
+        "lora": RARE_LORA,
+        "tag": RARE_TAG,
+        "q": RARE_WORD,
+    },
     "favourites": {"favourite": "true"},
     "the trash": {"trashed": "true"},
 }
+
+MET: dict[str, dict[str, str]] = {
+    "how a word begins": {"q": "light"},
+    "how a rare word begins": {"q": "zepp"},
+    "two words that rarely meet": {"q": f"lighthouse {RARE_WORD}"},
+    "words in a row": {"q": '"long exposure"'},
+    "words never in this row": {"q": '"exposure long"'},
+    "a word nobody wrote": {"q": "xylophone"},
+    "a LoRA": {"lora": LORA},
+    "a tag": {"tag": TAG},
+    "a LoRA and a tag that never meet": {"lora": LORA, "tag": TAG},
+    "a LoRA and a word": {"lora": LORA, "q": "lighthouse"},
+    "a word in a checkpoint": {"q": "lighthouse", "checkpoint": CHECKPOINTS[0]},
+    "a word that failed": {"q": "lighthouse", "state": "failed"},
+    "a word in the trash": {"q": "lighthouse", "trashed": "true"},
+    "a rare word among favourites": {"q": RARE_WORD, "favourite": "true"},
+    "a rare checkpoint that completed": {"checkpoint": RARE_CHECKPOINT, "state": "completed"},
+    "a checkpoint that failed": {"checkpoint": CHECKPOINTS[0], "state": "failed"},
+    "favourites that completed": {"favourite": "true", "state": "completed"},
+}
+"""Several things that shall hold at once."""
 
 Action = Callable[[], Awaitable[Any]]
 
@@ -93,6 +123,7 @@ async def pages(http: aiohttp.ClientSession, recorded: int) -> list[Row]:
         "what failed (one in 1 000)": {"state": "failed"},
         "a frequent word": {"q": "lighthouse"},
         **{f"{kind} (one in 5 000)": query for kind, query in RARE.items()},
+        **MET,
     }
     found = []
     for kind, query in kinds.items():

@@ -1,5 +1,5 @@
 """
-Fills a sidecar's database with a long history.
+Fills a sidecar's database with a long history: half of it is the local owner's, the rest many other people's.
 
 The first row of each table is written through the models; all others are copies of it with other ids, numbers, times
 and states, made by SQLite itself, which takes a million in seconds rather than in minutes.
@@ -13,22 +13,26 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
-from itertools import islice
+from functools import cache
+from itertools import accumulate, islice
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 
-from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.accounts.models import LOCAL_OWNER_ID, User
 from sidecar.database import Base, Database
 from sidecar.gallery.models import ImageState
 from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
 from sidecar.gallery.thumbnails import SIZES_PX
+from sidecar.generations.search import checkpoint_fact, lora_fact, moment_of, owner_fact, tag_fact
 from sidecar.generations.states import GenerationState
+from sidecar.generations.words import document, words_of
 from sidecar.generations.workflows import pack_workflow, store_workflows
+from sidecar.identity import now, uuid7
 from sidecar.migrations import upgrade
 from sidecar.tables import Generation, Image
 
@@ -43,14 +47,26 @@ WORKFLOW: dict[str, Any] = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "benchmark"}},
 }
-PROMPT = "a lighthouse on a cliff at dawn, long exposure, soft light, fishing boats far below, gulls"
+PEOPLE = 1000
+PROMPT = "a lighthouse on a cliff at dawn, long exposure, soft light"
+NEGATIVE_PROMPT = "blurry"
+PROMPTS = 5000  # different ones
+WORDS = 20_000  # in them, each the rarer the later it comes, as in any language
+WORDS_EACH = (5, 10, 20, 40)
+CHECKPOINTS = ("sd15.safetensors", "sdxl.safetensors", "flux.safetensors")
+LORA, TAG = "ink.safetensors", "sea"  # of every tenth, and of another tenth
 RARE_WORD, RARE_TAG = "zeppelin", "harbour"
 RARE_CHECKPOINT, RARE_LORA = "rare.safetensors", "watercolour.safetensors"
 SAMPLER = {"seed": 1, "steps": 20, "cfg": 7.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}
 
 
 INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-DIFFERING = ("id", "number", "state", "created_at", "prompt", "checkpoint", "loras", "tags", "favourite", "trashed_at")
+TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+DIFFERING = (
+    *("id", "owner_id", "number", "state", "created_at", "prompt"),
+    *("checkpoint", "loras", "tags", "favourite", "trashed_at"),
+)
+ENTRY = "INSERT INTO search_entries (moment, generation_id, words) VALUES (?, ?, ?)"
 
 
 async def fill_history(url: str, file: Path, wanted: int) -> int:
@@ -64,6 +80,7 @@ async def fill_history(url: str, file: Path, wanted: int) -> int:
     await upgrade(database.engine)
     first = datetime.now(timezone.utc) - wanted * BETWEEN_TWO
     generation, image = await write_first(database, first)
+    people = await write_people(database)
     await database.close()
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         # Nothing here has to survive anything.
@@ -72,8 +89,14 @@ async def fill_history(url: str, file: Path, wanted: int) -> int:
         indexes = connection.execute(INDEXES).fetchall()
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
-        written = copy_pair(connection, generation, image, first, wanted)
-        for _, statement in indexes:  # sorting once is quicker than inserting a million times
+        triggers = connection.execute(TRIGGERS).fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        make = Rows(first, people)
+        written = copy_pair(connection, generation, image, make, wanted)
+        connection.execute("INSERT INTO search_index(search_index) VALUES ('rebuild')")
+        connection.executemany("INSERT OR IGNORE INTO search_words VALUES (?)", ([word] for word in make.vocabulary))
+        for _, statement in (*indexes, *triggers):  # sorting once is quicker than inserting a million times
             connection.execute(statement)
         connection.execute("PRAGMA journal_mode=WAL")
     return written
@@ -92,7 +115,7 @@ async def write_first(database: Database, at: datetime) -> tuple[UUID, UUID]:
                 state=GenerationState.COMPLETED.value,
                 source="page",
                 prompt=PROMPT,
-                negative_prompt="blurry",
+                negative_prompt=NEGATIVE_PROMPT,
                 checkpoint="sd15.safetensors",
                 sampler=SAMPLER,
                 width=512,
@@ -135,33 +158,112 @@ async def write_first(database: Database, at: datetime) -> tuple[UUID, UUID]:
     return generation_id, image_id
 
 
-def copy_pair(connection: sqlite3.Connection, generation: UUID, image: UUID, first: datetime, wanted: int) -> int:
+async def write_people(database: Database) -> list[UUID]:
+    """Everybody but the local owner."""
+    people = [User(id=uuid7(), name=f"person {number}", created_at=now()) for number in range(1, PEOPLE)]
+    async with database.writing() as session:
+        session.add_all(people)
+    return [person.id for person in people]
+
+
+def copy_pair(connection: sqlite3.Connection, generation: UUID, image: UUID, make: Rows, wanted: int) -> int:
     """Copy a generation and its image until there are so many of them, or the time is up."""
     deadline = monotonic() + GO_ON_FOR_S
     copy_generations = copier(connection, Generation, generation, *DIFFERING)
-    copy_images = copier(connection, Image, image, "id", "generation_id")
+    copy_images = copier(connection, Image, image, "id", "generation_id", "owner_id")
     numbers = iter(range(2, wanted + 1))
     written = 1
     while (chunk := list(islice(numbers, AT_ONCE))) and monotonic() < deadline:
-        rows = [generation_row(number, first + number * BETWEEN_TWO) for number in chunk]
+        rows = [make.row(number) for number in chunk]
         connection.execute("BEGIN")
         copy_generations(rows)
-        copy_images((id_at(created_at), generation_id) for generation_id, _, _, created_at, *_ in rows)
+        copy_images((id_at(row.created_at), row.id, row.owner_id) for row in rows)
+        connection.executemany(ENTRY, ((moment_of(row.created_at), row.id.bytes, make.entry(row)) for row in rows))
         connection.execute("COMMIT")
         written += len(chunk)
     return written
 
 
-def generation_row(number: int, at: datetime) -> tuple[Any, ...]:
+class GenerationRow(NamedTuple):
     """What `DIFFERING` names."""
-    state = GenerationState.COMPLETED if number % ONE_IN_FAILED else GenerationState.FAILED
-    own = (id_at(at), number, state.value, at)
-    if number % ONE_IN_RARE:
-        return *own, PROMPT, "sd15.safetensors", [], [], False, None
-    loras = [{"name": RARE_LORA, "strength_model": 1.0, "strength_clip": 1.0}]
-    # Its neighbour of the same kind lies in the trash.
-    trashed_at = at if number % (2 * ONE_IN_RARE) == 0 else None
-    return *own, f"{PROMPT}, a {RARE_WORD}", RARE_CHECKPOINT, loras, [RARE_TAG], True, trashed_at
+
+    id: UUID
+    owner_id: UUID
+    number: int
+    state: str
+    created_at: datetime
+    prompt: str
+    checkpoint: str
+    loras: list[dict[str, Any]]
+    tags: list[str]
+    favourite: bool
+    trashed_at: datetime | None
+
+
+class Rows:
+    """Makes them, the same ones each time but for their ids and times."""
+
+    def __init__(self, first: datetime, people: list[UUID]) -> None:
+        self._first = first
+        self._people = people
+        self._chance = random.Random(7)
+        self._prompts = made_up_prompts(self._chance)
+        self.vocabulary = set(words_of(f"{PROMPT} {NEGATIVE_PROMPT} {RARE_WORD} {' '.join(self._prompts)}"))
+
+    def row(self, number: int) -> GenerationRow:
+        is_rare = number % ONE_IN_RARE == 0
+        at = self._first + number * BETWEEN_TWO
+        prompt = self._chance.choice(self._prompts)
+        lora = RARE_LORA if is_rare else LORA
+        tag = RARE_TAG if is_rare else TAG
+        return GenerationRow(
+            id=id_at(at),
+            owner_id=self._chance.choice(self._people) if number % 2 else LOCAL_OWNER_ID,
+            number=number,
+            state=(GenerationState.COMPLETED if number % ONE_IN_FAILED else GenerationState.FAILED).value,
+            created_at=at,
+            prompt=f"{prompt}, a {RARE_WORD}" if is_rare else prompt,
+            checkpoint=RARE_CHECKPOINT if is_rare else CHECKPOINTS[number // 10 % len(CHECKPOINTS)],
+            loras=[{"name": lora, "strength_model": 1.0, "strength_clip": 1.0}] if is_rare or number % 10 == 2 else [],
+            tags=[tag] if is_rare or number % 10 == 4 else [],
+            favourite=is_rare,
+            # Its neighbour of the same kind lies in the trash.
+            trashed_at=at if number % (2 * ONE_IN_RARE) == 0 else None,
+        )
+
+    @staticmethod
+    def entry(row: GenerationRow) -> str:
+        """As `search.words_about` makes it."""
+        facts = facts_about(row.owner_id, row.checkpoint, *(lora["name"] for lora in row.loras), tags=tuple(row.tags))
+        return f"{facts} {entry_of(row.prompt)}"
+
+
+@cache
+def facts_about(owner_id: UUID, checkpoint: str, *loras: str, tags: tuple[str, ...]) -> str:
+    return " ".join([owner_fact(owner_id), checkpoint_fact(checkpoint), *map(lora_fact, loras), *map(tag_fact, tags)])
+
+
+@cache
+def entry_of(prompt: str) -> str:
+    return " ".join(document(("", prompt, NEGATIVE_PROMPT), ()))
+
+
+def made_up_prompts(chance: random.Random) -> list[str]:
+    """Every third is of a lighthouse; all others are of nothing that there is."""
+    words = made_up_words(chance)
+    frequencies = list(accumulate(1 / rank for rank in range(3, WORDS + 3)))
+    said = [
+        " ".join(chance.choices(words, cum_weights=frequencies, k=chance.choice(WORDS_EACH))) for _ in range(PROMPTS)
+    ]
+    return [f"{PROMPT}, {words}" if place % 3 == 0 else words for place, words in enumerate(said)]
+
+
+def made_up_words(chance: random.Random) -> list[str]:
+    syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in ("a", "e", "i", "o", "u", "er", "in")]
+    words: dict[str, None] = {}
+    while len(words) < WORDS:
+        words["".join(chance.choices(syllables, k=chance.choice((1, 2, 3, 3, 4))))] = None
+    return list(words)
 
 
 def add_waiting(file: Path, count: int) -> list[UUID]:

@@ -36,7 +36,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if not on_postgresql():
+    if on_postgresql():
+        op.execute("DROP FUNCTION learn_search_words CASCADE")
+    else:
         op.drop_table("search_index")
     for table in (
         "counters",
@@ -282,7 +284,8 @@ def make_generations() -> None:
     is_favourite = {"where": "favourite = 1", "postgresql_where": "favourite"}
     make_partial_index("ix_generations_favourites", "generations", owner_newest, **is_favourite)
     make_partial_index("ix_generations_in_trash", "generations", owner_newest, where="trashed_at IS NOT NULL")
-    make_partial_index("ix_generations_parent", "generations", ["parent_id"], where="parent_id IS NOT NULL")
+    of_parent = ["parent_id", *owner_newest]
+    make_partial_index("ix_generations_parent", "generations", of_parent, where="parent_id IS NOT NULL")
     make_partial_index("ix_generations_trashed", "generations", ["trashed_at"], where="trashed_at IS NOT NULL")
     in_flight = "state IN ('submitted', 'running')"
     make_partial_index("ix_generations_in_flight", "generations", ["instance_id"], where=in_flight)
@@ -331,24 +334,46 @@ def make_search() -> None:
     )
     if on_postgresql():
         op.create_index("ix_search_entries_words", "search_entries", ["words"], postgresql_using="gin")
+        learn_words_on_postgresql()
     else:
         make_fts5()
 
 
+# What generations are found by besides their texts begins with the first character of private use (sidecar/generations/words.py),
+# and the second stands between two texts: these are nobody's words.
+
+
 def make_fts5() -> None:
-    """An index over the entries' words, which keeps no second copy of them and is kept true by triggers."""
+    """An index over the entries' words, which keeps no second copy of them; kept true by triggers, as the words are."""
     op.execute("""
         CREATE VIRTUAL TABLE search_index
         USING fts5(words, content='search_entries', content_rowid='moment', columnsize=0, tokenize='ascii')""")
-    insert = "INSERT INTO search_index(rowid, words) VALUES (new.moment, new.words);"
-    delete = "INSERT INTO search_index(search_index, rowid, words) VALUES ('delete', old.moment, old.words);"
-    for event, statements in (
-        ("INSERT", insert),
-        ("DELETE", delete),
-        ("UPDATE", f"{delete} {insert}"),
-    ):
-        name = f"search_entries_after_{event.lower()}"
-        op.execute(f"CREATE TRIGGER {name} AFTER {event} ON search_entries BEGIN {statements} END")
+    forget = "INSERT INTO search_index(search_index, rowid, words) VALUES ('delete', old.moment, old.words);"
+    index = "INSERT INTO search_index(rowid, words) VALUES (new.moment, new.words);"
+    learn = """
+        INSERT INTO search_words
+        SELECT value FROM json_each('["' || replace(new.words, ' ', '","') || '"]')
+        WHERE substr(value, 1, 1) NOT IN (char(0xE000), char(0xE001))
+        ON CONFLICT DO NOTHING;"""
+    for event, statements in (("INSERT", [index, learn]), ("UPDATE", [forget, index, learn]), ("DELETE", [forget])):
+        op.execute(
+            f"CREATE TRIGGER search_entries_{event.lower()} AFTER {event} ON search_entries "
+            f"BEGIN {' '.join(statements)} END"
+        )
+
+
+def learn_words_on_postgresql() -> None:
+    op.execute("""
+        CREATE FUNCTION learn_search_words() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO search_words
+            SELECT word FROM unnest(tsvector_to_array(new.words)) AS word WHERE left(word, 1) <> U&'\\E000'
+            ON CONFLICT DO NOTHING;
+            RETURN NULL;
+        END $$""")
+    op.execute("""
+        CREATE TRIGGER search_entries_learn AFTER INSERT OR UPDATE ON search_entries
+        FOR EACH ROW EXECUTE FUNCTION learn_search_words()""")
 
 
 def on_postgresql() -> bool:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from sqlalchemy import Select, true
 from sqlalchemy.dialects import sqlite
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.database import Database
 from sidecar.generations.filters import Filter
-from sidecar.generations.finding import first_of
+from sidecar.generations.finding import Walk, first_of, found_by_words
+from sidecar.generations.search import exactly
 from sidecar.generations.states import GenerationState
 
 
@@ -25,17 +30,56 @@ def database_url(sqlite_database_url: str) -> str:
         (Filter(checkpoint="rare.safetensors"), "ix_generations_owner_checkpoint"),
         (Filter(favourite=True), "ix_generations_favourites"),
         (Filter(trashed=True), "ix_generations_in_trash"),
+        (Filter(parent_id=LOCAL_OWNER_ID), "ix_generations_parent"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_a_narrowed_page_is_read_off_its_index(database, wanted, index):
     """And in the order of the page: nothing is sorted."""
-    query = first_of(LOCAL_OWNER_ID, wanted, None, 51)
+    steps = await plan_of(database, first_of(LOCAL_OWNER_ID, wanted, None, 51))
+
+    assert steps[0].startswith(f"SEARCH generations USING INDEX {index} ")
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (Filter(text="f"), "ix_generations_owner_newest"),
+        (Filter(text="fox", states=(GenerationState.FAILED,), favourite=False), "ix_generations_owner_state"),
+        (Filter(text="fox", parent_id=LOCAL_OWNER_ID), "ix_generations_parent"),
+        (Filter(text="fox", favourite=True), "ix_generations_favourites"),
+        (Filter(text="fox", trashed=True), "ix_generations_in_trash"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_is_looked_through_is_read_off_its_index(database, wanted, index):
+    """Of each that is found there, its entry is read; what is sorted is a page of them."""
+    async with database.reading() as session:
+        (way,) = wanted.ways() if index != "ix_generations_owner_newest" else (true(),)
+        steps = await plan_of(database, Walk(session, LOCAL_OWNER_ID, wanted, way, None, 51).matching())
+
+    assert steps[1].startswith(f"SEARCH generations USING INDEX {index} ")
+    assert "SEARCH search_entries USING INDEX sqlite_autoindex_search_entries_1 (generation_id=?)" in steps
+
+
+async def test_what_is_found_by_words_is_found_in_the_order_of_a_page(database):
+    """FTS5 gives one after the other, so that it ends when a page is full."""
+    wanted = Filter(text="fox", states=(GenerationState.FAILED,))
+    sought = [exactly("fox")]
+    steps = await plan_of(database, found_by_words(LOCAL_OWNER_ID, wanted, sought, None, dialect="sqlite").limit(51))
+
+    assert steps[0].startswith("SCAN search_index VIRTUAL TABLE INDEX ")
+    assert steps[1] == "SEARCH search_entries USING INTEGER PRIMARY KEY (rowid=?)"
+    assert steps[2:] == [
+        "CORRELATED SCALAR SUBQUERY 1",
+        "SEARCH generations USING INDEX sqlite_autoindex_generations_1 (id=?)",
+    ]
+
+
+async def plan_of(database: Database, query: Select[Any]) -> list[str]:
     written = query.compile(dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True})
     async with database.reading() as session:
         connection = await session.connection()
         plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {written}", (None,) * len(written.params))
-        steps = [row.detail for row in plan]
-
-    assert steps[0].startswith(f"SEARCH generations USING INDEX {index} ")
-    assert not [step for step in steps if "TEMP B-TREE" in step]
+        return [row.detail for row in plan]

@@ -15,7 +15,7 @@ from sidecar.generations import finding
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import Position, find
 from sidecar.generations.models import Generation, SearchEntry, Workflow
-from sidecar.generations.search import find_anew, give_moments, make_findable
+from sidecar.generations.search import find_anew, give_moments, last_moment_nearby, make_findable
 from sidecar.generations.states import GenerationState
 from sidecar.generations.trash import delete_generation
 from sidecar.identity import now, uuid7
@@ -26,9 +26,11 @@ BEGINNING = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 @pytest.fixture(params=["looked through", "off the index"], autouse=True)
 def stretch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few are looked through until somebody has many; what holds for the one holds for the other."""
+    """What is found there and what is found here is the same, though never asked for in the same case."""
     if request.param == "off the index":
         monkeypatch.setattr(finding, "FIRST_STRETCH", 1)
+    else:
+        monkeypatch.setattr(finding, "gives_one_by_one", lambda sought, *, dialect: False)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ async def write(database: Database, prompt: str = "", *, hours: int = 0, **facts
             updated_at=at,
             **{"owner_id": LOCAL_OWNER_ID, "state": "completed", **nothing_said, **facts},
         )
-        await give_moments(session, [generation])
+        give_moments([generation], await session.scalar(select(last_moment_nearby([generation]))))
         session.add(generation)
         await session.flush()
         await make_findable(session, [generation])
