@@ -20,10 +20,11 @@ from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from fakes.people import somebody
 from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 
-from sidecar.accounts.models import LOCAL_OWNER_ID, User
+from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Base, Database
 from sidecar.gallery.models import ImageState
 from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
@@ -32,7 +33,7 @@ from sidecar.generations.search import checkpoint_fact, lora_fact, moment_of, ow
 from sidecar.generations.states import GenerationState
 from sidecar.generations.words import document, words_of
 from sidecar.generations.workflows import pack_workflow, store_workflows
-from sidecar.identity import now, uuid7
+from sidecar.identity import uuid7
 from sidecar.migrations import upgrade
 from sidecar.tables import Generation, Image
 
@@ -160,7 +161,7 @@ async def write_first(database: Database, at: datetime) -> tuple[UUID, UUID]:
 
 async def write_people(database: Database) -> list[UUID]:
     """Everybody but the local owner."""
-    people = [User(id=uuid7(), name=f"person {number}", created_at=now()) for number in range(1, PEOPLE)]
+    people = [somebody(uuid7()) for _ in range(1, PEOPLE)]
     async with database.writing() as session:
         session.add_all(people)
     return [person.id for person in people]

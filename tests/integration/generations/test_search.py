@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from fakes.people import somebody
 from sqlalchemy import func, select, text
 
-from sidecar.accounts.models import LOCAL_OWNER_ID, User
+from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
 from sidecar.generations import finding
 from sidecar.generations.filters import Filter
@@ -38,7 +39,7 @@ async def history(database: Database) -> Database:
     """A workflow that all have, and another person."""
     async with database.writing() as session:
         session.add(Workflow(hash=bytes(32), content=b""))
-        session.add(User(id=SOMEBODY_ELSE, name="somebody else", created_at=now()))
+        session.add(somebody(SOMEBODY_ELSE))
     return database
 
 
