@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ from .event_tap import EventTap
 from .executor_guard import guard_execute
 from .file_hooks import FileHooks, OutputWatch, WorkingFor
 from .file_routes import FileRoutes
+from .first_administrator import Reminder
 from .graph_files import GraphFiles
 from .held_canceller import HeldCanceller
 from .held_prompts import HeldPrompts
@@ -101,13 +103,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     )
     proxy = SidecarProxy(settings.sidecar_url)
 
-    def journal_has_grown(kind: str, sequence: int, prompt_id: str) -> None:
-        if kind == "finished":
-            gate.prompt_has_finished(prompt_id)
-        if kind != "started":  # ComfyUI's own event tells that at once
-            tap.tell("outcome", {"sequence": sequence, "prompt_id": prompt_id})
-
-    journal.on_growth = journal_has_grown
+    journal.on_growth = partial(journal_has_grown, gate, tap)
     tap.on_execution_start = interrupts.started
     canceller = HeldCanceller(server, sidecar, held)
     held.on_told = canceller.list_was_told
@@ -126,13 +122,9 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     add_gate(server.app, gate.answer)
     callers = Callers(sidecar, known_outlast=settings.passes_when_away)
     doorkeeper = Doorkeeper(settings, sidecar, callers, sockets)
-
-    def callers_changed(user_id: str | None) -> None:
-        callers.forget(user_id)
-        sockets.close(user_id)
-
-    routes.on_access_told = doorkeeper.agreement.told
-    routes.on_callers_changed = callers_changed
+    reminder = Reminder(server, sidecar, settings.data_folder / "sidecar.log" if settings.start_sidecar else None)
+    routes.on_access_told = [doorkeeper.agreement.told, reminder.access_told]
+    routes.on_callers_changed = [callers.forget, sockets.close]
     if settings.access == OPEN and on_loopback_only:
         # Last in the line, so that no middleware of ComfyUI or of another pack loses its say.
         server.app.middlewares.append(refuse_other_names)
@@ -146,6 +138,13 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     # everything is in place.
     server.app.middlewares.insert(0, doorkeeper.answer)
     undo.append(lambda: server.app.middlewares.remove(doorkeeper.answer))
+
+
+def journal_has_grown(gate: PromptGate, tap: EventTap, kind: str, sequence: int, prompt_id: str) -> None:
+    if kind == "finished":
+        gate.prompt_has_finished(prompt_id)
+    if kind != "started":  # ComfyUI's own event tells that at once
+        tap.tell("outcome", {"sequence": sequence, "prompt_id": prompt_id})
 
 
 def separate_people(server: Any, interrupts: Interrupts, events: OwnedEvents, undo: list[Callable[[], None]]) -> None:

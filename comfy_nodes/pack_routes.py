@@ -57,9 +57,9 @@ class PackRoutes:
             "callers_changed": self._hear_callers_changed,
             "held": self._hear_held,
         }
-        self.on_access_told: Callable[[str | None], None] = lambda access: None
+        self.on_access_told: list[Callable[[str | None], None]] = []
         """Called with what the sidecar says its access is; with None when it has gone."""
-        self.on_callers_changed: Callable[[str | None], None] = lambda user_id: None
+        self.on_callers_changed: list[Callable[[str | None], None]] = []
         """Called when somebody may do other things than before; with None: anybody may."""
 
     def for_the_sidecar_alone(self, handler: Handler) -> Handler:
@@ -94,7 +94,7 @@ class PackRoutes:
         finally:
             self._tap.observers.remove(observer)
             if not self._tap.observers:
-                self.on_access_told(None)
+                self._tell(self.on_access_told, None)
             if writer is not None:
                 writer.cancel()
         return socket
@@ -120,11 +120,15 @@ class PackRoutes:
         self._server.queue_updated()
 
     def _hear_access(self, data: dict[str, Any]) -> None:
-        self.on_access_told(str(data["access"]))
+        self._tell(self.on_access_told, str(data["access"]))
 
     def _hear_callers_changed(self, data: dict[str, Any]) -> None:
         user_id = data["user_id"]
-        self.on_callers_changed(None if user_id is None else str(user_id))
+        self._tell(self.on_callers_changed, None if user_id is None else str(user_id))
+
+    def _tell(self, listeners: list[Callable[[str | None], None]], what: str | None) -> None:
+        for listener in listeners:
+            listener(what)
 
     async def tell_outcomes(self, request: web.Request) -> web.Response:
         try:

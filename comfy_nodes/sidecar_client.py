@@ -114,13 +114,25 @@ class SidecarClient:
         Raises:
             SidecarAway: Nobody says.
         """
+        access = (await self._ask_about_access()).get("access")
+        if not isinstance(access, str):
+            raise SidecarAway(f"What answers at {self.url} is not the sidecar.")
+        return access
+
+    async def needs_first_administrator(self) -> bool:
+        """
+        Ask whether nobody can log in yet.
+
+        Raises:
+            SidecarAway: Nobody says.
+        """
+        return (await self._ask_about_access()).get("needs_first_administrator") is True
+
+    async def _ask_about_access(self) -> dict[str, Any]:
         try:
-            told = await self._unless_silent(self._breaker_of_questions, "GET", "/internal/access")
+            return await self._unless_silent(self._breaker_of_questions, "GET", "/internal/access")
         except SidecarRefused as exc:
             raise SidecarAway(f"The sidecar does not say who is let in: {exc}") from exc
-        if not isinstance(told.get("access"), str):
-            raise SidecarAway(f"What answers at {self.url} is not the sidecar.")
-        return str(told["access"])
 
     async def identify(self, question: dict[str, Any], *, forwarded_for: str | None = None) -> dict[str, Any]:
         """

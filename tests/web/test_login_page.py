@@ -46,7 +46,7 @@ class Sidecar:
     async def tell_invite(self, request: web.Request) -> web.Response:
         if request.match_info["code"] == "good":
             return web.json_response({"role": "guest", "expires_at": "2030-01-01T00:00:00Z"})
-        return web.json_response({"code": "invite_invalid", "detail": "This invite has ended."}, status=404)
+        return web.json_response({"code": "invite_unknown", "detail": "This invite has ended."}, status=404)
 
     async def let_in(self, request: web.Request) -> web.Response:
         body = await request.json()
