@@ -116,7 +116,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
         set_and_undo(server, name, LastOneCounts(getattr(server, name)), undo)
     if settings.access != OPEN:
         separate_people(server, interrupts, OwnedEvents(queue, sockets), undo)
-        separate_files(server, folder_paths, files, tap, undo)
+        separate_files(server, execution, folder_paths, files, tap, undo)
     set_and_undo(server, "send_sync", tap.wrap(server.send_sync), undo)
     set_and_undo(execution.PromptExecutor, "execute", guard_execute(execution.PromptExecutor.execute), undo)
     add_gate(server.app, gate.answer)
@@ -159,7 +159,7 @@ def separate_people(server: Any, interrupts: Interrupts, events: OwnedEvents, un
 
 
 def separate_files(
-    server: Any, folder_paths: Any, files: OwnedFiles, tap: EventTap, undo: list[Callable[[], None]]
+    server: Any, execution: Any, folder_paths: Any, files: OwnedFiles, tap: EventTap, undo: list[Callable[[], None]]
 ) -> None:
     """The same for files: what routes show and take, what nodes read, and where they save."""
     queue = server.prompt_queue
@@ -171,6 +171,7 @@ def separate_files(
         ("exists_annotated_filepath", hooks.only_own_exist),
     ):
         set_and_undo(folder_paths, name, wrap(getattr(folder_paths, name)), undo)
+    set_and_undo(execution, "get_input_info", hooks.offer_own(execution.get_input_info), undo)
     tap.on_executed = OutputWatch(files, queue).executed
     routes = FileRoutes(files, folder_paths)
     server.app.middlewares.insert(0, routes.answer)

@@ -3,8 +3,9 @@ Where ComfyUI itself decides about files, for whoever the running code works.
 
     get_save_image_path      output/genonaut/<user id>/<day>/<prefix>: all that saves through it, linked prefixes too
     get_annotated_filepath   the files of that person and the shared ones, also for names that a node puts together
+    get_input_info           what may be chosen where ComfyUI validates a choice of files, and tells it in its errors
 
-Both are ComfyUI's own functions, which its nodes and those of other packs call by their module. What reads and writes
+These are ComfyUI's own functions, which its nodes and those of other packs call by their module. What reads and writes
 files in a way of its own is not held by this; see `docs/security.md`.
 """
 
@@ -18,7 +19,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .caller import only_theirs
-from .owned_files import OWN_FOLDER, SHARED, OwnedFiles, Place, files_in, is_inside
+from .input_combos import is_for_uploads, may_choose
+from .owned_files import ACTING_FOR, OWN_FOLDER, SHARED, OwnedFiles, Place, files_in, is_inside
 
 log = logging.getLogger("genonaut.files")
 
@@ -28,7 +30,7 @@ CLOCK_SLACK_S = 2.0
 
 
 class WorkingFor:
-    """Knows for whom the code works that asks: a prompt's owner in ComfyUI's worker, else who sent the request."""
+    """Knows for whom the code works that asks: whose prompt runs or is looked at, else who sent the request."""
 
     def __init__(self, queue: Any, executing_context: Callable[[], Any]) -> None:
         self._queue = queue
@@ -38,8 +40,8 @@ class WorkingFor:
         """Give their id; None for nobody in particular: another pack's prompt, the sidecar, ComfyUI itself."""
         context = self._executing_context()
         owner = None if context is None else self._queue.whose(context.prompt_id)
-        if owner:
-            return str(owner)
+        if owner or ACTING_FOR.get():
+            return str(owner or ACTING_FOR.get())
         caller = only_theirs()
         if caller is not None:
             return caller.user_id
@@ -95,6 +97,18 @@ class FileHooks:
 
         return own_annotated_filepath_exists
 
+    def offer_own(self, get_input_info: Callable[..., Any]) -> Callable[..., Any]:
+        def get_own_input_info(*args: Any, **kwargs: Any) -> Any:
+            kind, category, more = get_input_info(*args, **kwargs)
+            options = kind if isinstance(kind, list) else more.get("options") if isinstance(more, Mapping) else None
+            owner = self._working_for() if isinstance(options, list) else None
+            if owner is None or options is None:
+                return kind, category, more
+            own = OwnChoices(options, owner, self._files if is_for_uploads(more or {}) else None)
+            return (own, category, more) if kind is options else (kind, category, {**more, "options": own})
+
+        return get_own_input_info
+
     def _may_read(self, path: str, default_dir: str | None = None) -> bool:
         owner = self._working_for()
         if owner is None:
@@ -103,6 +117,26 @@ class FileHooks:
         if place is None:  # a folder of the node's own choice
             return default_dir is not None and is_inside(os.path.realpath(path), os.path.realpath(default_dir))
         return self._files.owner_at_sight(place) in (SHARED, owner)
+
+
+class OwnChoices(list[Any]):
+    """
+    What a person may choose from: no folders of others, and their own files as well where files can be uploaded.
+
+    Those are not listed for it. ComfyUI asks whether a name is among them, and where not, it tells the list.
+    """
+
+    def __init__(self, options: list[Any], owner_id: str, uploads: OwnedFiles | None) -> None:
+        super().__init__(option for option in options if may_choose(option, owner_id))
+        self._owner_id = owner_id
+        self._uploads = uploads
+
+    def __contains__(self, value: object) -> bool:
+        if super().__contains__(value):
+            return True
+        read = self._uploads.folders.read(value, "input") if self._uploads and isinstance(value, str) else None
+        place = self._uploads.folders.place_of(read[0]) if self._uploads and read else None
+        return place is not None and place.owner_by_folder == self._owner_id
 
 
 def own_prefix(place: Place, owner_id: str) -> str:

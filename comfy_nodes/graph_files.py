@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .input_combos import is_for_uploads
 from .named_files import Leads, NamedFiles
 from .owned_files import OWN_FOLDER, OwnedFiles, Place
 
@@ -98,10 +99,6 @@ def read_inputs(node_class: Any) -> dict[str, Any]:
         return {}
 
 
-def is_for_uploads(more: Mapping[str, Any]) -> bool:
-    return any(str(key).endswith("upload") and value for key, value in more.items())
-
-
 class GraphFiles:
     """Makes workflows ready for their owner. One a process."""
 
@@ -183,8 +180,9 @@ def texts_of(workflow: dict[str, Any]) -> Iterator[Text]:
     """Every text among the inputs of all nodes, however deep it lies."""
     for node_id, node in workflow.items():
         inputs = node.get("inputs")
-        for input_name in inputs if isinstance(inputs, dict) else ():
-            yield from texts_in(node_id, input_name, inputs, input_name)
+        for input_name, value in tuple(inputs.items()) if isinstance(inputs, dict) else ():
+            if not is_link(value):
+                yield from texts_in(node_id, input_name, inputs, input_name)
 
 
 def texts_in(node_id: str, input_name: str, holder: Any, key: Any) -> Iterator[Text]:
@@ -194,14 +192,20 @@ def texts_in(node_id: str, input_name: str, holder: Any, key: Any) -> Iterator[T
     elif isinstance(value, dict):
         for inner in value:
             yield from texts_in(node_id, input_name, value, inner)
-    elif isinstance(value, list) and not is_link(value):
+    elif isinstance(value, list):
         for inner in range(len(value)):
             yield from texts_in(node_id, input_name, value, inner)
 
 
-def is_link(value: list[Any]) -> bool:
-    """Is it a connection to another node, as ComfyUI tells it (comfy_execution/graph_utils.py, is_link)?"""
-    return len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], (int, float))
+def is_link(value: Any) -> bool:
+    """
+    Is it a connection to another node, as ComfyUI tells it (comfy_execution/graph_utils.py, is_link)?
+
+    Only as the whole of an input: further down the same is a list of a text and a number.
+    """
+    return (
+        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], (int, float))
+    )
 
 
 def is_output(node_class: Any) -> bool:

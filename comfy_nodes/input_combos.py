@@ -103,6 +103,11 @@ def media_of(more: Mapping[str, Any]) -> str | None:
     return None
 
 
+def is_for_uploads(more: Mapping[str, Any]) -> bool:
+    """Are these files that can be uploaded?"""
+    return any(str(key).endswith("upload") and value for key, value in more.items())
+
+
 def is_of(media: str, file: str) -> bool:
     guessed = (mimetypes.guess_type(file)[0] or "").partition("/")[0]
     return guessed == media if media else guessed not in MEDIA_OF.values()

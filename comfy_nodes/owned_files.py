@@ -19,6 +19,8 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,6 +41,9 @@ KINDS = ("input", "output", "temp")
 MOST_REMEMBERED = 100_000
 MOST_LISTED = 1000
 MOST_LOOKED_AT = 20_000
+
+ACTING_FOR: ContextVar[str | None] = ContextVar("genonaut_acting_for", default=None)
+"""Whose prompt is being looked at, where that is not who asks."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,16 @@ def is_plain_name(name: str, *, windows: bool = os.name == "nt") -> bool:
 
 def is_user_id(text: str) -> bool:
     return USER_ID.fullmatch(text) is not None
+
+
+@contextmanager
+def acting_for(owner_id: str | None) -> Iterator[None]:
+    """Say whose prompt is being looked at, for the length of the block: the sidecar hands over those of everybody."""
+    before = ACTING_FOR.set(owner_id)
+    try:
+        yield
+    finally:
+        ACTING_FOR.reset(before)
 
 
 class SeenOutputs:

@@ -26,6 +26,7 @@ from .client_sockets import NO_BROWSER, ClientSockets
 from .graph_files import ForeignFiles, GraphFiles
 from .held_prompts import HeldPrompt
 from .outcome_journal import OutcomeJournal
+from .owned_files import acting_for
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
 from .prompt_body import PromptBody, UnusableBody, read_prompt_body
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
@@ -252,7 +253,9 @@ class PromptGate:
                 replacements.apply_replacements(workflow)
             if self._graphs is not None and owner_id is not None:
                 workflow = body["prompt"] = await self._graphs.prepare(workflow, owner_id)
-            found = await self._execution.validate_prompt(prompt_id, workflow, body.get("partial_execution_targets"))
+            with acting_for(owner_id):
+                targets = body.get("partial_execution_targets")
+                found = await self._execution.validate_prompt(prompt_id, workflow, targets)
             return Validated(body, bool(found[0]), found[1], list(found[2]), found[3])
         except (ForeignFiles, SidecarAway):
             raise

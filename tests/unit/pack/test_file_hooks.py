@@ -14,7 +14,7 @@ from fakes.comfyui_files import ADA, BOB, Inhabited
 
 from comfy_nodes.caller import Caller, calling
 from comfy_nodes.file_hooks import FileHooks, OutputWatch, WorkingFor
-from comfy_nodes.owned_files import Folders, Name, OwnedFiles, SeenOutputs
+from comfy_nodes.owned_files import Folders, Name, OwnedFiles, SeenOutputs, acting_for
 
 bob = Caller(BOB, "bob", "member", frozenset({"read", "submit"}))
 
@@ -239,3 +239,44 @@ def test_who_writes_a_file_anew_owns_it(files: OwnedFiles, house: Inhabited) -> 
         tell(watch, prompt_id, "latest.png")
 
     assert owner_seen(files, "temp", "latest.png") == BOB
+
+
+def choices_for(files: OwnedFiles, owner: str | None, *spec: Any) -> Any:
+    offered = hooks_for(files, owner).offer_own(lambda *_: (spec[0], "required", spec[1] if len(spec) > 1 else {}))
+    return offered("class", "input")
+
+
+def test_ones_own_uploads_may_be_chosen_though_they_are_not_listed(files: OwnedFiles) -> None:
+    """Some nodes have ComfyUI validate against the list; it knows only what lies at the top."""
+    for spec in ((["shared.png"], {"file_upload": True}), ("COMBO", {"options": ["shared.png"], "video_upload": True})):
+        kind, category, more = choices_for(files, ADA, *spec)
+        choices = kind if isinstance(kind, list) else more["options"]
+
+        assert (category, choices) == ("required", ["shared.png"])
+        assert "shared.png" in choices
+        assert f"genonaut/{ADA}/x.glb" in choices
+        assert f"genonaut/{BOB}/x.glb" not in choices
+        assert f"genonaut/{ADA}/../{BOB}/x.glb" not in choices
+        assert "other.png" not in choices
+        assert 7 not in choices
+
+
+def test_nobody_is_told_of_folders_of_others(files: OwnedFiles) -> None:
+    """ComfyUI tells the whole list in its errors."""
+    listed = [".", "genonaut", f"genonaut/{ADA}", f"genonaut/{BOB}", f"genonaut/{BOB}/pasted", 7]
+
+    assert choices_for(files, ADA, listed)[0] == [".", f"genonaut/{ADA}", 7]
+    assert f"genonaut/{ADA}/x.png" not in choices_for(files, ADA, listed)[0]
+    assert choices_for(files, None, listed)[0] is listed
+    assert choices_for(files, ADA, "INT", {"max": 7}) == ("INT", "required", {"max": 7})
+    assert choices_for(files, ADA, None, None) == (None, "required", None)
+
+
+def test_what_the_sidecar_hands_over_is_looked_at_for_its_owner() -> None:
+    """Nobody asks for it as a person; and ComfyUI validates before it runs."""
+    working_for = WorkingFor(Queue(), lambda: SimpleNamespace(prompt_id="being validated"))
+    with acting_for(ADA):
+        assert working_for() == ADA
+        with calling(bob):
+            assert working_for() == ADA
+    assert working_for() is None

@@ -152,14 +152,23 @@ async def test_a_node_is_not_given_a_file_that_is_not_its_owners(graphs: GraphFi
     }
 
 
-@posix_only
 @pytest.mark.parametrize(
-    "wrap", [lambda name: [name], lambda name: {"a": [1, {"b": name}]}, lambda name: [[name, 1, 2]]]
+    "value",
+    [
+        [THEIRS],
+        {"a": [1, {"b": THEIRS}]},
+        [[THEIRS, 1, 2]],
+        {"__value__": [THEIRS]},
+        {"__value__": [THEIRS, 0]},
+        [[THEIRS, 0]],
+        {"a": [THEIRS, 0.5]},
+        {"": {"": {"": [[[THEIRS]]]}}},
+    ],
 )
-async def test_a_file_is_found_however_deep_it_lies(graphs: GraphFiles, wrap: Any) -> None:
-    """Widgets of other packs hand over lists and objects."""
+async def test_a_file_is_found_however_deep_it_lies(graphs: GraphFiles, value: Any) -> None:
+    """Widgets of other packs hand over lists and objects; only the whole of an input is a link."""
     with pytest.raises(ForeignFiles):
-        await graphs.prepare(graph_of("Load3D", image=wrap(THEIRS)), ADA)
+        await graphs.prepare(graph_of("Load3D", image=value), ADA)
 
 
 @posix_only
