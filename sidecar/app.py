@@ -44,7 +44,7 @@ from sidecar.generations import routes as generation_routes
 from sidecar.generations.admission import Admission
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.dispatcher import Dispatcher
-from sidecar.generations.editing import Editor
+from sidecar.generations.editing import Editor, NewImages
 from sidecar.generations.following import Following, Surroundings
 from sidecar.generations.history import History, owns_anything
 from sidecar.generations.idempotency import RememberedKeys
@@ -190,7 +190,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
-    intake = Intake(database, store, OutputSources(database, instances), editor.images_changed)
+    intake = Intake(database, store, OutputSources(database, instances), NewImages(announce))
     tending = Tending(database, instances, wake)
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
     sweeper = Sweeper(database, wake, queueing)

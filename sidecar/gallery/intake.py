@@ -14,7 +14,7 @@ import binascii
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,10 +23,10 @@ from uuid import UUID
 import msgspec
 import structlog
 from msgspec import Struct
-from sqlalchemy import select, update
+from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.database import Database
+from sidecar.database import Database, table_of
 from sidecar.errors import Away, OutputGone, StorageUnavailable
 from sidecar.gallery.models import NODE_ID_LENGTH, REASON_LENGTH, Image, ImageState
 from sidecar.gallery.ownership import loose_name, without_foreign
@@ -49,6 +49,12 @@ TRIES_AT_MOST = 5
 READ_AT_ONCE = 2  # a large picture takes hundreds of megabytes while it is read
 THUMBNAIL_BYTES_AT_MOST = 4 * 1024**2
 THUMBHASH_BYTES = range(5, 26)  # ThumbHash's header, and its header with every term
+
+OF_GENERATIONS = (
+    select(Image)
+    .where(Image.generation_id.in_(bindparam("ids", expanding=True)))
+    .order_by(Image.generation_id, Image.position)
+)
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +79,16 @@ class ImageSources(Protocol):
     """Which ComfyUI made what."""
 
     async def source_of(self, generation_id: UUID) -> ImageSource: ...
+
+
+class ImageNews(Protocol):
+    """Whom it concerns that an image has changed."""
+
+    async def note(self, session: AsyncSession, generation_id: UUID) -> None:
+        """In the transaction that changes it."""
+
+    async def tell(self, generation_id: UUID) -> None:
+        """Once that is committed."""
 
 
 class KeptFacts(Struct, frozen=True):
@@ -127,10 +143,7 @@ async def images_of(session: AsyncSession, generation_ids: Sequence[UUID]) -> di
     """The images of each generation in their order; a generation without images is not in it."""
     images: dict[UUID, list[Image]] = defaultdict(list)
     if generation_ids:
-        query = (
-            select(Image).where(Image.generation_id.in_(generation_ids)).order_by(Image.generation_id, Image.position)
-        )
-        for image in await session.scalars(query):
+        for image in await session.scalars(OF_GENERATIONS, {"ids": list(generation_ids)}):
             images[image.generation_id].append(image)
     return dict(images)
 
@@ -155,12 +168,12 @@ class Intake:
         database: Database,
         store: ImageStore,
         sources: ImageSources,
-        announce: Callable[[UUID], Awaitable[None]],
+        news: ImageNews,
     ) -> None:
         self._database = database
         self._store = store
         self._sources = sources
-        self._announce = announce
+        self._news = news
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def keep_images(self, ctx: Mapping[str, Any], *, generation_id: str) -> None:
@@ -178,10 +191,10 @@ class Intake:
                 if job := ctx.get("job"):
                     await job.update()  # its heartbeat: a generation may have many large images
         except Away:
-            await self._announce(generation)  # what was kept so far can be seen while the rest waits
+            await self._news.tell(generation)  # what was kept so far can be seen while the rest waits
             raise
         # Also when there was nothing to do: an earlier run may have died between its last image and this line.
-        await self._announce(generation)
+        await self._news.tell(generation)
 
     async def _expected(self, generation_id: UUID) -> list[Image]:
         async with self._database.reading() as session:
@@ -195,7 +208,7 @@ class Intake:
             await self._finish(image, state=ImageState.CORRUPT, reason=reason)
             return
         # Written down before the attempt, so that a picture that kills the process does not do so for ever.
-        await self._write(image, tries=image.tries + 1)
+        await self._count_tries(image, image.tries + 1)
         try:
             kept = await self._take(image, reference)
         except OutputGone:
@@ -205,7 +218,7 @@ class Intake:
             reason = f"The file {reference.filename} cannot be read as an image: {exc}."
             await self._finish(image, state=ImageState.CORRUPT, reason=reason)
         except Away:
-            await self._write(image, tries=image.tries)  # not the picture's fault
+            await self._count_tries(image, image.tries)  # not the picture's fault
             raise
         else:
             await self._finish(image, state=ImageState.KEPT, **columns_of(image, kept))
@@ -258,7 +271,10 @@ class Intake:
 
     async def _finish(self, image: Image, *, state: ImageState, reason: str = "", **columns: Any) -> None:
         kept_at = current_time() if state is ImageState.KEPT else None
-        await self._write(image, state=state.value, reason=reason[:REASON_LENGTH], kept_at=kept_at, **columns)
+        values = {**columns, "state": state.value, "reason": reason[:REASON_LENGTH], "kept_at": kept_at}
+        async with self._database.writing() as session:
+            await session.execute(still_expected(image).values(values))
+            await self._news.note(session, image.generation_id)
         log.info(
             "image_finished",
             generation_id=str(image.generation_id),
@@ -267,11 +283,15 @@ class Intake:
             reason=reason,
         )
 
-    async def _write(self, image: Image, **columns: Any) -> None:
-        # Only while it is expected: another process may have finished it in the meantime.
-        query = update(Image).where(Image.id == image.id, Image.state == ImageState.EXPECTED.value).values(**columns)
+    async def _count_tries(self, image: Image, tries: int) -> None:
         async with self._database.writing() as session:
-            await session.execute(query)
+            await session.execute(still_expected(image).values(tries=tries))
+
+
+def still_expected(image: Image) -> Update:
+    """Another process may have finished it in the meantime."""
+    images = table_of(Image)
+    return update(images).where(images.c.id == image.id, images.c.state == ImageState.EXPECTED.value)
 
 
 async def reported_thumbnails(source: ImageSource, reported: dict[str, Any]) -> dict[str, bytes] | None:

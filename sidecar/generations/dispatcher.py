@@ -113,15 +113,19 @@ class Dispatcher:
 
     async def _fill(self) -> None:
         """Hand out as many generations as the instances may have, in the order of turns."""
-        some_went = True
-        while some_went:
+        while True:
             outlook = await self._look()
-            some_went = False
-            for choice in outlook.choices:
-                if generation := await self._take_turn(choice):
-                    self._lane_of(choice.instance_id).put(generation)
-                    some_went = True
+            went = [await self._give_turn(choice) for choice in outlook.choices]
             await self._let_wait(outlook.reasons)
+            if all(went) or not any(went):
+                return  # every place is filled, or something has changed of which we shall hear
+
+    async def _give_turn(self, choice: Choice) -> bool:
+        """Tells whether it went."""
+        generation = await self._take_turn(choice)
+        if generation is not None:
+            self._lane_of(choice.instance_id).put(generation)
+        return generation is not None
 
     def _lane_of(self, instance_id: UUID) -> Lane:
         # Only those that are in use are kept: instances come and go.

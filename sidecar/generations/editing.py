@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
 from msgspec import UNSET
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
 from sidecar.database import Database
 from sidecar.errors import InvalidRequest
@@ -40,14 +42,6 @@ class Editor:
                 await find_anew(session, generation)
         await self._announce(generation_id)
 
-    async def images_changed(self, generation_id: UUID) -> None:
-        """Some of its images came into our store, or turned out not to."""
-        async with self._database.writing() as session:
-            generation = await session.get(Generation, generation_id)
-            if generation is not None:
-                touch(generation)
-        await self._announce(generation_id)
-
     async def add_tags(self, owner_id: UUID, generation_id: UUID, tags: Iterable[str]) -> None:
         """
         Raises:
@@ -65,3 +59,18 @@ class Editor:
             touch(generation)
             await find_anew(session, generation)
         await self._announce(generation_id)
+
+
+class NewImages:
+    """Says of a generation that its images have changed (gallery.intake.ImageNews). One a process."""
+
+    def __init__(self, announce: Callable[[UUID], Awaitable[None]]) -> None:
+        self._announce = announce
+
+    async def tell(self, generation_id: UUID) -> None:
+        await self._announce(generation_id)
+
+    async def note(self, session: AsyncSession, generation_id: UUID) -> None:
+        generation = await session.get(Generation, generation_id, options=[load_only(Generation.updated_at)])
+        if generation is not None:
+            touch(generation)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -38,6 +38,8 @@ from sidecar.together import Together
 LOOKED_AT_AT_ONCE = 100
 EVERYTHING = Filter()
 NOT_SHOWN = defer(Generation.submission)  # other packs put into it what they like
+THESE = select(Generation).options(NOT_SHOWN).where(Generation.id.in_(bindparam("ids", expanding=True)))
+MINE = select(Generation).where(Generation.id == bindparam("id"), Generation.owner_id == bindparam("owner_id"))
 COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "progress", "error", "images"}
 
 
@@ -101,9 +103,8 @@ class History:
             await self._telling.ask(generation_id)
 
     async def _tell(self, generation_ids: Sequence[UUID]) -> Sequence[None]:
-        query = select(Generation).options(NOT_SHOWN).where(Generation.id.in_(set(generation_ids)))
         async with self._database.reading() as session:
-            found = await session.scalars(query)
+            found = await session.scalars(THESE, {"ids": list(set(generation_ids))})
             heard = [generation for generation in found if self._live_events.heard_by_anybody(generation.owner_id)]
             views = await self._views(session, heard)
         for generation, view in zip(heard, views, strict=True):
@@ -136,9 +137,7 @@ async def owned(session: AsyncSession, owner_id: UUID, generation_id: UUID) -> G
     Raises:
         NotFound: There is none, or it is somebody else's; nobody can tell the difference.
     """
-    generation: Generation | None = await session.scalar(
-        select(Generation).where(Generation.id == generation_id, Generation.owner_id == owner_id)
-    )
+    generation: Generation | None = await session.scalar(MINE, {"id": generation_id, "owner_id": owner_id})
     if generation is None:
         raise NotFound("There is no generation with this id.")
     return generation

@@ -10,7 +10,7 @@ from itertools import chain, repeat
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, false, func, or_, select
+from sqlalchemy import Row, and_, bindparam, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog.snapshot import Snapshot
@@ -29,6 +29,36 @@ PAGES = (20, 200, 1000)  # mostly the first one fills every place; while one sta
 REASONS_AT_ONCE = 200
 AWAITED_AT_MOST_S = 120.0  # twice as long as it takes until somebody looks what an instance has (`following.py`)
 HELD_TOLD_AT_MOST = 1000
+
+
+# These are asked after everything that happens. Made once, since that takes longer than to run them.
+MET = select(
+    Instance.id, Instance.checkpoint, Instance.failures, Instance.rests_until, is_sound().label("is_sound")
+).where(is_met())
+ALL_IN_FLIGHT = select(Generation.instance_id, Generation.checkpoint, Generation.state, Generation.started_at).where(
+    is_in_flight()
+)
+IS_PENDING = Generation.state == GenerationState.PENDING.value
+# May one of these instances have it? If so, it is seen there before long, since somebody looks every minute.
+IS_AWAITED = and_(
+    func.coalesce(Generation.instance_id.in_(bindparam("unasked", expanding=True)), false()),
+    func.coalesce(Generation.not_before > bindparam("not_awaited_before"), false()),
+)
+NEXT_TO_GO = (
+    select(
+        Generation.id,
+        Generation.number,
+        Generation.checkpoint,
+        Generation.loras,
+        Generation.instance_id,
+        Generation.waiting_reason,
+    )
+    .where(IS_PENDING, or_(Generation.not_before.is_(None), Generation.not_before <= bindparam("at")), ~IS_AWAITED)
+    .where(Generation.number > bindparam("after"))
+    .order_by(Generation.number)
+    .limit(bindparam("at_most"))
+)
+PENDING_AHEAD = select(func.count()).where(IS_PENDING, Generation.number < bindparam("number"))
 
 
 @dataclass(frozen=True)
@@ -54,8 +84,7 @@ async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime,
     Where one stays free it looks at everything that waits: however many only a busy instance can do, or none at all, an
     idle one gets what it can do behind them. Not `far` is for who has just done that.
     """
-    columns = (Instance.id, Instance.checkpoint, Instance.failures, Instance.rests_until, is_sound().label("is_sound"))
-    met = (await session.execute(select(*columns).where(is_met()))).all()
+    met = (await session.execute(MET)).all()
     sound = [instance for instance in met if instance.is_sound]
     resting = [instance.rests_until for instance in sound if instance.rests_until and instance.rests_until > at]
     rest_s = (min(resting) - at).total_seconds() if resting else None
@@ -87,8 +116,7 @@ async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime,
 async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
     """What each instance has in its hands; nothing where it has nothing."""
     found: dict[UUID, list[Row[Any]]] = defaultdict(list)
-    columns = (Generation.instance_id, Generation.checkpoint, Generation.state, Generation.started_at)
-    for row in await session.execute(select(*columns).where(is_in_flight())):
+    for row in await session.execute(ALL_IN_FLIGHT):
         found[row.instance_id].append(row)
     return found
 
@@ -103,35 +131,15 @@ async def pages_of_waiting(
         unasked: Instances that are there and get nothing now. What one of them may have already waits: it would run a
             second time elsewhere.
     """
-    query = select(
-        Generation.id,
-        Generation.number,
-        Generation.checkpoint,
-        Generation.loras,
-        Generation.instance_id,
-        Generation.waiting_reason,
-    ).where(
-        Generation.state == GenerationState.PENDING.value,
-        or_(Generation.not_before.is_(None), Generation.not_before <= at),
-        ~is_awaited(unasked, at=at),
-    )
+    asked = {"at": at, "unasked": list(unasked), "not_awaited_before": at - timedelta(seconds=AWAITED_AT_MOST_S)}
     last = 0
     for length in chain(PAGES, repeat(PAGES[-1])):
-        next_ones = query.where(Generation.number > last).order_by(Generation.number).limit(length)
-        page = (await session.execute(next_ones)).all()
+        page = (await session.execute(NEXT_TO_GO, {**asked, "after": last, "at_most": length})).all()
         if page:
             yield page
             last = page[-1].number
         if len(page) < length:
             return
-
-
-def is_awaited(unasked: Collection[UUID], *, at: datetime) -> ColumnElement[bool]:
-    """May one of these instances have it? If so, it is seen there before long, since somebody looks every minute."""
-    return and_(
-        func.coalesce(Generation.instance_id.in_(unasked), false()),
-        func.coalesce(Generation.not_before > at - timedelta(seconds=AWAITED_AT_MOST_S), false()),
-    )
 
 
 class Seconds:
@@ -221,21 +229,19 @@ async def places(session: AsyncSession, numbers: list[int]) -> dict[int, int]:
     if not numbers:
         return {}
     first, last = min(numbers), max(numbers)
-    pending = Generation.state == GenerationState.PENDING.value
-    ahead = await session.scalar(select(func.count()).where(pending, Generation.number < first)) or 0
+    ahead = await session.scalar(PENDING_AHEAD, {"number": first}) or 0
     if first == last:
         return {first: ahead}
-    between = select(Generation.number).where(pending, Generation.number.between(first, last))
+    between = select(Generation.number).where(IS_PENDING, Generation.number.between(first, last))
     ordered = await session.scalars(between.order_by(Generation.number))
     return {number: place for place, number in enumerate(ordered, start=ahead)}
 
 
 async def held(session: AsyncSession) -> dict[str, Any]:
     """What ComfyUI's own queue panel shall show as pending, in the order of turns."""
-    pending = Generation.state == GenerationState.PENDING.value
     rows = await session.execute(
         select(Generation.id, Generation.number, Generation.owner_id, Generation.client_id, Generation.created_at)
-        .where(pending)
+        .where(IS_PENDING)
         .order_by(Generation.number)
         .limit(HELD_TOLD_AT_MOST)
     )
@@ -251,5 +257,5 @@ async def held(session: AsyncSession) -> dict[str, Any]:
     ]
     total = len(entries)
     if total == HELD_TOLD_AT_MOST:
-        total = await session.scalar(select(func.count()).where(pending)) or total
+        total = await session.scalar(select(func.count()).where(IS_PENDING)) or total
     return {"total": total, "held": entries}

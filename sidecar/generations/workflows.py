@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import msgspec
-from sqlalchemy import LargeBinary, Table, bindparam, exists, insert, select
+from sqlalchemy import LargeBinary, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sidecar.database import table_of
 from sidecar.generations.models import Workflow
 from sidecar.generations.schemas import WorkflowView
 
 HASH_BYTES = 32
 
 new_hash = bindparam("new_hash", type_=LargeBinary)
-STORE = insert(cast("Table", Workflow.__table__)).from_select(
+STORE = insert(table_of(Workflow)).from_select(
     ["hash", "content"],
     select(new_hash, bindparam("new_content", type_=LargeBinary)).where(~exists().where(Workflow.hash == new_hash)),
 )

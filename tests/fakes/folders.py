@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from PIL import Image as Pictures
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.errors import ComfyUIUnreachable, OutputGone
 from sidecar.gallery.references import FileReference
@@ -75,7 +76,10 @@ class Announcements:
         self.made: list[UUID] = []
         self.dies = False
 
-    async def __call__(self, generation_id: UUID) -> None:
+    async def note(self, session: AsyncSession, generation_id: UUID) -> None:
+        """Here nobody asks when a generation was changed."""
+
+    async def tell(self, generation_id: UUID) -> None:
         if self.dies:
             raise Killed
         self.made.append(generation_id)
