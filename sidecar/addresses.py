@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 
@@ -27,6 +28,7 @@ def is_plain(url: str) -> bool:
     return not any(sign in url for sign in "@?#")  # programs differ in how they read an address that has them
 
 
+@lru_cache(1000)  # asked of every request
 def is_loopback(url: str) -> bool:
     """Is it this very machine, and nothing that others could reach or give another meaning?"""
     return is_loopback_host(hostname(url) or "")

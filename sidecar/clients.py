@@ -51,6 +51,7 @@ class TrustedProxies:
 
     def __init__(self, networks: Iterable[Network]) -> None:
         self._networks = tuple(networks)
+        self._read = lru_cache(1000)(self._read_anew)  # a page asks for dozens of things with the same headers
 
     def __contains__(self, address: str) -> bool:
         parsed = read_address(address)
@@ -60,12 +61,16 @@ class TrustedProxies:
         """Who asks, from an ASGI scope."""
         headers = Headers.from_scope(scope)
         peer = scope["client"][0] if scope["client"] else ""
-        found = Client(peer, scope["scheme"], read_host(headers.get("host", "")))
+        told = tuple(as_list(headers, name) for name in FORWARDED)
+        return self._read(peer, scope["scheme"], headers.get("host", ""), told, THE_PACK in headers)
+
+    def _read_anew(self, peer: str, scheme: str, host: str, told: tuple[str, ...], by_the_pack: bool) -> Client:  # noqa: FBT001
+        found = Client(peer, scheme, read_host(host))
         if peer not in self:
             return found
-        chain, schemes, hosts = (last_first(headers, name) for name in FORWARDED)
+        chain, schemes, hosts = map(last_first, told)
         # The pack passes on what any peer of its own says, so it is that peer who must be trusted.
-        speaker = (chain or [""])[0] if THE_PACK in headers else peer
+        speaker = chain[0] if by_the_pack else peer
         found = replace(found, is_vouched_for=speaker in self)
         # Each proxy adds what it has heard, and from whom: so from the last one on, up to whom nobody trusts.
         for address, scheme, host in zip_longest(chain, schemes, hosts, fillvalue=""):
@@ -81,7 +86,7 @@ class TrustedProxies:
 
     def origin_of(self, peer: str, headers: Headers) -> str:
         """Where somebody asks from whom this peer speaks for, if it is trusted; else the peer itself."""
-        for address in last_first(headers, FORWARDED[0]):
+        for address in last_first(as_list(headers, FORWARDED[0])):
             if peer not in self or read_address(address) is None:
                 break
             peer = str(read_address(address))
@@ -112,7 +117,11 @@ def read_host(text: str) -> str:
     return text if HOST.fullmatch(text) else ""
 
 
-def last_first(headers: Headers, name: str) -> list[str]:
-    """A list to which each proxy has added its own; in several headers it is the same list (RFC 9110, section 5.3)."""
-    parts = ",".join(headers.getall(name, [])).split(",")
-    return [part.strip() for part in reversed(parts)][:PROXIES_AT_MOST]
+def as_list(headers: Headers, name: str) -> str:
+    """In several headers it is the same list as in one (RFC 9110, section 5.3)."""
+    return ",".join(headers.getall(name, []))
+
+
+def last_first(told: str) -> list[str]:
+    """A list to which each proxy has added what it heard, and at least nothing."""
+    return [part.strip() for part in reversed(told.split(","))][:PROXIES_AT_MOST]

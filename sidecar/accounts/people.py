@@ -25,7 +25,11 @@ from sidecar.errors import LastAdministrator, NameTaken, NotFound, StillEnabled,
 from sidecar.identity import now, uuid7
 
 STANDARD_PLAN = "standard"
-LOCAL_NAME = "local"  # of the local owner, as the first migration writes it
+LOCAL_NAME = "LOCAL"
+"""
+The comparable name of the local owner, as the first migration writes it: in capitals, which no name that somebody says
+has when it is compared. Whoever a proxy calls `local` must not become the administrator that the local owner is.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -210,6 +214,8 @@ async def add(session: AsyncSession, person: NewPerson, password_hash: str | Non
     """
     is_first = person.role is Role.ADMIN and not await has_administrator(session)
     user = await by_id(session, LOCAL_OWNER_ID) if is_first else new_user()
+    if is_first:
+        await revoke_all(session, LOCAL_OWNER_ID)  # in `open` access whoever reached this machine could make some
     user.role, user.plan, user.password_hash = person.role.value, person.plan, password_hash
     await rename(session, user, person.name)
     touch(user)

@@ -165,7 +165,9 @@ class Recognition:
         at = now()
         columns = (*USER, ApiToken.id.label("token_id"), ApiToken.scopes, ApiToken.used_at)
         query = select(*columns).join(ApiToken, ApiToken.user_id == User.id)
-        row = await self._row(query.where(ApiToken.secret_hash == hash_of(shown.secret), tokens.is_valid(at)))
+        row = await self._row(
+            query.where(ApiToken.secret_hash == hash_of(shown.secret), tokens.is_valid(at), people.is_person())
+        )
         role = Role(row.role)
         is_somebody_elses = shown.name is not None and comparable(shown.name) != comparable(row.name)
         if is_somebody_elses or role is Role.GUEST:

@@ -85,7 +85,7 @@ def make_users() -> None:
     )
     op.create_index("ix_users_credentials_changed_at", "users", ["credentials_changed_at"])
     begin = datetime.now(timezone.utc)
-    local_owner = {"id": LOCAL_OWNER_ID, "name": "local", "comparable_name": "local", "role": "admin"}
+    local_owner = {"id": LOCAL_OWNER_ID, "name": "local", "comparable_name": "LOCAL", "role": "admin"}
     times = {"credentials_changed_at": begin, "created_at": begin}
     op.bulk_insert(users, [{**local_owner, "plan": "standard", **times}])
 

@@ -40,9 +40,7 @@ def told() -> Told:
 async def observer(told: Told) -> AsyncIterator[ClientWebSocketResponse[Any]]:
     server = SimpleNamespace(queue_updated=lambda: None, mutex=threading.RLock())
     nothing: Any = None
-    routes = PackRoutes(
-        server, EventTap(), nothing, told.held, nothing, pairing_secret="paired", introduction=dict
-    )
+    routes = PackRoutes(server, EventTap(), nothing, told.held, nothing, pairing_secret="paired", introduction=dict)
     routes.on_access_told.append(told.access.append)
     routes.on_callers_changed.append(told.changed.append)
     table = web.RouteTableDef()
