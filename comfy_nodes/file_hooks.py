@@ -1,7 +1,8 @@
 """
 Where ComfyUI itself decides about files, for whoever the running code works.
 
-    get_save_image_path      output/genonaut/<user id>/<day>/<prefix>: all that saves through it, linked prefixes too
+    get_save_image_path      output/genonaut/<user id>/<day>/<prefix>: all that saves through it, linked prefixes too;
+                             previews in temp/genonaut/<user id>/
     get_annotated_filepath   the files of that person and the shared ones, also for names that a node puts together
     get_input_info           what may be chosen where ComfyUI validates a choice of files, and tells it in its errors
 
@@ -72,10 +73,10 @@ class FileHooks:
             place = self._files.folders.place_at(os.path.join(output_dir, filename_prefix)) if owner else None
             if owner is None or place is None:  # ComfyUI refuses what leads elsewhere
                 return get_save_image_path(filename_prefix, output_dir, *args, **kwargs)
-            if place.kind != "output":
+            if place.kind == "input":
                 refuse_foreign(place, owner)
                 return get_save_image_path(filename_prefix, output_dir, *args, **kwargs)
-            folder = self._files.folders.of("output")
+            folder = self._files.folders.of(place.kind)
             return get_save_image_path(own_prefix(place, owner), folder, *args, **kwargs)
 
         return get_own_save_image_path
@@ -141,7 +142,7 @@ class OwnChoices(list[Any]):
 
 def own_prefix(place: Place, owner_id: str) -> str:
     """
-    Give the prefix by which an output lands in its owner's folder, in that of today.
+    Give the prefix by which a file lands in its owner's folder; an output in that of today.
 
     Raises:
         ValueError: It names somebody else's folder.
@@ -154,7 +155,8 @@ def own_prefix(place: Place, owner_id: str) -> str:
         steps = ()
     elif place.is_among_peoples_folders:
         steps = steps[1:]  # as our own node's prefix begins by default
-    return "/".join((OWN_FOLDER, owner_id, time.strftime("%Y-%m-%d"), *(steps or (DEFAULT_PREFIX,))))
+    day = (time.strftime("%Y-%m-%d"),) if place.kind == "output" else ()
+    return "/".join((OWN_FOLDER, owner_id, *day, *(steps or (DEFAULT_PREFIX,))))
 
 
 def refuse_foreign(place: Place, owner_id: str) -> None:
@@ -167,7 +169,7 @@ def refuse_foreign(place: Place, owner_id: str) -> None:
 
 
 class OutputWatch:
-    """Notes whose the files are that nodes write where no folder says so: previews, and what is saved by other ways."""
+    """Notes whose the files are that nodes write in ways of their own, where no folder says so."""
 
     def __init__(self, files: OwnedFiles, queue: Any) -> None:
         self._files = files

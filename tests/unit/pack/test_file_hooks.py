@@ -84,7 +84,7 @@ def test_a_node_with_a_folder_of_its_own_among_the_outputs_is_no_exception(files
 
 
 @pytest.mark.parametrize("prefix", [f"genonaut/{BOB}/x", f"a/../genonaut/{BOB}/x", f"genonaut/{BOB}"])
-@pytest.mark.parametrize("kind", ["output", "temp"])
+@pytest.mark.parametrize("kind", ["output", "temp", "input"])
 def test_nothing_is_saved_in_somebody_elses_folder(files: OwnedFiles, house: Inhabited, prefix: str, kind: str) -> None:
     """Also where the prefix is put together while the workflow runs."""
     save = hooks_for(files, ADA).save_in_own_folder(house.folder_paths.get_save_image_path)
@@ -102,12 +102,20 @@ def test_what_leads_out_is_comfyuis_to_refuse(files: OwnedFiles, house: Inhabite
         save(prefix, str(house.base / "output"))
 
 
-def test_previews_and_what_works_for_nobody_are_left_alone(files: OwnedFiles, house: Inhabited) -> None:
-    """A preview's name is its node's; and where nobody is to be told apart, nothing changes."""
+def test_previews_lie_in_their_owners_folder_too(files: OwnedFiles, house: Inhabited) -> None:
+    """Their names can be guessed; ComfyUI empties that folder itself, so there is no day."""
+    save = hooks_for(files, ADA).save_in_own_folder(house.folder_paths.get_save_image_path)
+
+    _, filename, _, subfolder, _ = save("ComfyUI_temp_abcde", str(house.base / "temp"))
+    assert (filename, subfolder.replace(os.sep, "/")) == ("ComfyUI_temp_abcde", f"genonaut/{ADA}")
+
+
+def test_what_works_for_nobody_saves_where_it_always_did(files: OwnedFiles, house: Inhabited) -> None:
+    """Where nobody is to be told apart, nothing changes; nor among the inputs, which are there to be shared."""
     own = hooks_for(files, ADA).save_in_own_folder(house.folder_paths.get_save_image_path)
     nobodys = hooks_for(files, None).save_in_own_folder(house.folder_paths.get_save_image_path)
 
-    assert own("ComfyUI_temp_abcde", str(house.base / "temp"))[1:4] == ("ComfyUI_temp_abcde", 1, "")
+    assert own("cats/x", str(house.base / "input"))[1:4] == ("x", 1, "cats")
     assert nobodys("cats/x", str(house.base / "output"))[1:4] == ("x", 1, "cats")
 
 
