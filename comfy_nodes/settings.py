@@ -88,7 +88,7 @@ def read_settings(
     values = os.environ if environment is None else environment
     data_folder = Path(values.get("GENONAUT_DATA") or user_folder).expanduser().resolve()
     try:
-        data_folder.mkdir(parents=True, exist_ok=True)
+        data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = values.get("GENONAUT_PAIRING_SECRET") or read_or_make_secret(data_folder / PAIRING_SECRET_FILE)
     except OSError as exc:
         raise SettingsUnusable(

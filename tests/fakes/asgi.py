@@ -34,6 +34,20 @@ class Answer:
         return next((value for known, value in self.headers if known == name.lower()), None)
 
 
+class Stay:
+    """How long a browser stays with a stream of events, and what it has heard so far."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+        self.heard = bytearray()
+
+    async def until_heard(self, text: str, *, within_s: float = 30.0) -> None:
+        deadline = asyncio.get_running_loop().time() + within_s
+        while text.encode() not in self.heard:
+            assert asyncio.get_running_loop().time() < deadline, f"never heard of {text}"
+            await asyncio.sleep(0.01)
+
+
 class Browser:
     """Whoever asks, at one address."""
 
@@ -50,7 +64,7 @@ class Browser:
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         chunks: Iterable[bytes] | None = None,
-        stay: asyncio.Event | None = None,
+        stay: Stay | None = None,
     ) -> Answer:
         """
         Ask, and wait for the answer.
@@ -58,7 +72,7 @@ class Browser:
         Args:
             body: Sent as JSON, with its length.
             chunks: Sent as they are, and nothing says how many there will be.
-            stay: How long to listen to a stream of events; otherwise it is left as soon as it has begun.
+            stay: With a stream of events; otherwise it is left as soon as it has begun.
         """
         content = [json.dumps(body).encode()] if body is not None else list(chunks or [b""])
         told = {"Host": HOST, **({} if body is None else {"Content-Type": "application/json"}), **self._headers}
@@ -89,13 +103,13 @@ class Browser:
 class Connection:
     """What a server does between the app and the network."""
 
-    def __init__(self, content: list[bytes], stay: asyncio.Event | None) -> None:
+    def __init__(self, content: list[bytes], stay: Stay | None) -> None:
         self._content = content
-        self._left = stay or asyncio.Event()
         self._listens = stay is not None
+        stay = stay or Stay()
+        self._left, self.body = stay.left, stay.heard
         self.status = 0
         self.headers: list[tuple[str, str]] = []
-        self.body = bytearray()
 
     async def receive(self) -> Any:
         if self._content:
