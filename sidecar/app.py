@@ -239,7 +239,12 @@ def cluster_of(database: Database) -> tuple[Bus, Leadership]:
 
 
 def create_app(settings: Settings, hasher: PasswordHasher | None = None) -> Litestar:
-    parts = put_together(settings, hasher)
+    return app_of(put_together(settings, hasher))
+
+
+def app_of(parts: Parts) -> Litestar:
+    """HTTP over these parts, which start and stop with it."""
+    settings = parts.settings
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:

@@ -11,15 +11,16 @@ import logging
 import socket
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import structlog
 import uvicorn
 from litestar import Litestar
 
-from sidecar import __version__, event_loop, sole_use
+from sidecar import __version__, account_commands, event_loop, sole_use
 from sidecar.app import create_app, put_together
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import GenonautError, SettingsUnusable
@@ -33,6 +34,11 @@ from sidecar.worker_process import check_settings, work
 
 EXIT_UNUSABLE = 2
 STOP_WITHIN_S = 5
+ACCOUNT_COMMANDS = {
+    "user": "who has an account",
+    "token": "what programs show instead of a log-in",
+    "invite": "links with which people make themselves an account",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("worker", help="work off jobs beside other processes until Ctrl-C; needs PostgreSQL")
     commands.add_parser("openapi", help="print the description of the HTTP API (openapi.json)")
     describe_model_commands(commands.add_parser("models", help="the checkpoints, LoRAs and VAEs of every ComfyUI"))
+    for group, about in ACCOUNT_COMMANDS.items():
+        account_commands.describe(commands.add_parser(group, help=about), group)
     asked = parser.parse_args(arguments)
     if asked.command == "models":
-        return run_model_command(asked)
+        return answer(partial(run_model_command, asked))
+    if asked.command in ACCOUNT_COMMANDS:
+        return answer(partial(account_commands.run, asked))
     if asked.command == "openapi":
         print(describe_api())  # noqa: T201 - so that it can be sent into a file
         return 0
@@ -89,15 +99,19 @@ def describe_model_commands(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("-q", default="", metavar="TEXT", help="a part of the name")
 
 
-def run_model_command(asked: argparse.Namespace) -> int:
+async def run_model_command(asked: argparse.Namespace, settings: Settings) -> list[str]:
+    if asked.model_command == "refresh":
+        return await refresh_models(settings)
+    return await list_models(settings, kind=asked.kind, q=asked.q)
+
+
+def answer(command: Callable[[Settings], Coroutine[Any, Any, list[str]]]) -> int:
+    """Do something on the database, and print what came of it."""
     try:
         settings = read_settings()
         set_up_logs(settings.log_format)
         logging.getLogger().setLevel(logging.WARNING)  # the answer says what happened
-        if asked.model_command == "refresh":
-            lines = asyncio.run(refresh_models(settings))
-        else:
-            lines = asyncio.run(list_models(settings, kind=asked.kind, q=asked.q))
+        lines = asyncio.run(command(settings))
     except GenonautError as exc:
         print(f"genonaut: {exc.message}", file=sys.stderr)  # noqa: T201 - the terminal is whom this is for
         return EXIT_UNUSABLE

@@ -1,0 +1,104 @@
+"""Whoever is let in no longer is out in every process, and in what they have open."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fakes.comfyui import ScriptedComfyUI
+from integration.generations.conftest import until
+
+from sidecar.accounts.audit import COMMAND_LINE
+from sidecar.accounts.credentials import Credentials
+from sidecar.accounts.desk import Accounts
+from sidecar.accounts.people import Alteration
+from sidecar.app import put_together, running
+from sidecar.database import Database
+from sidecar.errors import CredentialsInvalid
+from sidecar.generations.routes import event_stream
+from sidecar.live_events import LiveEvents
+from sidecar.settings import Settings, read_settings
+
+from .conftest import CHEAP, AddPerson, another_process
+
+DISABLED = Alteration(disabled=True)
+
+
+async def test_another_process_finds_a_change_that_nobody_told(
+    accounts: Accounts, add_person: AddPerson, database: Database, settings: Settings
+):
+    """Such as one at a terminal, or one whose news got lost. It hears of each once."""
+    ada = await add_person("Ada")
+    other = another_process(database, settings)
+    heard: list[UUID] = []
+    _caller, secret = await other.log_in.begin_session(ada.id, address="", user_agent="")
+    credentials = Credentials("", cookie=secret)
+    await other.changes.look()
+    await other.recognition.caller_of(credentials)
+    other.changes.on(heard.append)
+    await accounts.people.change(ada.id, DISABLED, COMMAND_LINE)
+    for _ in range(3):
+        await other.changes.look()
+
+    assert heard == [ada.id]
+    with pytest.raises(CredentialsInvalid):
+        await other.recognition.caller_of(credentials)
+
+
+async def test_what_another_process_tells_is_heard(accounts: Accounts, add_person: AddPerson):
+    """At once, by the bus."""
+    ada = await add_person("Ada")
+    heard: list[UUID] = []
+    accounts.changes.on(heard.append)
+    await accounts.changes._hear_elsewhere(str(ada.id))
+
+    assert heard == [ada.id]
+
+
+async def test_an_open_event_stream_ends(accounts: Accounts, add_person: AddPerson):
+    """The browser opens it again, if it may; other people's go on."""
+    ada, bob = await add_person("Ada"), await add_person("Bob")
+    live_events = LiveEvents()
+    accounts.changes.on(live_events.end_of)
+    streams = {user.name: event_stream(live_events, user.id) for user in (ada, bob)}
+    for stream in streams.values():
+        await anext(stream)
+    await accounts.people.change(ada.id, DISABLED, COMMAND_LINE)
+
+    assert [message async for message in streams["Ada"]] == []
+    assert live_events.heard_by_anybody(bob.id)
+    await streams["Bob"].aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_stream_that_opens_while_somebody_is_being_disabled_does_not_stay(
+    accounts: Accounts, add_person: AddPerson
+):
+    """They were let in a moment before, and nobody listened yet when they were told to go."""
+    ada = await add_person("Ada")
+    before = 0.0
+    stream = event_stream(LiveEvents(), ada.id, is_out=lambda: accounts.recognition.has_changed(ada.id, since=before))
+    await accounts.people.change(ada.id, DISABLED, COMMAND_LINE)
+
+    assert [message async for message in stream] == []
+
+
+async def test_the_pack_is_told_who_is_let_in_and_whose_sockets_to_close(
+    accounts: Accounts, add_person: AddPerson, environment: dict[str, str]
+):
+    """Also what happened while it, or the sidecar, was away."""
+    ada, bob = await add_person("Ada"), await add_person("Bob")
+    await accounts.people.change(ada.id, DISABLED, COMMAND_LINE)
+    async with ScriptedComfyUI().served() as comfyui:
+        parts = put_together(read_settings({**environment, "GENONAUT_COMFYUI_URL": comfyui.url}), CHEAP)
+        async with running(parts):
+            await until(lambda: closing(ada.id) in comfyui.told)
+            comfyui.told.remove(closing(bob.id))  # who is new may be told of, too
+            await parts.accounts.people.change(bob.id, DISABLED, COMMAND_LINE)
+            await until(lambda: closing(bob.id) in comfyui.told)
+
+        assert comfyui.told[0] == {"type": "access", "data": {"access": "accounts"}}
+
+
+def closing(user_id: UUID) -> dict[str, Any]:
+    return {"type": "callers_changed", "data": {"user_id": str(user_id)}}

@@ -1,0 +1,175 @@
+"""Logging in and out, by HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sidecar.accounts.callers import Role
+from sidecar.accounts.desk import Accounts
+from sidecar.accounts.first_administrator import secret_of
+from sidecar.accounts.passwords import Passwords
+from sidecar.errors import CredentialsInvalid, TooManyAttempts
+from sidecar.settings import Settings, read_settings
+
+from .conftest import ANOTHER, API, PAIRED, PASSWORD, SECRET, AddPerson, Browser, browser_at, log_in
+
+ADDRESS = "192.0.2.7"
+
+
+async def test_the_way_from_the_first_administrator_to_the_first_guest(browser: Browser, accounts: Accounts):
+    """A link in the log, an invite, an account, log out, log in again."""
+    instruction = accounts.first_administrator.instruction()
+    assert f"http://127.0.0.1:9/genonaut/login#first={secret_of(SECRET)}" in instruction
+    asked = {"secret": secret_of(SECRET), "name": "Ada", "password": PASSWORD}
+    needs = [(await browser.get("/internal/access", headers=PAIRED)).json()["needs_first_administrator"]]
+    first = await browser.post(f"{API}/first-administrator", json=asked)
+    needs.append((await browser.get("/internal/access", headers=PAIRED)).json()["needs_first_administrator"])
+    again = await browser.post(f"{API}/first-administrator", json={**asked, "name": "Eve"})
+    made = await browser.post(f"{API}/admin/invites", json={"role": "guest"})
+    browser.cookies.clear()
+    terms = await browser.get(f"{API}/invites/{made.json()['code']}")
+    guest = {"name": "Bob", "password": ANOTHER}
+    accepted = await browser.post(f"{API}/invites/{made.json()['code']}/accept", json=guest)
+    refused = await browser.get(f"{API}/admin/users")
+    left = await browser.delete(f"{API}/sessions/current")
+    gone = await browser.get(f"{API}/me")
+    await log_in(browser, " BOB ", ANOTHER)
+    me = (await browser.get(f"{API}/me")).json()
+
+    assert needs == [True, False]
+    assert (first.status_code, first.json()["role"]) == (201, "admin")
+    assert (again.status_code, again.json()["code"]) == (409, "administrator_there")
+    assert terms.json()["role"] == "guest"
+    assert (accepted.status_code, refused.status_code, left.status_code, gone.status_code) == (201, 403, 204, 401)
+    assert (me["name"], me["role"], me["scopes"], me["access"]) == ("Bob", "guest", ["read", "submit"], "accounts")
+
+
+async def test_no_script_reads_the_cookie_and_no_other_site_sends_it(browser: Browser, add_person: AddPerson):
+    """Behind TLS, no wire shows it either."""
+    await add_person("Ada")
+    asked = {"name": "Ada", "password": PASSWORD}
+    plain = await browser.post(f"{API}/sessions", json=asked)
+    forged = await browser.post(f"{API}/sessions", json=asked, headers={"X-Forwarded-Proto": "https"})
+
+    for answer in (plain, forged):  # who says so is no trusted proxy
+        cookie = answer.headers["set-cookie"]
+        assert all(part in cookie for part in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=2592000"))
+        assert "Secure" not in cookie
+
+
+async def test_a_wrong_password_and_an_unknown_name_look_the_same(browser: Browser, add_person: AddPerson):
+    """Nobody learns who has an account."""
+    await add_person("Ada")
+    answers = [
+        await browser.post(f"{API}/sessions", json={"name": name, "password": "not this one at all"})
+        for name in ("Ada", "Nobody")
+    ]
+    shown = [{**answer.json(), "request_id": ""} for answer in answers]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert shown[0] == shown[1]
+
+
+async def test_of_many_tries_at_the_same_moment_only_the_free_ones_are_looked_at(
+    accounts: Accounts, add_person: AddPerson, monkeypatch: pytest.MonkeyPatch
+):
+    """They are counted before they are looked at."""
+    await add_person("Ada")
+    looked_at = []
+    fits = Passwords.fits
+
+    async def counted(passwords: Passwords, known: str | None, password: str) -> bool:
+        looked_at.append(password)
+        return await fits(passwords, known, password)
+
+    monkeypatch.setattr(Passwords, "fits", counted)
+    tries = [accounts.log_in.whose("Ada", f"wrong {number}", address=ADDRESS) for number in range(12)]
+    errors = await asyncio.gather(*tries, return_exceptions=True)
+
+    assert len(looked_at) == 5
+    assert [type(error) for error in errors].count(CredentialsInvalid) == 5
+    waits = [error.retry_after_s for error in errors if isinstance(error, TooManyAttempts)]
+    assert waits == [1] * 7
+
+
+async def test_a_good_password_begins_anew_and_another_account_is_not_concerned(
+    accounts: Accounts, add_person: AddPerson
+):
+    """Four slips of the finger cost nothing, again and again."""
+    ada, bob = await add_person("Ada"), await add_person("Bob")
+    for _ in range(2):
+        for _ in range(4):
+            with pytest.raises(CredentialsInvalid):
+                await accounts.log_in.whose("Ada", "wrong", address=ADDRESS)
+        assert (await accounts.log_in.whose("Ada", PASSWORD, address=ADDRESS)).id == ada.id
+
+    assert (await accounts.log_in.whose("Bob", PASSWORD, address=ADDRESS)).id == bob.id
+
+
+async def test_whoever_tries_many_names_waits_too(accounts: Accounts, add_person: AddPerson):
+    """One password for everybody is tried from one address; the others are not concerned."""
+    ada = await add_person("Ada")
+    for number in range(20):
+        with pytest.raises(CredentialsInvalid):
+            await accounts.log_in.whose(f"somebody {number}", "wrong", address=ADDRESS)
+
+    with pytest.raises(TooManyAttempts):
+        await accounts.log_in.whose("Ada", PASSWORD, address=ADDRESS)
+    assert (await accounts.log_in.whose("Ada", PASSWORD, address="192.0.2.8")).id == ada.id
+
+
+async def test_another_password_ends_all_other_sessions(browser: Browser, accounts: Accounts, add_person: AddPerson):
+    """Whoever had got hold of the old one is out."""
+    await add_person("Ada")
+    await log_in(browser, "Ada")
+    elsewhere = browser.cookies["genonaut_session"]
+    browser.cookies.clear()
+    await log_in(browser, "Ada")
+    wrong = await browser.put(f"{API}/me/password", json={"current": "not this one at all", "new": ANOTHER})
+    weak = await browser.put(f"{API}/me/password", json={"current": PASSWORD, "new": "Ada Ada Ada Ada 1815"})
+    changed = await browser.put(f"{API}/me/password", json={"current": PASSWORD, "new": ANOTHER})
+    here = await browser.get(f"{API}/me")
+    browser.cookies.clear()
+    there = await browser.get(f"{API}/me", headers={"Cookie": f"genonaut_session={elsewhere}"})
+
+    assert [answer.status_code for answer in (wrong, weak, changed, here, there)] == [401, 400, 204, 200, 401]
+    await log_in(browser, "Ada", ANOTHER)
+
+
+@pytest.mark.parametrize("access", ["open", "proxy"])
+async def test_where_nobody_logs_in_it_is_said(environment: dict[str, str], access: str):
+    """And not with a 404, or as if the password were wrong."""
+    async with browser_at(read_settings({**environment, "GENONAUT_ACCESS": access})) as browser:
+        answer = await browser.post(f"{API}/sessions", json={"name": "Ada", "password": PASSWORD})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_log_in")
+
+
+async def test_a_guest_makes_no_tokens_and_a_token_makes_no_other(browser: Browser, add_person: AddPerson):
+    """A token that leaks must not be worth more than itself."""
+    await add_person("Ada")
+    await add_person("Gus", Role.GUEST)
+    wanted = {"name": "script", "scopes": ["read", "submit"]}
+    await log_in(browser, "Gus")
+    by_guest = await browser.post(f"{API}/me/tokens", json=wanted)
+    await log_in(browser, "Ada")
+    for_more = await browser.post(f"{API}/me/tokens", json={"name": "script", "scopes": ["admin"]})
+    made = (await browser.post(f"{API}/me/tokens", json=wanted)).json()
+    browser.cookies.clear()
+    bearer = {"Authorization": f"Bearer {made['secret']}"}
+    by_token = await browser.post(f"{API}/me/tokens", json=wanted, headers=bearer)
+    shown = (await browser.get(f"{API}/me/tokens", headers=bearer)).text
+    revoked = await browser.delete(f"{API}/me/tokens/{made['token']['id']}", headers=bearer)
+    after = await browser.get(f"{API}/me", headers=bearer)
+
+    assert [answer.status_code for answer in (by_guest, for_more, by_token)] == [403, 400, 403]
+    assert made["secret"] not in shown
+    assert (revoked.status_code, after.status_code) == (204, 401)
+
+
+async def test_the_link_for_the_first_administrator_is_the_same_in_every_process(settings: Settings):
+    """Behind a balancer, another process answers than the one whose log was read."""
+    assert secret_of(settings.pairing_secret) == secret_of(SECRET)
+    assert secret_of("another") != secret_of(SECRET)
