@@ -36,6 +36,11 @@ export class Formats {
   }
 
   /** @param {string} time RFC 3339 */
+  day(time) {
+    return this.#day.format(new Date(time))
+  }
+
+  /** @param {string} time RFC 3339 */
   moment(time) {
     return this.#moment.format(new Date(time))
   }

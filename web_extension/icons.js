@@ -12,6 +12,7 @@ const PATHS = {
   missing: 'M4 5h16v14H4zM9 9l6 6M15 9l-6 6',
   next: 'M9 5l7 7-7 7',
   pending: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 7v5.2l3.2 2',
+  person: 'M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8M4.5 20c.8-3.6 3.7-5.5 7.5-5.5s6.7 1.9 7.5 5.5',
   picture: 'M4 5h16v14H4zM4 16l5-5 4 4 2.5-2.5L20 17M15.5 9v.3',
   previous: 'M15 5l-7 7 7 7',
   running: 'M8 5.5v13l10.5-6.5z',

@@ -1,8 +1,9 @@
-/** @import { Generation, GenerationState, Page, ThumbnailSize, Workflow } from './types.js' */
+/** @import { Generation, GenerationState, Me, Page, Session, ThumbnailSize, Token, Workflow } from './types.js' */
 
 import { parseExactly } from './exact_json.js'
 
 const ANSWER_WITHIN_MS = 15_000
+const NO_CONTENT = 204
 
 /** What the sidecar refused, or that it did not answer. `message` is a sentence for people. */
 export class SidecarError extends Error {
@@ -17,6 +18,11 @@ export class SidecarError extends Error {
     /** 0 where no answer came at all. */
     this.status = status
     this.retryAfterS = retryAfterS
+  }
+
+  /** Has the session ended, so that logging in again is all that helps? */
+  get isLoggedOut() {
+    return this.status === 401
   }
 
   /** Does nobody answer, so that trying again later is all that helps? */
@@ -121,6 +127,66 @@ export class SidecarClient {
     return this.#ask(`/generations/${encodeURIComponent(id)}/restore`, { method: 'POST' })
   }
 
+  /** @returns {Promise<Me>} */
+  me() {
+    return this.#ask('/me')
+  }
+
+  /** @returns {Promise<void>} */
+  logOut() {
+    return this.#ask('/sessions/current', { method: 'DELETE' })
+  }
+
+  /**
+   * @param {string} current
+   * @param {string} wanted
+   * @returns {Promise<void>}
+   */
+  changePassword(current, wanted) {
+    return this.#tell('/me/password', 'PUT', { current, new: wanted })
+  }
+
+  /** @returns {Promise<{ items: Session[] }>} */
+  sessions() {
+    return this.#ask('/me/sessions')
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<void>}
+   */
+  endSession(id) {
+    return this.#ask(`/me/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' })
+  }
+
+  /** @returns {Promise<void>} */
+  endOtherSessions() {
+    return this.#ask('/me/sessions', { method: 'DELETE' })
+  }
+
+  /** @returns {Promise<{ items: Token[] }>} */
+  tokens() {
+    return this.#ask('/me/tokens')
+  }
+
+  /**
+   * @param {string} name
+   * @param {string[]} scopes
+   * @param {string | null} expiresAt RFC 3339
+   * @returns {Promise<{ token: Token, secret: string }>}
+   */
+  makeToken(name, scopes, expiresAt) {
+    return this.#tell('/me/tokens', 'POST', { name, scopes, expires_at: expiresAt })
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<void>}
+   */
+  revokeToken(id) {
+    return this.#ask(`/me/tokens/${encodeURIComponent(id)}`, { method: 'DELETE' })
+  }
+
   /** @param {string} imageId */
   imageUrl(imageId) {
     return `${this.#base}/images/${encodeURIComponent(imageId)}`
@@ -163,7 +229,7 @@ export class SidecarClient {
         signal: signal ? AbortSignal.any([signal, tooLong]) : tooLong,
       })
       if (!response.ok) throw await refusal(response)
-      return parseExactly(await response.text())
+      return response.status === NO_CONTENT ? undefined : parseExactly(await response.text())
     } catch (error) {
       if (error instanceof SidecarError || signal?.aborted) throw error
       throw withoutAnswer(error, tooLong.aborted)

@@ -99,6 +99,39 @@ export interface Workflow {
   ui_workflow: object | null
 }
 
+export interface Me {
+  id: string
+  name: string
+  role: 'admin' | 'member' | 'guest'
+  plan: string
+  scopes: Scope[]
+  access: 'open' | 'accounts' | 'proxy'
+  session_id: string | null
+}
+
+export type Scope = 'read' | 'submit' | 'admin'
+
+/** A browser in which somebody is logged in. */
+export interface Session {
+  id: string
+  is_current: boolean
+  address: string
+  user_agent: string
+  created_at: string
+  seen_at: string
+  ends_at: string
+}
+
+/** A token for programs, without its secret. */
+export interface Token {
+  id: string
+  name: string
+  scopes: Scope[]
+  created_at: string
+  expires_at: string | null
+  used_at: string | null
+}
+
 /** Where the history is read from; `SidecarClient` is one. */
 export interface GenerationSource {
   generations(page: {

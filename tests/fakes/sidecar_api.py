@@ -25,6 +25,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from PIL import Image
 
+from fakes.account_api import ScriptedAccount
 from sidecar.gallery.thumbhash import make_thumbhash
 
 Json = dict[str, Any]
@@ -169,6 +170,7 @@ class ScriptedSidecar:
         self.total = total
         self.is_away = False
         """Does it answer as ComfyUI's proxy does when there is no sidecar?"""
+        self.account = ScriptedAccount()
         self.requests: list[str] = []
         self.unchangeable: set[int] = set()
         """Numbers of generations whose workflow has no seed that can be found."""
@@ -334,6 +336,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._answer()
 
+    def do_PUT(self) -> None:
+        self._answer()
+
     def do_DELETE(self) -> None:
         self._answer()
 
@@ -353,6 +358,10 @@ class Handler(BaseHTTPRequestHandler):
         self.sidecar.requests.append(f"{self.command} {path}")
         if self.sidecar.is_away:
             self._send_problem(503, "sidecar_away", "Genonaut's sidecar does not answer.")
+        elif not self.sidecar.account.logged_in:
+            self._send_problem(401, "not_logged_in", "You are not logged in.")
+        elif path.startswith(("/me", "/sessions")):
+            self._answer_account(path)
         elif path == "/events":
             self._send_events()
         elif path == "/generations":
@@ -363,6 +372,13 @@ class Handler(BaseHTTPRequestHandler):
             self._answer_generation(number_of(found[1]), found[2])
         else:
             self._send_problem(404, "not_found", "There is no such thing here.")
+
+    def _answer_account(self, path: str) -> None:
+        status, content = self.sidecar.account.answer(self.command, path, self._body())
+        if content is None:
+            self._send(status, "application/json", b"", {})
+        else:
+            self._send_json(content, status)
 
     def _answer_generation(self, number: int, what: str | None) -> None:
         shown = self.sidecar.show(number)
@@ -395,7 +411,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send_json(repeated, 202)
 
     def _body(self) -> Json:
-        body: Json = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body: Json = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or b"{}")
         return body
 
     def _send_page(self) -> None:

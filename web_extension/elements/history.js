@@ -12,6 +12,7 @@ import { SidecarError } from '../sidecar_client.js'
 import { historyStyles } from '../styles/history.js'
 import { theme } from '../styles/theme.js'
 import { coverOf, nameOf, stateOf } from '../wording.js'
+import { AccountElement } from './account.js'
 import { GenerationCardElement } from './generation_card.js'
 import { ImageDialogElement } from './image_dialog.js'
 import { UndoBarElement } from './undo_bar.js'
@@ -37,6 +38,7 @@ const KEPT_EVENTS = ['keydown', 'keyup', 'keypress', 'copy', 'cut', 'paste', 'wh
  */
 export class HistoryElement extends HTMLElement {
   static define(tag = 'genonaut-history', registry = customElements) {
+    AccountElement.define()
     GenerationCardElement.define()
     ImageDialogElement.define()
     UndoBarElement.define()
@@ -84,6 +86,7 @@ class Panel {
   #liveEvents
   #history
   #grid
+  #account
   #dialog
   #undo
 
@@ -123,6 +126,7 @@ class Panel {
     this.#surroundings = surroundings
     this.#liveEvents = liveEvents
     this.#history = new History(surroundings.client)
+    this.#account = new AccountElement(surroundings)
     this.#dialog = new ImageDialogElement(surroundings)
     this.#dialog.loadWorkflow = loadWorkflow
     this.#undo = new UndoBarElement(surroundings.strings.say('history.undo'))
@@ -150,6 +154,7 @@ class Panel {
     this.#dialog.addEventListener('genonaut-repeat', (event) => this.#repeat(idOf(event)))
     this.#dialog.addEventListener('genonaut-favourite', (event) => this.#like(/** @type {CustomEvent} */ (event).detail))
     this.#dialog.addEventListener('genonaut-trash', (event) => this.#trash(idOf(event)))
+    this.#account.addEventListener('genonaut-logged-out', () => location.reload())
     this.#undo.addEventListener('genonaut-undo', (event) => this.#restore(idOf(event)))
     this.#stopListening = this.#liveEvents.listen({
       hello: () => this.#refresh(),
@@ -179,7 +184,7 @@ class Panel {
     const section = h(
       'section',
       {},
-      h('header', {}, heading),
+      h('header', {}, heading, this.#account),
       this.#notice,
       this.#arrived,
       this.#scroller,
@@ -241,7 +246,7 @@ class Panel {
     clearTimeout(this.#retry)
     try {
       await this.#attempt(async () => {
-        await this.#history.refresh()
+        await Promise.all([this.#history.refresh(), this.#account.refresh()])
         this.#recovered()
       })
     } finally {
@@ -295,11 +300,21 @@ class Panel {
     this.#failures += 1
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => this.#refresh(), wait * 1000)
-    const { strings } = this.#surroundings
-    this.#say(error.isAway ? strings.say('trouble.away') : strings.say('trouble.error', { sentence: error.message }), {
-      isBad: !error.isAway,
-    })
+    this.#tellTrouble(error)
     this.#draw()
+  }
+
+  /** @param {SidecarError} error */
+  #tellTrouble(error) {
+    const { strings } = this.#surroundings
+    if (error.isLoggedOut) {
+      this.#say(strings.say('trouble.loggedOut'), { isBad: false })
+      // ComfyUI's page is the page to log in on, as long as nobody is logged in.
+      const logIn = h('button', { type: 'button', textContent: strings.say('trouble.logIn') })
+      logIn.addEventListener('click', () => location.reload())
+      this.#notice.append(logIn)
+    } else if (error.isAway) this.#say(strings.say('trouble.away'), { isBad: false })
+    else this.#say(strings.say('trouble.error', { sentence: error.message }), { isBad: true })
   }
 
   #recovered() {

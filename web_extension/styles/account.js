@@ -1,0 +1,48 @@
+import { sheet } from '../dom.js'
+
+export const accountStyles = sheet(`
+  :host { min-width: 0; }
+  .person { max-width: 100%; min-height: 32px; padding: 0 10px; border-color: transparent; background: none; }
+  .person span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  .person .icon { font-size: 17px; }
+  dialog {
+    width: min(520px, calc(100vw - 32px)); max-height: min(760px, calc(100dvh - 32px)); margin: auto; padding: 0;
+    border: 1px solid var(--genonaut-line); border-radius: 16px; overflow: hidden;
+    background: var(--genonaut-ground); color: inherit; box-shadow: 0 24px 80px rgb(0 0 0 / .45);
+  }
+  dialog[open] { display: flex; flex-direction: column; animation: rise 160ms ease-out; }
+  dialog::backdrop { background: rgb(0 0 0 / .6); }
+  @keyframes rise { from { opacity: 0; transform: translateY(6px); } }
+  header { display: flex; align-items: center; gap: 8px; padding: 14px 12px 0 20px; }
+  h2 { flex: 1; margin: 0; font-size: 17px; font-weight: 600; line-height: 24px; overflow-wrap: anywhere; }
+  h3 { margin: 0 0 6px; font-size: 13px; font-weight: 600; }
+  .close { width: 36px; min-height: 36px; padding: 0; border: 0; background: none; font-size: 18px; }
+  .close:hover { background: var(--genonaut-hover); }
+  .role { margin: 0; padding: 0 20px 12px; color: var(--genonaut-quiet); }
+  .body { flex: 1; min-height: 0; overflow-y: auto; padding: 0 20px; scrollbar-width: thin; overscroll-behavior: contain; }
+  section { padding: 14px 0; border-top: 1px solid var(--genonaut-line); }
+  ul { display: grid; gap: 10px; margin: 0; padding: 0; list-style: none; }
+  ul:not(:empty) ~ * { margin-top: 12px; }
+  li { display: flex; align-items: center; gap: 12px; }
+  li > span { flex: 1; min-width: 0; overflow-wrap: anywhere; }
+  li strong { display: block; font-weight: 500; }
+  li span span { color: var(--genonaut-quiet); font-size: 12px; }
+  summary { padding: 4px 0; border-radius: 6px; font-weight: 600; cursor: pointer; }
+  form { display: grid; gap: 12px; padding: 10px 0 4px; }
+  label { display: grid; gap: 4px; color: var(--genonaut-quiet); font-size: 12px; }
+  input, select {
+    width: 100%; min-height: 36px; padding: 0 10px; border: 1px solid var(--genonaut-line); border-radius: 8px;
+    background: var(--genonaut-raised); color: var(--genonaut-text); font: inherit; font-size: 13px;
+  }
+  form button { justify-self: start; }
+  .secret { padding: 12px; border-radius: var(--genonaut-radius); background: var(--genonaut-raised); }
+  .secret p { margin: 0 0 8px; }
+  .secret div { display: flex; gap: 8px; }
+  .secret input { min-width: 0; font-family: ui-monospace, monospace; background: var(--genonaut-ground); }
+  .said { min-height: 20px; margin: 0; padding: 8px 20px 0; color: var(--genonaut-quiet); font-size: 12px; }
+  footer { display: flex; padding: 8px 20px 16px; }
+  footer button { flex: 1; min-height: 36px; }
+  @media (max-width: 480px) {
+    dialog { width: 100vw; max-width: none; height: 100dvh; max-height: none; border: 0; border-radius: 0; }
+  }
+`)
