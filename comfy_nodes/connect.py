@@ -137,6 +137,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     # First in the line: nobody else sees a request that is refused. It comes last here, since it lets nobody in before
     # everything is in place.
     server.app.middlewares.insert(0, doorkeeper.answer)
+    server.app.on_startup.append(doorkeeper.say_who_stands_in_front)
     undo.append(lambda: server.app.middlewares.remove(doorkeeper.answer))
 
 

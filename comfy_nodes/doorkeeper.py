@@ -137,7 +137,15 @@ class Doorkeeper:
             if path_of(request) == "/ws":
                 find_again = partial(self._callers.find, self._credentials(request))
                 return await self._sockets.serve(request, handler, caller, find_again)
-            return without_facts_for_admins(path_of(request), caller, await answered(request, handler))
+            answer = without_facts_for_admins(path_of(request), caller, await answered(request, handler))
+            return kept_apart(answer)
+
+    async def say_who_stands_in_front(self, app: web.Application) -> None:
+        """Warn of packs that were imported later and put something in front of us: it answers whom it likes."""
+        in_front = app.middlewares[: app.middlewares.index(self.answer)]
+        if in_front and self._settings.access != OPEN:
+            names = ", ".join(getattr(part, "__module__", repr(part)) for part in in_front)
+            log.warning("Other packs answer requests before Genonaut knows who is asking: %s.", names)
 
     async def show_login_page(self, request: web.Request) -> web.Response:
         """Answer ``GET /genonaut/login``."""
@@ -270,6 +278,15 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     is_bare = isinstance(answer, web.Response) and (not answer.body or answer.content_type == "text/plain")
     if isinstance(answer, web.Response) and is_bare and BAD_REQUEST <= answer.status < INTERNAL_ERROR:
         return as_error(answer.status, answer.text or "")
+    return answer
+
+
+def kept_apart(answer: web.StreamResponse) -> web.StreamResponse:
+    """Tell browsers and proxies that another person gets another answer at the same address, and no frame around it."""
+    if not answer.prepared:
+        vary = [answer.headers["Vary"]] if "Vary" in answer.headers else []
+        answer.headers["Vary"] = ", ".join([*vary, "Cookie", "Authorization"])
+        answer.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
     return answer
 
 

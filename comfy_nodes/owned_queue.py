@@ -123,9 +123,10 @@ def owner_of(item: Sequence[Any]) -> str | None:
 
 def attributed(item: tuple[Any, ...]) -> tuple[Any, ...]:
     """
-    Give a prompt that another pack puts into the queue to whoever asked that pack, and otherwise to nobody.
+    Give a prompt that another pack puts into the queue to the person who asked that pack for it.
 
-    What its tag says is not believed, since it may come from anybody. In open access it is left as it is.
+    Whatever tag it carries is not believed then, since that person may have written it. What no person asked for, and
+    everything in open access, is left as it is.
     """
     caller = CALLER.get()
     if arriving_from.get() != FROM_OUTSIDE or caller is None or caller.has_everything:

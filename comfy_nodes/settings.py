@@ -106,7 +106,7 @@ def read_settings(
         access=access,
         is_open_to_others=access == OPEN and not on_loopback_only,
         proxy_user_header=values.get("GENONAUT_PROXY_USER_HEADER") or DEFAULT_USER_HEADER,
-        allowed_origins=frozenset(origin.strip() for origin in values.get("GENONAUT_ALLOWED_ORIGINS", "").split(",")),
+        allowed_origins=read_list(values, "GENONAUT_ALLOWED_ORIGINS"),
         allows_unknown_routes=read_choice(values, "GENONAUT_UNKNOWN_ROUTES", ("allow", "refuse")) == "allow",
         passes_when_away=read_choice(values, "GENONAUT_WHEN_AWAY", ("refuse", "pass")) == "pass",
     )
@@ -170,6 +170,10 @@ def read_yes_or_no(values: Mapping[str, str], name: str, *, default: bool) -> bo
     if text not in YES | NO:
         raise SettingsUnusable(f"{name} must be yes or no, not {text!r}.")
     return text in YES
+
+
+def read_list(values: Mapping[str, str], name: str) -> frozenset[str]:
+    return frozenset(filter(None, (part.strip() for part in values.get(name, "").split(","))))
 
 
 def read_choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], *, default: str | None = None) -> str:

@@ -338,6 +338,30 @@ async def test_whatever_is_refused_is_told_as_json_whoever_refused_it(opened: Op
     assert style.status == 200
 
 
+async def test_what_one_person_got_is_not_shown_to_the_next(opened: Opened) -> None:
+    """They may share a browser, or a proxy that keeps answers; nobody else's page shows it in a frame."""
+    async with opened("ada") as browser:
+        answers = [await browser.get(path) for path in ("/queue", "/view", "/style.css")]
+
+    assert {answer.headers["Vary"] for answer in answers} == {"Cookie, Authorization"}
+    assert {answer.headers["X-Frame-Options"] for answer in answers} == {"SAMEORIGIN"}
+
+
+async def test_a_pack_that_stands_in_front_is_named(sidecar: KnowingSidecar, caplog: pytest.LogCaptureFixture) -> None:
+    """It was imported later, so nothing can be done about it; but whoever reads the log knows."""
+
+    @web.middleware
+    async def meddle(request: web.Request, handler: Any) -> Any:
+        return await handler(request)
+
+    doorkeeper = Doorkeeper(settings(), sidecar, Callers(sidecar), SOCKETS)  # type: ignore[arg-type] # all that is used of it
+    await doorkeeper.say_who_stands_in_front(web.Application(middlewares=[doorkeeper.answer, meddle]))
+    assert not caplog.records
+    await doorkeeper.say_who_stands_in_front(web.Application(middlewares=[meddle, doorkeeper.answer]))
+
+    assert __name__ in caplog.records[0].getMessage()
+
+
 async def test_the_command_line_is_for_administrators(opened: Opened) -> None:
     """Folders, addresses and keys may stand in it; everything else of the machine is told."""
     async with opened("ada") as browser:

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from fakes.knowing_sidecar import id_of, person
 
+from comfy_nodes.caller import LOCAL_OWNER, Caller, calling, read_caller
+from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
 from comfy_nodes.prompt_gate import FinishedPrompts, PromptGate
@@ -123,3 +126,95 @@ def test_only_the_last_ones_are_remembered() -> None:
         finished.remember(prompt_id)
 
     assert [one in finished for one in ("a", "b", "c")] == [False, True, True]
+
+
+class TakingSidecar:
+    """Takes every prompt, or is away."""
+
+    def __init__(self, *, is_away: bool = False) -> None:
+        self.is_away = is_away
+        self.submissions: list[dict[str, Any]] = []
+
+    async def submit(self, submission: dict[str, Any]) -> dict[str, Any]:
+        if self.is_away:
+            raise SidecarAway("nobody answers")
+        self.submissions.append(submission)
+        return {"number": len(self.submissions)}
+
+
+class KeepingQueue(Queue):
+    """Keeps the whole item."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: list[tuple[Any, ...]] = []
+
+    def put(self, item: tuple[Any, ...]) -> None:
+        self.items.append(item)
+
+
+ADA, BOB = read_caller(person("ada")), read_caller(person("bob"))
+BODY = {"prompt": PROMPT, "client_id": "browser", "extra_data": {"client_id": "hidden", "kept": 1}}
+
+
+async def post_as(
+    caller: Caller | None, journal: OutcomeJournal, sidecar: TakingSidecar, queue: Queue, *, passes: bool = False
+) -> tuple[int, dict[str, Any]]:
+    """Post a prompt in a ComfyUI where Bob's browser has the client id that everybody names."""
+    server: Any = SimpleNamespace(
+        prompt_queue=queue, number=1, trigger_on_prompt=lambda body: body, queue_updated=lambda: None
+    )
+    execution = SimpleNamespace(SENSITIVE_EXTRA_DATA_KEYS=(), validate_prompt=validate_prompt)
+    sockets = ClientSockets(server)
+    sockets.id_for(BOB, "browser")
+    told: dict[str, Any] = {"pairing_secret": "paired", "sockets": sockets, "passes_when_away": passes}
+    gate = PromptGate(server, execution, sidecar, journal, **told)  # type: ignore[arg-type] # all that is used of it
+    with calling(caller):
+        async with TestClient(TestServer(app_of(gate))) as page:
+            answer = await page.post("/prompt", json=BODY)
+            return answer.status, await answer.json()
+
+
+async def test_a_prompt_is_handed_over_as_its_owners(journal: OutcomeJournal, queue: Queue) -> None:
+    """With a client id that is theirs, whoever else has the one that was named; the held one is theirs, too."""
+    sidecar = TakingSidecar()
+    for caller in (BOB, ADA):
+        assert (await post_as(caller, journal, sidecar, queue))[0] == 200
+    of_bob, of_ada = sidecar.submissions
+
+    assert (of_bob["owner_id"], of_ada["owner_id"]) == (id_of("bob"), id_of("ada"))
+    assert of_bob["client_id"] == "browser"
+    assert of_ada["client_id"] not in {"browser", "hidden"}
+    assert of_ada["extra_data"] == {"kept": 1}
+    assert [prompt.owner_id for prompt in queue.genonaut.held.now()] == [id_of("bob"), id_of("ada")]
+
+
+async def test_in_open_access_nothing_is_said_of_owners(journal: OutcomeJournal, queue: Queue) -> None:
+    """And nothing is rewritten."""
+    sidecar = TakingSidecar()
+    await post_as(LOCAL_OWNER, journal, sidecar, queue)
+
+    assert "owner_id" not in sidecar.submissions[0]
+    assert (sidecar.submissions[0]["client_id"], sidecar.submissions[0]["extra_data"]) == (
+        "browser",
+        BODY["extra_data"],
+    )
+    assert queue.genonaut.held.now()[0].owner_id is None
+
+
+@pytest.mark.parametrize(
+    ("caller", "passes", "status"), [(ADA, False, 503), (ADA, True, 200), (LOCAL_OWNER, False, 200)]
+)
+async def test_while_the_sidecar_is_away_prompts_of_people_wait_or_run_as_theirs(
+    journal: OutcomeJournal, caller: Caller, *, passes: bool, status: int
+) -> None:
+    """By setting; in open access they always run."""
+    queue = KeepingQueue()
+    found, told = await post_as(caller, journal, TakingSidecar(is_away=True), queue, passes=passes)
+
+    assert found == status
+    if status == 200:
+        assert [item[3]["genonaut"]["owner_id"] for item in queue.items] == [caller.user_id]
+    else:
+        assert told["error"]["type"] == "sidecar_away"
+        assert queue.items == []

@@ -105,3 +105,42 @@ def test_an_empty_secret_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "pairing-secret").touch()
     with pytest.raises(SettingsUnusable, match="pairing-secret is empty, delete it"):
         read_settings(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("said", "on_loopback_only", "access", "is_open_to_others"),
+    [
+        ("", True, "open", False),
+        ("", False, "accounts", False),
+        ("accounts", True, "accounts", False),
+        (" Proxy ", False, "proxy", False),
+        ("open", True, "open", False),
+        ("open", False, "open", True),
+    ],
+)
+def test_others_are_let_in_only_with_accounts(
+    tmp_path: Path, said: str, *, on_loopback_only: bool, access: str, is_open_to_others: bool
+) -> None:
+    """Nothing said means that where they can reach this ComfyUI they have to log in; open for them is a fault."""
+    found = read_settings(tmp_path, {"GENONAUT_ACCESS": said}, on_loopback_only=on_loopback_only)
+
+    assert (found.access, found.is_open_to_others) == (access, is_open_to_others)
+
+
+def test_what_is_said_of_access_counts(tmp_path: Path) -> None:
+    """Each variable has its value; a word that is none of those is refused with the words that are."""
+    said = {
+        "GENONAUT_PROXY_USER_HEADER": "X-Remote-User",
+        "GENONAUT_ALLOWED_ORIGINS": "https://a.example, https://b.example,",
+        "GENONAUT_UNKNOWN_ROUTES": "refuse",
+        "GENONAUT_WHEN_AWAY": "pass",
+    }
+    nothing_said, found = read_settings(tmp_path, {}), read_settings(tmp_path, said)
+
+    assert found.proxy_user_header == "X-Remote-User"
+    assert found.allowed_origins == {"https://a.example", "https://b.example"}
+    assert (found.allows_unknown_routes, found.passes_when_away) == (False, True)
+    assert (nothing_said.allows_unknown_routes, nothing_said.passes_when_away) == (True, False)
+    assert (nothing_said.proxy_user_header, nothing_said.allowed_origins) == ("X-Forwarded-User", frozenset())
+    with pytest.raises(SettingsUnusable, match="open or accounts or proxy"):
+        read_settings(tmp_path, {"GENONAUT_ACCESS": "everybody"})
