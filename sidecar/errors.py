@@ -13,6 +13,7 @@ Every error that leaves a subject, in one tree.
           NotPaired
           NotLoggedIn
               CredentialsInvalid
+                  PasswordWrong
               AccountDisabled
           TooManyAttempts
           NotAllowed
@@ -153,6 +154,10 @@ class CredentialsInvalid(NotLoggedIn):
     """Name and password, session or token are not valid, or not any more. Log in again."""
 
     code = "credentials_invalid"
+
+
+class PasswordWrong(CredentialsInvalid):
+    """Name and password do not go together. Look at both, and try again."""
 
 
 class AccountDisabled(NotLoggedIn):

@@ -14,9 +14,7 @@ from sidecar.accounts.people import by_name
 from sidecar.accounts.sessions import Sessions
 from sidecar.accounts.throttling import Throttle
 from sidecar.database import Database
-from sidecar.errors import AccountDisabled, CredentialsInvalid
-
-NOT_THESE = "Name and password do not go together. Look at both, and try again."
+from sidecar.errors import AccountDisabled, PasswordWrong
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +32,7 @@ class LogIn:
         """
         Raises:
             TooManyAttempts: Wait first.
-            CredentialsInvalid: Nobody's; which of the two is wrong is not said, nor shown by how long it takes.
+            PasswordWrong: Nobody's; which of the two is wrong is not said, nor shown by how long it takes.
             AccountDisabled: Theirs, and they are not let in.
         """
         await self._throttle.take_a_try(name, address)
@@ -42,7 +40,7 @@ class LogIn:
             user = await by_name(session, name)
         if not await self._passwords.fits(user.password_hash if user else None, password) or user is None:
             await self._note_failure(user, address)
-            raise CredentialsInvalid(NOT_THESE)
+            raise PasswordWrong
         await self._throttle.give_back(name, address)
         if user.disabled_at is not None:
             await self._note_failure(user, address)

@@ -17,10 +17,20 @@ from litestar.types import Scope
 from sidecar.accounts.audit import Action, Actor, Audit, nobody
 from sidecar.accounts.callers import Caller
 from sidecar.clients import client_of
-from sidecar.errors import AccountDisabled, Away, CredentialsInvalid, ForeignOrigin, NotAllowed, NotPaired, Refused
+from sidecar.errors import (
+    AccountDisabled,
+    Away,
+    CredentialsInvalid,
+    ForeignOrigin,
+    NotAllowed,
+    NotPaired,
+    PasswordWrong,
+    Refused,
+)
 
 TOLD = (NotAllowed, CredentialsInvalid, AccountDisabled, NotPaired, ForeignOrigin)
 """Not that somebody is not logged in: every browser begins so."""
+TOLD_ALREADY = PasswordWrong  # by the log-in, which knows whose account it was
 ONCE_IN_S = 60.0
 REMEMBERED_AT_MOST = 1000
 PATH_CHARACTERS = 200
@@ -37,7 +47,7 @@ class Refusals:
 
     async def hear(self, exc: Exception, scope: Scope) -> None:
         """A hook after everything that goes wrong."""
-        if not isinstance(exc, TOLD):
+        if not isinstance(exc, TOLD) or isinstance(exc, TOLD_ALREADY):
             return
         actor = actor_of(scope)
         if self._was_told(str(actor.user_id or actor.address), exc):

@@ -10,7 +10,7 @@ from sidecar.accounts.callers import Role
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.first_administrator import secret_of
 from sidecar.accounts.passwords import Passwords
-from sidecar.errors import CredentialsInvalid, TooManyAttempts
+from sidecar.errors import CredentialsInvalid, PasswordWrong, TooManyAttempts
 from sidecar.settings import Settings, read_settings
 
 from .conftest import ANOTHER, API, PAIRED, PASSWORD, SECRET, AddPerson, Browser, browser_at, log_in
@@ -89,7 +89,7 @@ async def test_of_many_tries_at_the_same_moment_only_the_free_ones_are_looked_at
     errors = await asyncio.gather(*tries, return_exceptions=True)
 
     assert len(looked_at) == 5
-    assert [type(error) for error in errors].count(CredentialsInvalid) == 5
+    assert [type(error) for error in errors].count(PasswordWrong) == 5
     waits = [error.retry_after_s for error in errors if isinstance(error, TooManyAttempts)]
     assert waits == [1] * 7
 
