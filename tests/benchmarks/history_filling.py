@@ -29,7 +29,7 @@ from sidecar.database import Base, Database
 from sidecar.gallery.models import ImageState
 from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
 from sidecar.gallery.thumbnails import SIZES_PX
-from sidecar.generations.search import checkpoint_fact, lora_fact, moment_of, owner_fact, tag_fact
+from sidecar.generations.search import checkpoint_fact, lora_fact, make_findable, moment_of, owner_fact, tag_fact
 from sidecar.generations.states import GenerationState
 from sidecar.generations.words import document, words_of
 from sidecar.generations.workflows import pack_workflow, store_workflows
@@ -108,30 +108,30 @@ async def write_first(database: Database, at: datetime) -> tuple[UUID, UUID]:
     packed = pack_workflow(WORKFLOW, None)
     async with database.writing() as session:
         await store_workflows(session, [packed])
-        session.add(
-            Generation(
-                id=generation_id,
-                number=1,
-                owner_id=LOCAL_OWNER_ID,
-                state=GenerationState.COMPLETED.value,
-                source="page",
-                prompt=PROMPT,
-                negative_prompt=NEGATIVE_PROMPT,
-                checkpoint="sd15.safetensors",
-                sampler=SAMPLER,
-                width=512,
-                height=512,
-                batch_size=1,
-                workflow_hash=packed.hash,
-                submission={"extra_data": {}, "partial_execution_targets": None},
-                created_at=at,
-                submitted_at=at,
-                started_at=at,
-                finished_at=at,
-                updated_at=at,
-            )
+        generation = Generation(
+            id=generation_id,
+            number=1,
+            owner_id=LOCAL_OWNER_ID,
+            state=GenerationState.COMPLETED.value,
+            source="page",
+            prompt=PROMPT,
+            negative_prompt=NEGATIVE_PROMPT,
+            checkpoint="sd15.safetensors",
+            sampler=SAMPLER,
+            width=512,
+            height=512,
+            batch_size=1,
+            workflow_hash=packed.hash,
+            submission={"extra_data": {}, "partial_execution_targets": None},
+            created_at=at,
+            submitted_at=at,
+            started_at=at,
+            finished_at=at,
+            updated_at=at,
         )
+        session.add(generation)
         await session.flush()
+        await make_findable(session, [generation])
         session.add(
             Image(
                 id=image_id,
@@ -311,10 +311,11 @@ def id_at(at: datetime) -> UUID:
 
 
 async def give_thumbnails(file: Path, images_folder: Path, content: bytes) -> list[UUID]:
-    """Put bytes into the store for the newest images, which have only been said to be there. Returns their ids."""
+    """Put bytes into the store for the local owner's newest images, which were only said to be there; their ids."""
     store = ImageStore(images_folder)
     with closing(sqlite3.connect(file)) as connection, connection:
-        newest = connection.execute("SELECT id FROM images ORDER BY id DESC LIMIT ?", [WITH_THUMBNAILS])
+        query = "SELECT id FROM images WHERE owner_id = ? ORDER BY id DESC LIMIT ?"
+        newest = connection.execute(query, [LOCAL_OWNER_ID.bytes, WITH_THUMBNAILS])
         found = [UUID(bytes=image_id) for (image_id,) in newest]
         for image_id in found:
             keys = {size: thumbnail_key(image_id, size) for size in SIZES_PX}
