@@ -33,7 +33,6 @@ TOLD = (NotAllowed, CredentialsInvalid, AccountDisabled, NotPaired, ForeignOrigi
 TOLD_ALREADY = PasswordWrong  # by the log-in, which knows whose account it was
 ONCE_IN_S = 60.0
 REMEMBERED_AT_MOST = 1000
-PATH_CHARACTERS = 200
 
 log = structlog.get_logger(__name__)
 
@@ -52,9 +51,10 @@ class Refusals:
         actor = actor_of(scope)
         if self._was_told(str(actor.user_id or actor.address), exc):
             return
-        method, path = scope.get("method", ""), scope["path"][:PATH_CHARACTERS]
+        # The route, not the path: an invite's code stands in there.
+        asked: dict[str, Any] = {"method": scope.get("method", ""), "route": scope["path_template"]}
         try:
-            await self._audit.note(Action.REFUSED, actor, code=exc.code, method=method, path=path)
+            await self._audit.note(Action.REFUSED, actor, code=exc.code, **asked)
         except Away:
             log.warning("refusal_not_noted", code=exc.code, exc_info=True)
 

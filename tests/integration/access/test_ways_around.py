@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from uuid import UUID
 
 import pytest
@@ -312,8 +313,16 @@ async def test_refusals_are_in_the_audit_once_a_minute(house: House) -> None:
         await house.browser({"Cookie": "genonaut_session=guessed"}, address="192.168.1.67").ask("GET", f"{API}/me")
     entries = (await house.ask_as("root", "GET", "/admin/audit?action=refused")).json["items"]
     of_bob = [entry for entry in entries if entry["actor_name"] == "bob" and entry["address"] == STRANGER]
+    foreign = house.browser({"Origin": EVIL}, address="192.168.1.68")
+    await foreign.ask("POST", f"{API}/invites/a-secret-code/accept", body={"name": "me", "password": PASSWORD})
+    entries += (await house.ask_as("root", "GET", "/admin/audit?action=refused&limit=1")).json["items"]
     of_nobody = [entry for entry in entries if entry["address"] == "192.168.1.67"]
 
     assert [entry["details"]["code"] for entry in of_bob] == ["administrators_only"]
     assert [entry["details"]["code"] for entry in of_nobody] == ["credentials_invalid"]
-    assert "guessed" not in json.dumps(entries)
+    assert entries[-1]["details"] == {
+        "code": "foreign_origin",
+        "method": "POST",
+        "route": f"{API}/invites/{{code}}/accept",
+    }
+    assert not {"guessed", "a-secret-code"} & set(re.findall(r"[\w-]+", json.dumps(entries)))
