@@ -1,13 +1,13 @@
 """
 Who was refused, for the audit: pages of other places, credentials that are no good, and what somebody may not do.
 
-What is repeated is told once a minute: whoever tries things by the thousand must not fill the disk.
+What is repeated is told once a minute, and of everybody together no more than some: whoever tries things by the
+thousand, from as many addresses, must not fill the disk.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from typing import Any
 
 import structlog
@@ -32,7 +32,7 @@ TOLD = (NotAllowed, CredentialsInvalid, AccountDisabled, NotPaired, ForeignOrigi
 """Not that somebody is not logged in: every browser begins so."""
 TOLD_ALREADY = PasswordWrong  # by the log-in, which knows whose account it was
 ONCE_IN_S = 60.0
-REMEMBERED_AT_MOST = 1000
+IN_THAT_TIME_AT_MOST = 100
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +42,14 @@ class Refusals:
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
-        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._told: dict[tuple[str, str], float] = {}
 
     async def hear(self, exc: Exception, scope: Scope) -> None:
         """A hook after everything that goes wrong."""
         if not isinstance(exc, TOLD) or isinstance(exc, TOLD_ALREADY):
             return
         actor = actor_of(scope)
-        if self._was_told(str(actor.user_id or actor.address), exc):
+        if not self._is_worth_telling(str(actor.user_id or actor.address), exc):
             return
         # The route, not the path: an invite's code stands in there.
         asked: dict[str, Any] = {"method": scope.get("method", ""), "route": scope["path_template"]}
@@ -58,16 +58,14 @@ class Refusals:
         except Away:
             log.warning("refusal_not_noted", code=exc.code, exc_info=True)
 
-    def _was_told(self, who: str, exc: Refused) -> bool:
-        """Within the last minute; if not, it is now."""
+    def _is_worth_telling(self, who: str, exc: Refused) -> bool:
+        """Not told lately; if so, it is now."""
         key, at = (who, exc.code), time.monotonic()
-        if key in self._told and at - self._told[key] < ONCE_IN_S:
-            return True
-        self._told.pop(key, None)
+        self._told = {known: moment for known, moment in self._told.items() if at - moment < ONCE_IN_S}
+        if key in self._told or len(self._told) >= IN_THAT_TIME_AT_MOST:
+            return False
         self._told[key] = at
-        if len(self._told) > REMEMBERED_AT_MOST:
-            self._told.popitem(last=False)
-        return False
+        return True
 
 
 def actor_of(scope: Scope) -> Actor:

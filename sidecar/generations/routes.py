@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timezone
 from functools import partial
@@ -51,6 +52,7 @@ PAGE_AT_MOST = 200
 PROMPTS_BYTES = 512 * 1024  # two of the greatest length, each character of them escaped
 WORKFLOW_BYTES = 64 * 1024**2  # with its drawing it is some 100 kB; pasted masks have been seen to make it 30 MB
 KEEP_AWAKE_S = 15.0
+STREAM_LASTS_S = 3600.0  # browsers come again by themselves, and are asked again who they are
 
 Owner = NamedDependency[UUID]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_AT_MOST, description="How many at most.")]
@@ -341,11 +343,12 @@ async def event_stream(
         is_out: Have this person's credentials changed since they were looked at? Asked when somebody listens: who is
             told to go before that would not hear of it.
     """
+    over_at = time.monotonic() + STREAM_LASTS_S
     with live_events.listening(owner_id, generation_id) as listener:
         if is_out():
             return
         yield hello()
-        while message := await next_message(listener):
+        while time.monotonic() < over_at and (message := await next_message(listener)):
             yield message
 
 

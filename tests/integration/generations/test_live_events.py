@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 from fakes.comfyui import ScriptedComfyUI
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
+from sidecar.generations import routes
 from sidecar.generations.routes import event_stream
+from sidecar.live_events import LiveEvents
 
 from .conftest import StartSidecar, submit, until, until_state
 
@@ -57,6 +60,13 @@ async def test_a_listener_that_falls_behind_is_told_to_read_anew(start_sidecar: 
         await stream.aclose()  # type: ignore[attr-defined]
 
         assert (first.event, following.event) == ("hello", "hello")
+
+
+async def test_a_stream_ends_after_a_while(monkeypatch: pytest.MonkeyPatch):
+    """Sessions and tokens end by themselves, too, and nobody tells: whoever comes again is asked again."""
+    monkeypatch.setattr(routes, "STREAM_LASTS_S", 0.0)
+
+    assert [message.event async for message in event_stream(LiveEvents(), LOCAL_OWNER_ID)] == ["hello"]
 
 
 async def test_every_stream_ends_when_the_process_stops(start_sidecar: StartSidecar):
