@@ -68,7 +68,7 @@ from sidecar.openapi import DOCS_FILES, complete, openapi_config
 from sidecar.operations import routes as operation_routes
 from sidecar.operations.instance_desk import InstanceDesk
 from sidecar.origins import pages_let_in, refuse_foreign_pages
-from sidecar.problems import EXCEPTION_HANDLERS
+from sidecar.problems import EXCEPTION_HANDLERS, JSONRequest
 from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
 from sidecar.settings import Access, Settings
@@ -274,6 +274,7 @@ def app_of(parts: Parts) -> Litestar:
         before_request=refuse_foreign_pages(settings),
         cors_config=pages_let_in(settings),
         exception_handlers=EXCEPTION_HANDLERS,
+        request_class=JSONRequest,
         after_exception=[Refusals(parts.accounts.audit).hear],
         request_max_body_size=BODY_BYTES,
         openapi_config=openapi_config(),

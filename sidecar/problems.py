@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
 from sidecar.errors import BodyTooLarge, GenonautError
-from sidecar.field_faults import explain
+from sidecar.field_faults import all_faults, explain
 from sidecar.request_ids import request_id_of
 
 PROBLEM_JSON = "application/problem+json"
@@ -63,16 +63,38 @@ def from_genonaut(request: Request[Any, Any, Any], exc: GenonautError) -> Respon
 
 def from_http(request: Request[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
     status = HTTPStatus(exc.status_code)
-    errors = exc.extra if isinstance(exc.extra, list) else []
+    errors = [(error.get("key", ""), error.get("message", "")) for error in as_list(exc.extra)]
+    if isinstance(exc, ValidationException):
+        errors = faults_of_body(request) or errors
     return respond(
         request,
         exc,
         status=status,
         code="invalid_request" if status == HTTPStatus.BAD_REQUEST else status.phrase.lower().replace(" ", "_"),
         detail=SOME_FIELDS if errors else exc.detail,
-        errors=[as_field_error(error.get("key", ""), error.get("message", "")) for error in errors],
+        errors=[as_field_error(field, message) for field, message in errors],
         headers=exc.headers,  # which methods there are, where this one is not
     )
+
+
+def as_list(extra: Any) -> list[Any]:
+    return extra if isinstance(extra, list) else []
+
+
+class JSONRequest(Request[Any, Any, Any]):
+    """A request that remembers what its body said."""
+
+    async def json(self) -> Any:
+        self.state.json = await super().json()
+        return self.state.json
+
+
+def faults_of_body(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+    """Everything that is wrong with the body, where Litestar tells the first fault alone. Empty where it is right."""
+    body = request.route_handler.parsed_fn_signature.parameters.get("data")
+    if body is None or "json" not in request.state:
+        return []
+    return list(all_faults(request.state.json, body.annotation))
 
 
 def from_too_much(request: Request[Any, Any, Any], _exc: RequestEntityTooLarge) -> Response[bytes]:

@@ -39,6 +39,33 @@ async def test_all_field_errors_come_together(client: Client):
     assert [error["field"] for error in problem["errors"]] == ["checkpoint", "width", "steps"]
 
 
+async def test_all_wrong_types_come_together(client: Client):
+    """Also those by which a request could not even be read."""
+    parameters = {
+        "prompt": 5,
+        "width": "wide",
+        "loras": [{"name": "a", "strength_clip": "much"}, {}, {"name": "c", "weight": 1}, {"name": 4}],
+        "step": 5,
+    }
+    body = {"parameters": parameters, "title": 7, "tags": [1, "two", 3]}
+    response = await client.post("/api/v1/generations", json=body)
+    problem = response.json()
+
+    assert response.status_code == 400
+    assert {(error["field"], error["code"]) for error in problem["errors"]} == {
+        ("title", "wrong_type"),
+        ("tags[0]", "wrong_type"),
+        ("tags[2]", "wrong_type"),
+        ("prompt", "wrong_type"),
+        ("width", "wrong_type"),
+        ("loras[0].strength_clip", "wrong_type"),
+        ("loras[1].name", "required"),
+        ("loras[2].weight", "unknown_field"),
+        ("loras[3].name", "wrong_type"),
+        ("step", "unknown_field"),
+    }
+
+
 WRONG = [
     ({"parameters": {"checkpoint": "a", "width": 65}}, "width", "out_of_range"),
     ({"parameters": {"checkpoint": "a", "width": "wide"}}, "width", "wrong_type"),
