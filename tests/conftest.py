@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-SHARED_INSTALLATIONS = ("genonaut", "fragile")
+SHARED_INSTALLATIONS = ("genonaut", "fragile", "members")
 """Fixtures of `acceptance` that start a real ComfyUI and a sidecar: seconds of CPU each."""
 SHARING_FOLDER = Path("integration", "pack")
 """Its files share a real ComfyUI."""
@@ -44,3 +44,11 @@ def logs_go_where_pytest_catches_them() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how much was asked where one test asks everything."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "checked":
+                terminalreporter.write_line(f"checked: {value}")

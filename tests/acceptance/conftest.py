@@ -1,4 +1,4 @@
-"""The two ways of having Genonaut run. Each is started once and shared."""
+"""The ways of having Genonaut run. Each is started once and shared."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from acceptance.installation import Installation
+from acceptance.members import Members, members_of
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,10 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         installation.start_sidecar()
         installation.wait_until_connected()
         yield installation
+
+
+@pytest.fixture(scope="session")
+def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
+    """As `genonaut`, for several people with accounts. Tests leave it with nothing waiting and nothing running."""
+    with members_of(tmp_path_factory.mktemp("members")) as members:
+        yield members

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,7 @@ READY_WITHIN_S = 120.0
 USUAL_WAIT_S = 120.0
 # A developer's own settings must not reach the tests; an empty variable counts as none.
 SETTINGS_OF_OTHERS = (
+    "GENONAUT_ACCESS",
     "GENONAUT_COMFYUI_URL",
     "GENONAUT_DATABASE_URL",
     "GENONAUT_HOST",
@@ -49,9 +50,17 @@ class Installation:
     Args:
         pack_starts_sidecar: The usual way. Otherwise the sidecar is started here, and can be killed for good.
         arguments: More of them for ComfyUI.
+        settings: Variables for both programs.
     """
 
-    def __init__(self, base: Path, *, pack_starts_sidecar: bool, arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        base: Path,
+        *,
+        pack_starts_sidecar: bool,
+        arguments: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.base = base
         self.data = base / "user" / "__genonaut"
         self.comfyui: RunningComfyUI | None = None
@@ -71,6 +80,7 @@ class Installation:
             "GENONAUT_SIDECAR_START": "yes" if pack_starts_sidecar else "no",
             # Threads of torch that wait for each other leave nothing of two cores to the sidecar and to the test.
             "OMP_NUM_THREADS": "1",
+            **(settings or {}),
         }
         self._sidecar_command = found_sidecar_command()
         models.link_models(models.make_models(self._program), base)
