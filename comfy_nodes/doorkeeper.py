@@ -34,6 +34,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 UNAUTHORIZED, FORBIDDEN, CLOSED = 401, 403, 503
 BAD_REQUEST, INTERNAL_ERROR = 400, 500
+PAGES = frozenset({"/", "/genonaut/login", FRONTEND_FILES})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 AWAY_RETRY_AFTER_S = 5
 
@@ -134,6 +135,7 @@ class Doorkeeper:
         with calling(caller):
             if caller.has_everything:
                 return await handler(request)
+            request = as_opened_here(request)
             if path_of(request) == "/ws":
                 find_again = partial(self._callers.find, self._credentials(request))
                 return await self._sockets.serve(request, handler, caller, find_again)
@@ -265,6 +267,19 @@ def is_navigation(request: web.Request) -> bool:
     return mode == "navigate" if mode is not None else "text/html" in request.headers.get("Accept", "")
 
 
+def as_opened_here(request: web.Request) -> web.Request:
+    """
+    Let people follow a link of another website, or of their mail, to a page of ours.
+
+    Newer versions of ComfyUI refuse whatever another site leads to, for want of knowing who is asking.
+    """
+    if path_of(request) not in PAGES or not is_navigation(request) or "Sec-Fetch-Site" not in request.headers:
+        return request
+    headers = request.headers.copy()
+    headers["Sec-Fetch-Site"] = "none"
+    return request.clone(headers=headers)
+
+
 async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Have it answered; what is refused or not there is told in ComfyUI's error shape, whoever found that out."""
     if path_of(request) == FRONTEND_FILES and not is_file_of_frontend(request):
@@ -274,10 +289,10 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as exc:
         if exc.status < BAD_REQUEST:
             raise
-        return as_error(exc.status, "")
+        return as_error(exc.status, exc.reason, "")
     is_bare = isinstance(answer, web.Response) and (not answer.body or answer.content_type == "text/plain")
     if isinstance(answer, web.Response) and is_bare and BAD_REQUEST <= answer.status < INTERNAL_ERROR:
-        return as_error(answer.status, answer.text or "")
+        return as_error(answer.status, answer.reason or "Refused", answer.text or "")
     return answer
 
 
@@ -290,11 +305,10 @@ def kept_apart(answer: web.StreamResponse) -> web.StreamResponse:
     return answer
 
 
-def as_error(status: int, text: str) -> web.Response:
+def as_error(status: int, reason: str, text: str) -> web.Response:
     """Say with what programs can read what ComfyUI says in plain text, or without a word."""
-    phrase = HTTPStatus(status).phrase
-    kind = phrase.lower().replace(" ", "_").replace("-", "_")
-    return error_answer(status, kind, text or (NOT_FOUND if status == HTTPStatus.NOT_FOUND else f"{phrase}."))
+    kind = reason.lower().replace(" ", "_").replace("-", "_")
+    return error_answer(status, kind, text or (NOT_FOUND if status == HTTPStatus.NOT_FOUND else f"{reason}."))
 
 
 def is_file_of_frontend(request: web.Request) -> bool:

@@ -51,6 +51,7 @@ def comfyui(doorkeeper: Doorkeeper, folder: Path) -> web.Application:
     inner.router.add_get("/logs", say_who)
     app.add_subapp("/internal", inner)
     for prefix in ("", "/api"):
+        app.router.add_get(prefix + "/genonaut/login", say_who)
         for path in ("/prompt", "/queue", "/ws", "/userdata/{file}", "/free", "/genonaut/{path:.*}", "/pack/do"):
             app.router.add_route("*", prefix + path, say_who)
         app.router.add_get(prefix + "/system_stats", say_stats)
@@ -336,6 +337,34 @@ async def test_whatever_is_refused_is_told_as_json_whoever_refused_it(opened: Op
     assert kinds == [*[(404, "not_found")] * 3, (403, "forbidden"), (405, "method_not_allowed")]
     assert sentence == "Invalid directory"
     assert style.status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/", NAVIGATION, 200),
+        ("/genonaut/login", NAVIGATION, 200),
+        ("/style.css", NAVIGATION, 200),
+        ("/", {"Sec-Fetch-Mode": "no-cors"}, 403),
+        ("/pack/do", NAVIGATION, 403),
+    ],
+)
+async def test_people_may_follow_a_link_of_another_website_to_our_pages(
+    sidecar: KnowingSidecar, tmp_path: Path, path: str, headers: dict[str, str], status: int
+) -> None:
+    """An invitation comes by mail. Newer versions of ComfyUI refuse whatever another site leads to."""
+
+    @web.middleware
+    async def refuse_other_sites(request: web.Request, handler: Any) -> Any:
+        return web.Response(status=403) if request.headers["Sec-Fetch-Site"] == "cross-site" else await handler(request)
+
+    doorkeeper = Doorkeeper(settings(), sidecar, Callers(sidecar), SOCKETS)  # type: ignore[arg-type] # all that is used of it
+    app = comfyui(doorkeeper, tmp_path)
+    app.middlewares.append(refuse_other_sites)
+    async with TestClient(TestServer(app), cookies={"genonaut_session": "ada"}) as browser:
+        answer = await browser.get(path, headers={**headers, "Sec-Fetch-Site": "cross-site"})
+
+    assert answer.status == status
 
 
 async def test_what_one_person_got_is_not_shown_to_the_next(opened: Opened) -> None:
