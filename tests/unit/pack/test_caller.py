@@ -137,6 +137,21 @@ async def test_by_setting_those_whom_it_knew_go_on(sidecar: KnowingSidecar, cloc
             await callers.find(nobody)
 
 
+async def test_who_was_refused_before_it_went_away_does_not_go_on(sidecar: KnowingSidecar, clock: list[float]) -> None:
+    """Also when nobody said that something had changed."""
+    callers = Callers(sidecar, known_outlast=True)  # type: ignore[arg-type] # all that is used of it
+    await callers.find(ADA)
+    clock[0] += 11
+    del sidecar.people["ada"]
+    with pytest.raises(SidecarRefused):
+        await callers.find(ADA)
+    sidecar.is_away = True
+    clock[0] += 11
+
+    with pytest.raises(SidecarAway):
+        await callers.find(ADA)
+
+
 def test_what_belongs_to_nobody_belongs_to_no_person() -> None:
     """Only in open access everything is the local owner's."""
     ada = read_caller(person("ada"))

@@ -148,6 +148,17 @@ async def test_a_sidecar_that_lets_in_others_than_the_pack_is_not_believed(
     assert answer.status == 200
 
 
+async def test_a_sidecar_that_has_said_nothing_yet_is_asked_whom_it_lets_in(
+    opened: Opened, sidecar: KnowingSidecar
+) -> None:
+    """Before it is believed who somebody is."""
+    sidecar.access_is = "open"
+    async with opened("ada") as browser:
+        assert await kind_of(await browser.get("/queue")) == (503, "access_differs")
+
+    assert sidecar.questions == []
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

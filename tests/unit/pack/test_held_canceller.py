@@ -23,6 +23,7 @@ class HoldingSidecar:
     def __init__(self, held: HeldPrompts, count: int, *, created_at_ms: int = 0) -> None:
         self.holds = {str(number): HeldPrompt(str(number), number, None, created_at_ms) for number in range(count)}
         self.cancelled: list[str] = []
+        self.owners: set[str | None] = set()
         self.at_once = 0
         self.most_at_once = 0
         self.fails: Exception | None = None
@@ -40,6 +41,7 @@ class HoldingSidecar:
             raise self.fails
         self.holds.pop(prompt_id, None)
         self.cancelled.append(prompt_id)
+        self.owners.add(owner_id)
 
 
 def canceller_for(sidecar: Any, held: HeldPrompts) -> HeldCanceller:
@@ -75,6 +77,24 @@ async def test_clear_reaches_also_what_the_list_was_too_short_for() -> None:
     assert len(sidecar.cancelled) == len(set(sidecar.cancelled)) == 2500
     assert sidecar.most_at_once == 1
     assert held.count() == 0
+
+
+async def test_somebody_clears_what_is_theirs() -> None:
+    """Also what the list was too short for; the sidecar hears whose it is. Everybody else's stays."""
+    held = HeldPrompts()
+    sidecar = HoldingSidecar(held, 0)
+    owners = {str(number): "ada" if number % 2 else "bob" for number in range(1500)}
+    sidecar.holds = {key: HeldPrompt(key, int(key), None, 0, owner_id=owner) for key, owner in owners.items()}
+    canceller = canceller_for(sidecar, held)
+    sidecar.tell()
+    canceller.clear("ada")
+    for _ in range(3):
+        await settle(sidecar)
+        sidecar.tell()
+
+    assert sorted(sidecar.cancelled, key=int) == [key for key, owner in owners.items() if owner == "ada"]
+    assert sidecar.owners == {"ada"}
+    assert held.count() == 750
 
 
 async def test_what_is_posted_after_clear_stays() -> None:
