@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import structlog
 from sqlalchemy import select
 
@@ -48,10 +49,10 @@ class Changes:
         """What to do when somebody's credentials have changed; perhaps more than once for one change."""
         self._hearers.append(hear)
 
-    def tell(self, user_id: UUID) -> None:
-        """This person's credentials have just changed, and that is committed."""
-        self._bus.tell(CALLERS, user_id)
-        self._hear(user_id)
+    def tell(self, user: User) -> None:
+        """This person's credentials have just changed (`touch`), and that is committed."""
+        self._bus.tell(CALLERS, (user.id, user.credentials_changed_at))
+        self._hear(user.id, user.credentials_changed_at)
 
     async def stay_true(self) -> None:
         """Look for changes that nobody told, until cancelled."""
@@ -64,20 +65,28 @@ class Changes:
 
     async def look(self) -> None:
         at = now()
-        changed = select(User.id, User.credentials_changed_at).where(User.credentials_changed_at >= self._since)
+        changed = select(User.id, User.credentials_changed_at).where(
+            User.credentials_changed_at >= self._since,
+            User.credentials_changed_at != User.created_at,  # whoever is new has nothing open
+        )
         async with self._database.reading() as session:
             found = {row.id: row.credentials_changed_at for row in await session.execute(changed)}
-        news = [user_id for user_id, moment in found.items() if self._heard.get(user_id) != moment]
-        self._heard, self._since = found, at - OVERLAP
-        for user_id in news:
-            self._hear(user_id)
+        known, self._heard, self._since = self._heard, {}, at - OVERLAP
+        for user_id, moment in found.items():
+            self._hear(user_id, moment, known=known.get(user_id))
 
     async def _hear_elsewhere(self, news: object) -> None:
-        self._hear(UUID(str(news)))
+        self._hear(*msgspec.convert(news, tuple[UUID, datetime]))
 
-    def _hear(self, user_id: UUID) -> None:
-        for hear in self._hearers:
-            hear(user_id)
+    def _hear(self, user_id: UUID, moment: datetime, *, known: datetime | None = None) -> None:
+        """
+        Args:
+            known: The latest change of which was heard already.
+        """
+        self._heard[user_id] = moment
+        if known is None or known < moment:
+            for hear in self._hearers:
+                hear(user_id)
 
 
 def touch(user: User) -> None:

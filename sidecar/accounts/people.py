@@ -146,7 +146,7 @@ class People:
             told = {name: getattr(user, name) for name in ("name", "role", "plan")}
             note(session, Action.ACCOUNT_CHANGED, actor, user_id, **told)
         log.info("account_changed", user_id=str(user_id), role=user.role, disabled=user.disabled_at is not None)
-        self._changes.tell(user_id)
+        self._changes.tell(user)
         return user
 
     async def set_password(self, user_id: UUID, password: str, actor: Actor, *, but: UUID | None = None) -> None:
@@ -168,7 +168,7 @@ class People:
             await end_all(session, user_id, but=but)
             touch(user)
             note(session, Action.PASSWORD_CHANGED, actor, user_id)
-        self._changes.tell(user_id)
+        self._changes.tell(user)
 
     async def delete(self, user_id: UUID, actor: Actor) -> None:
         """
@@ -185,10 +185,11 @@ class People:
                 raise StillOwner
             await end_all(session, user_id)
             await revoke_all(session, user_id)
+            touch(user)
             note(session, Action.ACCOUNT_DELETED, actor, user_id, name=user.name)
             await session.delete(user)
         log.info("account_deleted", user_id=str(user_id))
-        self._changes.tell(user_id)
+        self._changes.tell(user)
 
 
 async def by_name(session: AsyncSession, name: str) -> User | None:
@@ -215,10 +216,10 @@ async def add(session: AsyncSession, person: NewPerson, password_hash: str | Non
     is_first = person.role is Role.ADMIN and not await has_administrator(session)
     user = await by_id(session, LOCAL_OWNER_ID) if is_first else new_user()
     if is_first:
+        touch(user)
         await revoke_all(session, LOCAL_OWNER_ID)  # in `open` access whoever reached this machine could make some
     user.role, user.plan, user.password_hash = person.role.value, person.plan, password_hash
     await rename(session, user, person.name)
-    touch(user)
     session.add(user)
     by = actor if actor.name else Actor.being(user, actor.address)
     note(session, Action.ACCOUNT_MADE, by, user.id, name=user.name, role=user.role)

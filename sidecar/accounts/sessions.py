@@ -73,9 +73,9 @@ class Sessions:
             if known is None or known.user_id != user_id:
                 raise NotFound("There is no session with this id.")
             await session.delete(known)
-            touch(await session.get_one(User, user_id))
+            touch(user := await session.get_one(User, user_id))
             note(session, Action.LOGGED_OUT if logs_out else Action.SESSIONS_ENDED, actor, user_id)
-        self._changes.tell(user_id)
+        self._changes.tell(user)
 
     async def end_all(self, user_id: UUID, actor: Actor, *, but: UUID | None = None) -> None:
         """
@@ -84,9 +84,9 @@ class Sessions:
         """
         async with self._database.writing() as session:
             await end_all(session, user_id, but=but)
-            touch(await session.get_one(User, user_id))
+            touch(user := await session.get_one(User, user_id))
             note(session, Action.SESSIONS_ENDED, actor, user_id)
-        self._changes.tell(user_id)
+        self._changes.tell(user)
 
     async def forget_ended(self, _context: Any) -> None:
         """A job on a clock."""

@@ -73,9 +73,9 @@ class Tokens:
             if known is None or known.user_id != user_id:
                 raise NotFound("There is no token with this id.")
             await session.delete(known)
-            touch(await session.get_one(User, user_id))
+            touch(user := await session.get_one(User, user_id))
             note(session, Action.TOKEN_REVOKED, actor, user_id, name=known.name)
-        self._changes.tell(user_id)
+        self._changes.tell(user)
 
     async def used(self, token_id: UUID) -> None:
         """Somebody has just shown it."""

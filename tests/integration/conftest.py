@@ -39,7 +39,7 @@ BEGIN
     EXECUTE format('DELETE FROM %I', name);
   END LOOP;
   DELETE FROM users WHERE id <> '{LOCAL_OWNER_ID}';
-  UPDATE users SET name = 'local', comparable_name = 'local', role = 'admin', plan = 'standard',
+  UPDATE users SET name = 'local', comparable_name = 'LOCAL', role = 'admin', plan = 'standard',
     password_hash = NULL, disabled_at = NULL;
 END $$
 """

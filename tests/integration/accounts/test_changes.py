@@ -10,6 +10,7 @@ from fakes.comfyui import ScriptedComfyUI
 from integration.generations.conftest import until
 
 from sidecar.accounts.audit import COMMAND_LINE
+from sidecar.accounts.callers import Role
 from sidecar.accounts.credentials import Credentials
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.people import Alteration
@@ -51,7 +52,18 @@ async def test_what_another_process_tells_is_heard(accounts: Accounts, add_perso
     ada = await add_person("Ada")
     heard: list[UUID] = []
     accounts.changes.on(heard.append)
-    await accounts.changes._hear_elsewhere(str(ada.id))
+    await accounts.changes._hear_elsewhere([str(ada.id), "2026-11-21T12:00:00Z"])
+
+    assert heard == [ada.id]
+
+
+async def test_what_was_told_is_not_found_once_more(accounts: Accounts, add_person: AddPerson):
+    """Each time, sockets and streams are closed: once is enough, and whoever is new has none."""
+    ada, _bob = await add_person("Ada"), await add_person("Bob")
+    heard: list[UUID] = []
+    accounts.changes.on(heard.append)
+    await accounts.people.change(ada.id, Alteration(role=Role.GUEST), COMMAND_LINE)
+    await accounts.changes.look()
 
     assert heard == [ada.id]
 
@@ -93,7 +105,6 @@ async def test_the_pack_is_told_who_is_let_in_and_whose_sockets_to_close(
         parts = put_together(read_settings({**environment, "GENONAUT_COMFYUI_URL": comfyui.url}), CHEAP)
         async with running(parts):
             await until(lambda: closing(ada.id) in comfyui.told)
-            comfyui.told.remove(closing(bob.id))  # who is new may be told of, too
             await parts.accounts.people.change(bob.id, DISABLED, COMMAND_LINE)
             await until(lambda: closing(bob.id) in comfyui.told)
 
