@@ -79,8 +79,8 @@ GET    /settings                                                       401  200 
 POST   /settings                                                       401  200   403   200   200
 GET    /settings/{id}                                                  401  200   200   200   200+
 POST   /settings/{id}                                                  401  200   403   200   200
-GET    /userdata                                                       401  404   404   404   200+
-GET    /v2/userdata                                                    401  404   404   404   200+
+GET    /userdata                                                       401  200   200   200   200+
+GET    /v2/userdata                                                    401  200   200   200   200+
 GET    /userdata/{file}                                                401  404   404   404   200+
 POST   /userdata/{file}                                                401  200   403   200   200
 DELETE /userdata/{file}                                                401  404   403   404   204
@@ -163,6 +163,8 @@ class Things:
 def things(members: Members) -> Iterator[Things]:
     """Everything that can be somebody's is hers and has her secret in it; one prompt of hers runs all the while."""
     ada = members.ada
+    for person in members.people.values():  # some of ComfyUI's routes make this folder, others miss it
+        (members.house.base / "user" / person.id / "workflows").mkdir(parents=True, exist_ok=True)
     workflow = quick_picture()
     workflow["2"]["inputs"]["filename_prefix"] = SECRET
     prompt_id = ada.submit(workflow)
