@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, exists, select, true, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, select, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.generations.filters import READ, Filter
@@ -36,6 +36,8 @@ from sidecar.generations.search import (
 NEWEST_FIRST = (Generation.created_at.desc(), Generation.id.desc())
 FIRST_STRETCH = 500
 STRETCHES_GROW_BY = 4
+WORTHWHILE = 100
+"""Where one of so many is wanted, looking through them is as quick as finding all of those in PostgreSQL's index."""
 
 
 class Position(msgspec.Struct, array_like=True):
@@ -89,6 +91,8 @@ async def find_where_all_meet(
     walks = [Walk(session, owner_id, wanted, way, after, limit) for way in ways or [true()]]
     for walk in walks:
         await walk.go_on()
+        while sought and walk.is_worthwhile and not walk.is_over:
+            await walk.go_on()
         if walk.is_over:
             return walk.found
     if sought:
@@ -107,10 +111,17 @@ def found_by_words(
     entries = entries_with(
         [*map(exactly, facts), *sought], Span(wanted.since, min(ends, default=None)), dialect=dialect
     )
-    its_generation = Generation.id == entries.selected_columns.generation_id
-    return entries.where(
-        exists().where(its_generation, *owned_since(owner_id, wanted, after), *wanted.conditions(Generation))
+    wanted_one = select(Generation.id).where(
+        Generation.id == entries.selected_columns.generation_id,
+        *owned_since(owner_id, wanted, after),
+        *wanted.conditions(Generation),
     )
+    return entries.where(looked_up(wanted_one))
+
+
+def looked_up(row: Select[Any]) -> ColumnElement[bool]:
+    """Is it there? Looked up one by one: without the offset PostgreSQL may read the whole table first."""
+    return row.offset(0).exists()
 
 
 class Walk:
@@ -131,6 +142,7 @@ class Walk:
         self._way = way
         self._limit = limit
         self._stretch = FIRST_STRETCH
+        self._seen = 0
         self.found: list[UUID] = []
         self.is_over = False
         self.at = after
@@ -142,7 +154,12 @@ class Walk:
         self.found += await self._session.scalars(self.matching())
         self.is_over = end is None or len(self.found) >= self._limit
         self.at = end
+        self._seen += self._stretch
         self._stretch *= STRETCHES_GROW_BY
+
+    @property
+    def is_worthwhile(self) -> bool:
+        return len(self.found) * WORTHWHILE >= self._seen
 
     def reach(self) -> datetime:
         """How far back it came."""
@@ -160,8 +177,8 @@ class Walk:
         stretch = self._index(*(getattr(Generation, name) for name in READ)).limit(self._stretch).subquery()
         query = select(stretch.c.id).where(*self._wanted.conditions(stretch.c))
         if self._wanted.terms:
-            query = query.join(SearchEntry, SearchEntry.generation_id == stretch.c.id)
-            query = query.where(*map(holds, self._wanted.terms))
+            its_entry = select(SearchEntry.moment).where(SearchEntry.generation_id == stretch.c.id)
+            query = query.where(looked_up(its_entry.where(*map(holds, self._wanted.terms))))
         return query.order_by(stretch.c.created_at.desc(), stretch.c.id.desc()).limit(self._limit - len(self.found))
 
     def _index(self, *columns: Any) -> Select[Any]:

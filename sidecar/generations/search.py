@@ -38,7 +38,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from sidecar.generations.models import Generation, SearchEntry, SearchWord
-from sidecar.generations.words import Term, document, fact
+from sidecar.generations.words import FACT, Term, document, fact
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MOMENT = timedelta(milliseconds=1)
@@ -156,10 +156,14 @@ async def words_beginning(session: AsyncSession, beginning: str) -> Sequence[str
     return (await session.scalars(words.limit(ALTERNATIVES_AT_MOST + 1))).all()
 
 
-def holds(term: Term) -> ColumnElement[bool]:
+def is_fact(sought: Sought) -> bool:
+    return sought.term.words[0].startswith(FACT)
+
+
+def holds(term: Term, words: Any = SearchEntry.words) -> ColumnElement[bool]:
     """Has the entry this term? Read in the entry itself, without the index."""
     beginning = " " + " ".join(term.words)
-    return holds_text(SearchEntry.words, literal(beginning if term.is_beginning else beginning + " "), to_tsquery(term))
+    return holds_text(words, literal(beginning if term.is_beginning else beginning + " "), to_tsquery(term))
 
 
 class holds_text(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
@@ -238,14 +242,20 @@ def fts5_term(sought: Sought) -> str:
 
 def entries_in_gin(sought: Sequence[Sought], span: Span) -> Select[tuple[UUID]]:
     """Left to itself, PostgreSQL might go through everything somebody has in search of what is rare."""
-    query = " & ".join(map(tsquery_term, sought))
+    indexed = [each for each in sought if each.endings]
+    if all(is_fact(each) for each in indexed):
+        indexed = list(sought)  # all beginnings of many words: collecting them beats reading everything somebody has
     found = (
-        select(SearchEntry.moment, SearchEntry.generation_id)
-        .where(SearchEntry.words.op("@@")(as_tsquery(query)), *span.of(SearchEntry.moment))
+        select(SearchEntry.moment, SearchEntry.generation_id, SearchEntry.words)
+        .where(
+            SearchEntry.words.op("@@")(as_tsquery(" & ".join(map(tsquery_term, indexed)))),
+            *span.of(SearchEntry.moment),
+        )
         .cte("found")
         .prefix_with("MATERIALIZED")
     )
-    return select(found.c.generation_id).order_by(found.c.moment.desc())
+    checked = (holds(each.term, found.c.words) for each in sought if each not in indexed)
+    return select(found.c.generation_id).where(*checked).order_by(found.c.moment.desc())
 
 
 def tsquery_term(sought: Sought) -> str:
