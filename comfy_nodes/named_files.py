@@ -23,6 +23,7 @@ from .owned_files import (
     plainly,
 )
 
+LONGEST_NAME = 255  # of bytes or UTF-16 units, on every file system
 LONGEST_PATH = 32_767 if os.name == "nt" else 4096
 
 
@@ -83,8 +84,9 @@ class NamedFiles:
         return (own, read[1]) if own and read else None
 
     def _follow_path(self, path: str, kinds: tuple[str, ...], owner_id: str) -> Leads | Place:
-        if not path.strip("./\\ "):  # what texts are joined with
-            return Leads.NOWHERE
+        has_steps = "/" in path or os.sep in path
+        if not path.strip("./\\ ") or (len(path) > LONGEST_NAME and not has_steps):
+            return Leads.NOWHERE  # what texts are joined with; prose
         if is_of_another_computer(path) or path.lower().startswith("file:"):
             return Leads.OUT
         path = os.path.expanduser(path)
@@ -99,7 +101,9 @@ class NamedFiles:
                 leads_out = True
             elif found is not Leads.NOWHERE:
                 return found
-        found = self._follow_end(os.path.join(os.getcwd(), path), path, owner_id, starts_outside=True)
+        # A single word may be the name of something beside ComfyUI's program, and still be a word.
+        end = os.path.join(os.getcwd(), path) if has_steps else ""
+        found = self._follow_end(end, path, owner_id, starts_outside=True) if end else Leads.NOWHERE
         return Leads.OUT_IN_VAIN if leads_out and found is Leads.NOWHERE else found
 
     def _follow_end(self, end: str, path: str, owner_id: str, *, starts_outside: bool = False) -> Leads | Place:
@@ -109,10 +113,7 @@ class NamedFiles:
         place = self._files.folders.place_at(end)
         if place is not None:
             return self._follow_place(place, end, owner_id) if is_there else Leads.NOWHERE
-        if not is_there:
-            return Leads.OUT if could_be_made(end) else Leads.OUT_IN_VAIN
-        # A single word may be the name of something beside ComfyUI's program, and still be a word.
-        return Leads.OUT if "/" in path or not starts_outside else Leads.NOWHERE
+        return Leads.OUT if is_there or could_be_made(end) else Leads.OUT_IN_VAIN
 
     def _follow_place(self, place: Place, end: str, owner_id: str) -> Leads | Place:
         owner = self._files.owner_at_sight(place)
@@ -120,7 +121,8 @@ class NamedFiles:
             return Leads.NOWHERE
         if owner is not None:
             return Leads.SOMEBODY_ELSE
-        return place if os.path.isfile(end) else Leads.NOWHERE
+        # A word may be the name of a folder that lies there, and still be a word.
+        return place if os.path.isfile(end) or len(place.parts) > 1 else Leads.NOWHERE
 
 
 def spellings(path: str) -> tuple[str, ...]:

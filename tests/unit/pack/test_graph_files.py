@@ -180,6 +180,7 @@ async def test_a_file_is_found_however_deep_it_lies(graphs: GraphFiles, value: A
         f"a line\n/comfyui/output/genonaut/{BOB}/x.png",
         "old.png",
         "old.png [output]",
+        "old folder/of cats",
         "ComfyUI_temp_abcde_00001_.png",
         "../user/default/secret.json",
         "/etc/passwd",
@@ -190,9 +191,10 @@ async def test_a_file_is_found_however_deep_it_lies(graphs: GraphFiles, value: A
     ],
 )
 async def test_a_text_that_leads_to_a_file_there_is_refused_even_where_anything_may_be_written(
-    graphs: GraphFiles, text: str
+    graphs: GraphFiles, house: Inhabited, text: str
 ) -> None:
     """Only the node knows whether it takes a text for a path."""
+    house.write("output/old folder/of cats/1.png")
     with pytest.raises(ForeignFiles):
         await graphs.prepare(graph_of("Encode", text=text), ADA)
 
@@ -219,14 +221,18 @@ async def test_a_text_that_leads_to_a_file_there_is_refused_even_where_anything_
         "~ approximately",
         "https://example.org/a.png",
         "shared.png",
+        "cats",
         "model",
         "ü/ä\\ö",
         "a/" * 5000,
         "",
     ],
 )
-async def test_a_text_that_only_looks_like_a_path_is_left_alone(graphs: GraphFiles, text: str) -> None:
-    """Prompts hold slashes, dots and brackets."""
+async def test_a_text_that_only_looks_like_a_path_is_left_alone(
+    graphs: GraphFiles, house: Inhabited, text: str
+) -> None:
+    """Prompts hold slashes, dots and brackets; and a word may be the name of a folder."""
+    house.write("output/cats/1.png")
     assert await inputs_for_ada(graphs, "Encode", text=text, lines=text) == {"text": text, "lines": text}
 
 
