@@ -17,7 +17,7 @@ from comfy_nodes.caller import Caller, calling
 from comfy_nodes.graph_files import OWNER_INPUT, GraphFiles
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
-from comfy_nodes.owned_files import Folders, OwnedFiles, SeenOutputs
+from comfy_nodes.owned_files import ACTING_FOR, Folders, OwnedFiles, SeenOutputs
 from comfy_nodes.prompt_gate import PromptGate
 from comfy_nodes.sidecar_client import SidecarAway
 from comfy_nodes.wire import PAIRING_HEADER
@@ -47,6 +47,7 @@ class World:
     def __init__(self, folder: Path, journal: OutcomeJournal) -> None:
         self.submitted: list[dict[str, Any]] = []
         self.validated: list[dict[str, Any]] = []
+        self.validated_for: list[str | None] = []
         self.queued: list[tuple[Any, ...]] = []
         self.mutex = threading.RLock()
         self.genonaut = SimpleNamespace(held=HeldPrompts())
@@ -76,6 +77,7 @@ class World:
 
     async def validate_prompt(self, prompt_id: str, workflow: Any, targets: Any) -> tuple[Any, ...]:
         self.validated.append(workflow)
+        self.validated_for.append(ACTING_FOR.get())
         return True, None, ["2"], {}
 
     def own_ids(self) -> set[str]:
@@ -139,6 +141,7 @@ async def test_it_is_recorded_as_it_was_asked_for_and_runs_with_full_names(brows
     ready["2"]["inputs"][OWNER_INPUT] = ADA
     assert (world.submitted[0]["workflow"], world.submitted[0]["owner_id"]) == (workflow("ada.png"), ADA)
     assert world.validated == [ready, ready]
+    assert world.validated_for == [ADA, ADA]
     assert world.queued[0][2] == ready
 
 

@@ -108,6 +108,7 @@ REFUSED_FILES = [
     f"genonaut/{BOB}/2026-01-01/bob_00001_.png [output]",
     f"genonaut/{BOB}/webcam/1.png [temp]",
     f"../output/genonaut/{BOB}/2026-01-01/bob_00001_.png",
+    f"wherever/that/is/genonaut/{ADA}/../{BOB}/bob.png",
     f"../input/genonaut/{ADA}/../{BOB}/bob.png",
     "old.png [output]",
     "not there.png [output]",
@@ -279,6 +280,13 @@ async def test_a_word_is_no_file_of_ones_own(graphs: GraphFiles, house: Inhabite
         house.write(f"input/genonaut/{ADA}/{name}")
 
     assert await inputs_for_ada(graphs, "Encode", text="cat", mode="euler") == {"text": "cat", "mode": "euler"}
+
+
+async def test_a_link_stays_a_link(graphs: GraphFiles, house: Inhabited) -> None:
+    """Also where somebody has a file of that name."""
+    house.write(f"input/genonaut/{ADA}/1")
+
+    assert await inputs_for_ada(graphs, "LoadImage", image=["1", 0]) == {"image": ["1", 0]}
 
 
 async def test_a_loose_output_of_ones_own_may_be_used(
