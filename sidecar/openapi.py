@@ -13,12 +13,32 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Parameter, Reference, Schema
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Parameter,
+    Reference,
+    Schema,
+    SecurityScheme,
+)
 from litestar.openapi.spec.base import BaseSchemaObject
 
 from sidecar import __version__
-from sidecar.accounts.authentication import PUBLIC
-from sidecar.errors import InvalidRequest, NotFound
+from sidecar.accounts.authentication import PUBLIC, SESSION_COOKIE
+from sidecar.accounts.guards import guarded_routes, requires_admin, requires_member, requires_read, requires_submit
+from sidecar.errors import (
+    AdministratorsOnly,
+    BodyTooLarge,
+    CredentialsInvalid,
+    ForeignOrigin,
+    GenonautError,
+    InvalidRequest,
+    MembersOnly,
+    NotFound,
+    NotLoggedIn,
+    ScopeMissing,
+)
 from sidecar.openapi_facts import EVENTS, EXAMPLES, OTHER_ANSWERS, REFUSALS
 from sidecar.problems import PROBLEM_JSON, Problem
 
@@ -58,6 +78,18 @@ PROBLEM = "Problem"
 EVENT_STREAM = "text/event-stream"
 Method = Literal["GET", "POST", "DELETE", "PATCH", "PUT", "HEAD", "TRACE", "OPTIONS"] | HttpMethod
 WITHOUT_A_BODY = {"204"}
+WAYS_TO_SHOW_WHO_ASKS = {
+    "token": SecurityScheme(type="http", scheme="bearer", description="An API token."),
+    "password": SecurityScheme(type="http", scheme="basic", description="A name, and its token or password."),
+    "session": SecurityScheme(type="apiKey", name=SESSION_COOKIE, security_scheme_in="cookie", description="A log-in."),
+}
+"""In `open` access none is needed."""
+REFUSED_BY: dict[Any, tuple[type[GenonautError], ...]] = {
+    requires_read: (NotLoggedIn, CredentialsInvalid, ScopeMissing),
+    requires_submit: (NotLoggedIn, CredentialsInvalid, ScopeMissing, ForeignOrigin),
+    requires_admin: (NotLoggedIn, CredentialsInvalid, AdministratorsOnly, ScopeMissing),
+    requires_member: (MembersOnly,),
+}
 METHODS = ("get", "put", "post", "delete", "head", "patch")
 
 
@@ -115,6 +147,8 @@ def name_operation(handler: HTTPRouteHandler, method: Method, _path: list[Any]) 
 def complete(app: Litestar) -> None:
     """Add what cannot be read off the handlers: how errors look, which to expect, and examples."""
     schema = app.openapi_schema
+    guards = guards_by_operation(app)
+    schema.components.security_schemes = {**WAYS_TO_SHOW_WHO_ASKS}
     _, components = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     schema.components.schemas |= {name: Schema(**described) for name, described in components.items()}
     for name, examples in EXAMPLES.items():
@@ -125,13 +159,22 @@ def complete(app: Litestar) -> None:
         for method in METHODS:
             operation = getattr(path, method)
             if operation is not None:
-                complete_operation(operation)
+                complete_operation(operation, guards[operation.operation_id or ""])
 
 
-def complete_operation(operation: Operation) -> None:
+def guards_by_operation(app: Litestar) -> dict[str, list[Any]]:
+    return {
+        name_operation(handler, method, []): handler.resolve_guards()
+        for _path, handler in guarded_routes(app)
+        for method in handler.http_methods
+    }
+
+
+def complete_operation(operation: Operation, guards: list[Any]) -> None:
     operation.summary, _, rest = (operation.description or "").partition("\n")
     operation.summary = operation.summary.rstrip(".")
     operation.description = rest.strip() or None
+    operation.security = [{way: []} for way in WAYS_TO_SHOW_WHO_ASKS] if guards else None
     # Litestar describes the errors it would give itself; here every error is a problem.
     answers = {status: answer for status, answer in (operation.responses or {}).items() if status != "400"}
     for status in answers.keys() & WITHOUT_A_BODY:
@@ -140,7 +183,7 @@ def complete_operation(operation: Operation) -> None:
     operation.responses = {
         **{status: with_example(answer) for status, answer in answers.items()},
         **{status: OpenAPIResponse(description) for status, description in other.items()},
-        **refusals_of(operation),
+        **refusals_of(operation, guards),
         "default": Reference(f"#/components/responses/{PROBLEM}"),
     }
 
@@ -152,9 +195,13 @@ def with_example(answer: OpenAPIResponse | Reference) -> OpenAPIResponse | Refer
     return answer
 
 
-def refusals_of(operation: Operation) -> dict[str, OpenAPIResponse]:
+def refusals_of(operation: Operation, guards: list[Any]) -> dict[str, OpenAPIResponse]:
     """The problems to expect, by their status."""
     expected = [*REFUSALS.get(operation.operation_id or "", ())]
+    for guard in guards:
+        expected += [error for error in REFUSED_BY[guard] if error not in expected]
+    if operation.request_body is not None:
+        expected.append(BodyTooLarge)
     places = {parameter.param_in for parameter in operation.parameters or () if isinstance(parameter, Parameter)}
     if "query" in places or operation.request_body is not None:
         expected.append(InvalidRequest)
