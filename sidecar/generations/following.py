@@ -39,6 +39,7 @@ from sidecar.together import Together
 
 NOTE_EVERY_S = 30.0  # less than the shortest time that may be given to a silence
 LOOK_EVERY_S = 60.0  # a busy ComfyUI is never silent, and something may have been left behind all the same
+SEEN_AFTER_S = 0.05  # what ends sooner is written down once: its outcome says when it began
 LOOK_FOR_INSTANCES_EVERY_S = 30.0  # another process may have registered one
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,9 @@ class Follower:
         self._looked_at = 0.0
         self._noted_at = 0.0
         self._waiting: asyncio.Task[None] | None = None
+        self._starts: dict[str, asyncio.TimerHandle] = {}
+        """What has begun and may end before anybody could have seen it run, by its prompt."""
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def connected(self, hello: Hello) -> None:
         """First the truth of what it has, then it counts as connected: nothing is sent to it before."""
@@ -97,10 +101,17 @@ class Follower:
             self._waiting = asyncio.create_task(self._surroundings.relocation.wait_for_return_of(self._instance_id))
 
     async def stop_waiting(self) -> None:
-        """It is back, or it is not followed any more."""
+        """It is back."""
         if self._waiting is not None:
             await end(self._waiting)
             self._waiting = None
+
+    async def close(self) -> None:
+        """It is not followed any more."""
+        await self.stop_waiting()
+        for start in self._starts.values():
+            start.cancel()
+        await end(*self._noting)
 
     async def silence(self) -> None:
         async with self._database.reading() as session:
@@ -117,11 +128,14 @@ class Follower:
         if time.monotonic() - self._looked_at > LOOK_EVERY_S:
             await self._look()
         elif event.type == "outcome":
+            self._forget_start(event)
             await self._recorder.collect(told_of=event.data.get("sequence"))
         elif event.type == "gap":
             await self._look()
         elif event.type == "execution_start":
-            await self._started(event)
+            self._forget_start(event)
+            later = asyncio.get_running_loop().call_later(SEEN_AFTER_S, self._begin_noting, event)
+            self._starts[prompt_of(event)] = later
         else:
             self._surroundings.board.heard(event)
 
@@ -132,8 +146,26 @@ class Follower:
             async with self._leadership.writing() as session:
                 await show_life(session, self._instance_id)
 
+    def _forget_start(self, event: ObserverEvent) -> None:
+        start = self._starts.pop(prompt_of(event), None)
+        if start is not None:
+            start.cancel()
+
+    def _begin_noting(self, event: ObserverEvent) -> None:
+        del self._starts[prompt_of(event)]
+        noting = asyncio.create_task(self._note_start(event))
+        self._noting.add(noting)
+        noting.add_done_callback(self._noting.discard)
+
+    async def _note_start(self, event: ObserverEvent) -> None:
+        try:
+            await self._started(event)
+        except Exception:
+            # A fault of ours or of the database, told in full. The next look at ComfyUI finds it running.
+            log.exception("start_not_written_down", prompt_id=prompt_of(event))
+
     async def _started(self, event: ObserverEvent) -> None:
-        generation_id = generation_id_of(str(event.data.get("prompt_id")))
+        generation_id = generation_id_of(prompt_of(event))
         # When it was, not when it was heard of: a quick one has ended by then.
         at = from_unix(event.at / 1000) if event.at else now()
         async with self._leadership.writing() as session:
@@ -148,6 +180,10 @@ class Follower:
                 self._surroundings.board.begin(generation_id, generation.owner_id, stored.workflow)
         log.info("generation_running", generation_id=str(generation_id))
         await self._surroundings.announce(generation_id)
+
+
+def prompt_of(event: ObserverEvent) -> str:
+    return str(event.data.get("prompt_id"))
 
 
 class Following:
@@ -230,7 +266,7 @@ class Following:
     async def _leave(self, instance_id: UUID) -> None:
         self._observers.pop(instance_id)
         await end(self._tasks.pop(instance_id))
-        await self._followers.pop(instance_id).stop_waiting()
+        await self._followers.pop(instance_id).close()
 
     async def _read_held(self, askers: Sequence[UUID]) -> Sequence[dict[str, Any]]:
         """All are told the same, so it is read once for those who ask at the same moment."""
