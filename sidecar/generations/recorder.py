@@ -24,7 +24,7 @@ from sidecar.accounts.models import LOCAL_OWNER_ID, User
 from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.outcomes import Accepted, Entry, Finished, Look, Started, Unreadable, read_entry
-from sidecar.database import Database
+from sidecar.database import Database, table_of
 from sidecar.errors import Away
 from sidecar.gallery.intake import expect_images
 from sidecar.generations.admission import Request, split_extra_data, write_generation
@@ -194,13 +194,17 @@ class Recorder:
                         with_images.add(entry.sequence)
             await self._move_on(session, entries[-1].sequence)
         self._recorded = entries[-1].sequence
-        for entry in entries:
-            if not isinstance(entry, Unreadable):
-                await self._tell(entry, has_images=entry.sequence in with_images)
+        told = [entry for entry in entries if not isinstance(entry, Unreadable)]
+        for entry in told:
+            await self._hand_on(entry, has_images=entry.sequence in with_images)
+        # A start and an end that came together are one piece of news.
+        ids = {generation_id_of(entry.prompt_id) for entry in told}
+        await asyncio.gather(*map(self._aftermath.announce, ids))
 
     async def _move_on(self, session: AsyncSession, sequence: int) -> None:
         """Write down how far the journal is recorded."""
-        position = update(JournalPosition).where(JournalPosition.journal == self._journal)
+        positions = table_of(JournalPosition)
+        position = update(positions).where(positions.c.journal == self._journal)
         moved: Any = await session.execute(position.values(sequence=sequence))
         if not moved.rowcount:
             session.add(JournalPosition(journal=self._journal, sequence=sequence))
@@ -217,8 +221,8 @@ class Recorder:
             log.error("outcome_unreadable", journal=self._journal, sequence=entry.sequence)
         return False
 
-    async def _tell(self, entry: Entry, *, has_images: bool) -> None:
-        """What others have to know of an entry, once it is committed."""
+    async def _hand_on(self, entry: Entry, *, has_images: bool) -> None:
+        """What follows from an entry, once it is committed."""
         generation_id = generation_id_of(entry.prompt_id)
         if isinstance(entry, Finished):
             self._aftermath.ended(generation_id)
@@ -226,7 +230,6 @@ class Recorder:
             await self._aftermath.queueing.dispatch(generation_id, reason="ended")
         if has_images:
             await self._aftermath.queueing.keep_images(generation_id)
-        await self._aftermath.announce(generation_id)
 
     async def _bring_into_line(self, believed: list[UUID], look: Look) -> None:
         running = {generation_id_of(prompt_id) for prompt_id in look.running}
