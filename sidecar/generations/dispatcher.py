@@ -280,7 +280,9 @@ class Dispatcher:
         """Somebody wanted it elsewhere, or nowhere, while it was on its way and ComfyUI did not know it yet."""
         async with self._leadership.writing() as session:
             latest = await session.get_one(Generation, generation.id)
-            is_to_go_on = is_at(latest, instance_of(generation)) and not latest.cancel_requested
+            # One that ended there and was put back may have its next turn by now, which this one must leave alone.
+            is_same_turn = is_at(latest, instance_of(generation)) and latest.submitted_at == generation.submitted_at
+            is_to_go_on = is_same_turn and not latest.cancel_requested
             if is_to_go_on:
                 take_back(session, latest, reason="its instance was removed")
         await self._cancel_in_comfyui(generation)

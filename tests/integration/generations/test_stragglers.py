@@ -71,3 +71,21 @@ async def test_no_more_tries_are_given_back_than_were_spent(idle_parts: Parts):
         take_back(session, generation, reason="its instance is away")
 
     assert generation.tries == 0
+
+
+async def test_a_turn_that_is_over_takes_nothing_from_the_next_one(idle_parts: Parts):
+    """It ran out of memory at once, and had its second turn before the first one's sender looked after it."""
+    generation_id = await submit(idle_parts)
+    turns = []
+    for state in (GenerationState.SUBMITTED, GenerationState.PENDING, GenerationState.SUBMITTED):
+        async with idle_parts.database.writing() as session:
+            generation = await session.get_one(Generation, generation_id)
+            move(session, generation, state, at=now())
+            generation.instance_id = FIRST
+        turns.append(generation)
+    await idle_parts.dispatcher._take_out(turns[0])
+    second = (await show(idle_parts, generation_id)).state
+    await idle_parts.dispatcher._take_out(turns[2])
+
+    assert second == "submitted"
+    assert (await show(idle_parts, generation_id)).state == "pending"
