@@ -121,9 +121,14 @@ class Credentials:
 
     @property
     def come_by_themselves(self) -> bool:
-        """Does a browser send them whichever site's page asks? So it does with cookies and remembered passwords."""
+        """
+        Does a browser send them whichever site's page asks?
+
+        So it does with cookies, with remembered passwords, and with what a proxy recognises it by, whose word comes
+        before anything that a page may add.
+        """
         shown_on_purpose = self.token or (self.authorization or "").lower().startswith("bearer ")
-        return self.are_there and not shown_on_purpose
+        return self.are_there and not (shown_on_purpose and not self.forwarded_user)
 
     def key(self) -> bytes:
         """Name them in memory without keeping them there."""

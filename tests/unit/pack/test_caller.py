@@ -187,6 +187,8 @@ def test_only_a_person_is_shown_only_what_is_theirs() -> None:
         (Credentials(forwarded_user="x"), True),
         (Credentials(authorization="bearer x"), False),
         (Credentials(token="x"), False),
+        (Credentials(token="x", cookie="y"), False),  # the token counts, and must be good
+        (Credentials(token="x", forwarded_user="y"), True),  # the proxy's word counts
         (Credentials(), False),
     ],
 )
