@@ -178,7 +178,7 @@ class Recognition:
         return Caller(row.id, row.name, role, scopes, token_id=row.token_id)
 
     async def _of_password(self, shown: Password, address: str) -> Caller:
-        user = await self._log_in.whose(shown.name, shown.password, address=address)
+        user = await self._log_in.whose_again(shown.name, shown.password, address=address)
         return to_caller(user)
 
     async def _of_proxy(self, shown: ByProxy, address: str) -> Caller:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.callers import Role
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.first_administrator import secret_of
@@ -72,12 +73,10 @@ async def test_a_wrong_password_and_an_unknown_name_look_the_same(browser: Brows
     assert shown[0] == shown[1]
 
 
-async def test_of_many_tries_at_the_same_moment_only_the_free_ones_are_looked_at(
-    accounts: Accounts, add_person: AddPerson, monkeypatch: pytest.MonkeyPatch
-):
-    """They are counted before they are looked at."""
-    await add_person("Ada")
-    looked_at = []
+@pytest.fixture
+def counted_hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every password that was hashed to be compared."""
+    looked_at: list[str] = []
     fits = Passwords.fits
 
     async def counted(passwords: Passwords, known: str | None, password: str) -> bool:
@@ -85,13 +84,36 @@ async def test_of_many_tries_at_the_same_moment_only_the_free_ones_are_looked_at
         return await fits(passwords, known, password)
 
     monkeypatch.setattr(Passwords, "fits", counted)
+    return looked_at
+
+
+async def test_of_many_tries_at_the_same_moment_only_the_free_ones_are_looked_at(
+    accounts: Accounts, add_person: AddPerson, counted_hashes: list[str]
+):
+    """They are counted before they are looked at."""
+    await add_person("Ada")
     tries = [accounts.log_in.whose("Ada", f"wrong {number}", address=ADDRESS) for number in range(12)]
     errors = await asyncio.gather(*tries, return_exceptions=True)
 
-    assert len(looked_at) == 5
+    assert len(counted_hashes) == 5
     assert [type(error) for error in errors].count(PasswordWrong) == 5
     waits = [error.retry_after_s for error in errors if isinstance(error, TooManyAttempts)]
     assert waits == [1] * 7
+
+
+async def test_a_password_that_comes_with_every_request_is_hashed_once(
+    accounts: Accounts, add_person: AddPerson, counted_hashes: list[str]
+):
+    """And no longer good as soon as it is another one."""
+    ada = await add_person("Ada")
+    for _ in range(3):
+        assert (await accounts.log_in.whose_again("Ada", PASSWORD, address=ADDRESS)).id == ada.id
+    assert counted_hashes == [PASSWORD]
+    await accounts.people.set_password(ada.id, ANOTHER, COMMAND_LINE)
+
+    with pytest.raises(PasswordWrong):
+        await accounts.log_in.whose_again("Ada", PASSWORD, address=ADDRESS)
+    assert (await accounts.log_in.whose_again("Ada", ANOTHER, address=ADDRESS)).id == ada.id
 
 
 async def test_a_good_password_begins_anew_and_another_account_is_not_concerned(
