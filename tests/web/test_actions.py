@@ -48,6 +48,34 @@ def test_a_favourite_is_marked_and_unmarked(open_panel: OpenPanel, sidecar: Scri
     expect(star).to_have_attribute("aria-pressed", "false")
 
 
+def test_title_and_tags_are_written_anew(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    With the keyboard alone: arrows move in the text and not on to the next picture, Escape leaves everything as it was.
+    """
+    sidecar.total = 2
+    panel = open_panel()
+    panel.cards.first.click()
+    edit = panel.dialog.get_by_role("button", name="Title and tags")
+    edit.focus()
+    panel.page.keyboard.press("Enter")
+    panel.page.keyboard.type("Lighthouse")
+    panel.page.keyboard.press("ArrowLeft")
+    panel.page.keyboard.press("Tab")
+    panel.page.keyboard.type("blue, sea ,, blue")
+    panel.page.keyboard.press("Enter")
+
+    expect(panel.dialog.get_by_role("heading", name="Lighthouse")).to_be_visible()
+    expect(panel.dialog.locator(".tag")).to_have_text(["blue", "sea"])
+    assert panel.focused_label() == "Title and tags"
+
+    panel.page.keyboard.press("Enter")
+    panel.page.keyboard.type("Another")
+    panel.page.keyboard.press("Escape")
+
+    expect(panel.dialog.get_by_role("heading", name="Lighthouse")).to_be_visible()
+    assert panel.focused_label() == "Title and tags"
+
+
 def test_what_is_deleted_is_gone_at_once_and_can_be_brought_back(
     open_panel: OpenPanel, sidecar: ScriptedSidecar
 ) -> None:

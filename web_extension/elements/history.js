@@ -153,6 +153,7 @@ class Panel {
       part.addEventListener('genonaut-cancel', (event) => this.#cancel(idOf(event)))
     this.#dialog.addEventListener('genonaut-repeat', (event) => this.#repeat(idOf(event)))
     this.#dialog.addEventListener('genonaut-favourite', (event) => this.#like(/** @type {CustomEvent} */ (event).detail))
+    this.#dialog.addEventListener('genonaut-rename', (event) => this.#rename(/** @type {CustomEvent} */ (event).detail))
     this.#dialog.addEventListener('genonaut-trash', (event) => this.#trash(idOf(event)))
     this.#account.addEventListener('genonaut-logged-out', () => location.reload())
     this.#undo.addEventListener('genonaut-undo', (event) => this.#restore(idOf(event)))
@@ -413,6 +414,11 @@ class Panel {
   /** @param {{ id: string, favourite: boolean }} wanted */
   #like({ id, favourite }) {
     return this.#act(async (client) => this.#history.put(await client.change(id, { favourite })))
+  }
+
+  /** @param {{ id: string, title: string, tags: string[] }} wanted */
+  #rename({ id, title, tags }) {
+    return this.#act(async (client) => this.#history.put(await client.change(id, { title, tags })))
   }
 
   /** @param {string} id */

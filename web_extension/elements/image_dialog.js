@@ -12,6 +12,7 @@ import { icon } from '../icons.js'
 import { dialogStyles } from '../styles/image_dialog.js'
 import { theme } from '../styles/theme.js'
 import { insteadOfPicture, nameOf, stateOf, stepOf } from '../wording.js'
+import { NameFormElement } from './name_form.js'
 import { PictureElement } from './picture.js'
 import { ProgressElement } from './progress.js'
 
@@ -22,11 +23,13 @@ import { ProgressElement } from './progress.js'
  * @fires genonaut-cancel - somebody wants the generation to stop. `detail.id`
  * @fires genonaut-repeat - somebody wants it once more. `detail.id`
  * @fires genonaut-favourite - somebody likes it, or does not any more. `detail.id`, `detail.favourite`
+ * @fires genonaut-rename - somebody has given it another title or other tags. `detail.id`, `detail.title`, `detail.tags`
  * @fires genonaut-trash - somebody wants it out of sight. `detail.id`
  * @fires close - it was closed. `shown` still says what was looked at last
  */
 export class ImageDialogElement extends HTMLElement {
   static define(tag = 'genonaut-image-dialog', registry = customElements) {
+    NameFormElement.define()
     PictureElement.define()
     ProgressElement.define()
     if (!registry.get(tag)) registry.define(tag, this)
@@ -54,6 +57,8 @@ export class ImageDialogElement extends HTMLElement {
   #facts = h('dl')
   #said = h('p', { className: 'said', role: 'status' })
   #close
+  #edit
+  #nameForm
   #load
   #download
   #cancel
@@ -71,6 +76,8 @@ export class ImageDialogElement extends HTMLElement {
     this.#next = iconButton('next', 'step next', strings.say('dialog.next'), () => this.#step(1))
     this.#close = iconButton('close', 'close', strings.say('dialog.close'), () => this.#dialog.close())
     this.#close.autofocus = true
+    this.#edit = iconButton('pencil', 'edit', strings.say('dialog.edit'), () => this.#rename())
+    this.#nameForm = new NameFormElement(strings)
     this.#load = h('button', { type: 'button' }, icon('workflow'), strings.say('dialog.loadWorkflow'))
     this.#download = h('a', { className: 'button' }, icon('download'), strings.say('dialog.download'))
     this.#cancel = h('button', { type: 'button' }, icon('close'), strings.say('card.cancel'))
@@ -82,6 +89,7 @@ export class ImageDialogElement extends HTMLElement {
     const root = this.attachShadow({ mode: 'open' })
     root.adoptedStyleSheets = [theme, dialogStyles]
     root.append(this.#dialog)
+    this.#nameForm.addEventListener('close', () => this.#edit.focus())
     this.#load.addEventListener('click', () => this.#loadWorkflow())
     for (const [button, name] of /** @type {const} */ ([
       [this.#cancel, 'genonaut-cancel'],
@@ -115,7 +123,10 @@ export class ImageDialogElement extends HTMLElement {
     this.#drawStage(generation, image)
     this.#drawFacts(generation, image)
     this.#drawActions(generation, image)
-    if (isAnother) setText(this.#said, '')
+    if (isAnother) {
+      setText(this.#said, '')
+      this.#nameForm.hidden = true
+    }
     if (!this.isOpen) this.#dialog.showModal()
   }
 
@@ -136,7 +147,8 @@ export class ImageDialogElement extends HTMLElement {
     const side = h(
       'div',
       { className: 'side' },
-      h('header', {}, this.#title, this.#favourite, this.#close),
+      h('header', {}, this.#title, this.#edit, this.#favourite, this.#close),
+      this.#nameForm,
       this.#state,
       h('div', { className: 'facts', tabIndex: 0, role: 'region', ariaLabel: this.#surroundings.strings.say('dialog.facts') }, this.#facts),
       this.#said,
@@ -230,6 +242,10 @@ export class ImageDialogElement extends HTMLElement {
     this.#cancel.hidden = !isOpen(generation) || generation.cancel_requested
     this.#trash.hidden = isOpen(generation)
     this.#favourite.ariaPressed = String(generation.favourite)
+  }
+
+  #rename() {
+    if (this.shown) this.#nameForm.open(this.shown.generation)
   }
 
   #like() {

@@ -33,9 +33,9 @@ export const dialogStyles = sheet(`
     flex: 1; margin: 0; padding-block: 8px; font-size: 15px; font-weight: 600; line-height: 20px; overflow-wrap: anywhere;
     display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden;
   }
-  .close, .favourite { width: 36px; min-height: 36px; padding: 0; border: 0; background: none; font-size: 18px; }
+  .close, .favourite, .edit { width: 36px; min-height: 36px; padding: 0; border: 0; background: none; font-size: 18px; }
   .favourite[aria-pressed='true'] .icon { fill: currentColor; color: var(--genonaut-accent); }
-  .close:hover, .favourite:hover { background: var(--genonaut-hover); }
+  .close:hover, .favourite:hover, .edit:hover { background: var(--genonaut-hover); }
   .state { display: flex; align-items: center; gap: 6px; padding: 0 20px 10px; color: var(--genonaut-quiet); }
   .facts {
     flex: 1; min-height: 0; overflow-y: auto; padding: 4px 20px 16px; scrollbar-width: thin; overscroll-behavior: contain;
@@ -59,7 +59,7 @@ export const dialogStyles = sheet(`
     dialog[open] { grid-template: minmax(180px, 46%) minmax(0, 1fr) / minmax(0, 1fr); }
     .stage { order: 0; }
     genonaut-picture, .instead { inset: 8px; }
-    .side { border: 0; }
+    .side { border: 0; overflow-y: auto; }
     header { padding-top: 6px; }
   }
 `)
