@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from .settings import PackSettings
+from .settings import OPEN, PackSettings
 
 log = logging.getLogger("genonaut.process")
 
@@ -100,8 +100,8 @@ class SidecarProcess:
 
     def _say_what_is_missing(self) -> None:
         log.warning(
-            "Genonaut's sidecar is not set up yet, so prompts run without it: run %s with ComfyUI's Python (%s) "
-            "and start ComfyUI again.",
+            "Genonaut's sidecar is not set up yet, so %s: run %s with ComfyUI's Python (%s) and start ComfyUI again.",
+            "prompts run without it" if self._settings.access == OPEN else "nobody can log in",
             self._pack_folder / "install.py",
             sys.executable,
         )
