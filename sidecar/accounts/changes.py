@@ -61,6 +61,8 @@ class Changes:
                 await self.look()
             except DatabaseUnavailable as exc:
                 log.warning("credentials_not_looked_up", reason=exc.message)
+            except Exception:
+                log.exception("credentials_not_looked_up")  # a fault of ours, told in full, and tried again
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:

@@ -75,9 +75,12 @@ def stored_form(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
-def check(password: str, *, name: str) -> None:
+def check(password: str, *, name: str, field: str = "password") -> None:
     """
     Will it do for the person of this name?
+
+    Args:
+        field: What it is called where it was asked for.
 
     Raises:
         PasswordUnfit: It says why.
@@ -85,16 +88,16 @@ def check(password: str, *, name: str) -> None:
     length = len(stored_form(password))
     if length < SHORTEST:
         raise unfit(
-            f"Take at least {SHORTEST} characters: four or five words that have nothing to do with one another."
+            field, f"Take at least {SHORTEST} characters: four or five words that have nothing to do with one another."
         )
     if length > LONGEST:
-        raise unfit(f"Take at most {LONGEST} characters.")
+        raise unfit(field, f"Take at most {LONGEST} characters.")
     if is_common(password, frozenset(pieces(name)) | THIS_PLACE):
-        raise unfit("This password is among the first that others would try. Take a few words more.")
+        raise unfit(field, "This password is among the first that others would try. Take a few words more.")
 
 
-def unfit(sentence: str) -> PasswordUnfit:
-    return PasswordUnfit(sentence, errors=({"field": "password", "code": "password_unfit", "message": sentence},))
+def unfit(field: str, sentence: str) -> PasswordUnfit:
+    return PasswordUnfit(sentence, errors=({"field": field, "code": "password_unfit", "message": sentence},))
 
 
 def is_common(password: str, obvious: Collection[str] = ()) -> bool:

@@ -20,6 +20,7 @@ from sidecar.accounts.guards import requires_member, requires_read, requires_sub
 from sidecar.accounts.invites import Invites
 from sidecar.accounts.log_in import LogIn
 from sidecar.accounts.models import User
+from sidecar.accounts.passwords import check
 from sidecar.accounts.people import People
 from sidecar.accounts.schemas import (
     Acceptance,
@@ -147,6 +148,7 @@ async def change_password(
     front_door.check()
     address = client_of(request).address
     user = await people.show(caller.user_id)
+    check(data.new, name=user.name, field="new")
     await front_door.log_in.whose(user.name, data.current, address=address)
     await people.set_password(user.id, data.new, Actor.of(caller, address), but=caller.session_id)
 

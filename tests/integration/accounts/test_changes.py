@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from fakes.comfyui import ScriptedComfyUI
 from integration.generations.conftest import until
@@ -48,11 +49,12 @@ async def test_another_process_finds_a_change_that_nobody_told(
 
 
 async def test_what_another_process_tells_is_heard(accounts: Accounts, add_person: AddPerson):
-    """At once, by the bus."""
+    """At once, by the bus, in the form that it has there."""
     ada = await add_person("Ada")
     heard: list[UUID] = []
     accounts.changes.on(heard.append)
-    await accounts.changes._hear_elsewhere([str(ada.id), "2026-11-21T12:00:00Z"])
+    news = msgspec.json.encode((ada.id, ada.credentials_changed_at))
+    await accounts.changes._hear_elsewhere(msgspec.json.decode(news))
 
     assert heard == [ada.id]
 

@@ -157,6 +157,7 @@ async def test_another_password_ends_all_other_sessions(browser: Browser, accoun
     there = await browser.get(f"{API}/me", headers={"Cookie": f"genonaut_session={elsewhere}"})
 
     assert [answer.status_code for answer in (wrong, weak, changed, here, there)] == [401, 400, 204, 200, 401]
+    assert weak.json()["errors"][0]["field"] == "new"
     await log_in(browser, "Ada", ANOTHER)
 
 

@@ -1,0 +1,104 @@
+"""What the pack asks with the pairing secret: who is asking it, and whose a prompt is."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from sidecar.accounts.audit import COMMAND_LINE
+from sidecar.accounts.callers import Scope
+from sidecar.accounts.desk import Accounts
+from sidecar.accounts.models import LogInFailures
+from sidecar.accounts.people import Alteration
+from sidecar.accounts.throttling import key
+from sidecar.database import Database
+from sidecar.generations.models import Generation
+from sidecar.settings import read_settings
+
+from .conftest import PAIRED, AddPerson, Browser, browser_at
+
+WORKFLOW = {"1": {"class_type": "EmptyImage", "inputs": {}}}
+PROXY, STRANGER = "10.0.0.2", "192.0.2.66"
+
+
+async def test_the_pack_hears_who_shows_it_what(browser: Browser, accounts: Accounts, add_person: AddPerson):
+    """By a session's cookie and by a token; and why somebody is not let in."""
+    ada = await add_person("Ada")
+    _caller, cookie = await accounts.log_in.begin_session(ada.id, address="", user_agent="")
+    _token, token = await accounts.tokens.make(ada.id, "script", frozenset({Scope.READ}), None, COMMAND_LINE)
+
+    async def asked(**shown: str) -> tuple[int, str, list[str]]:
+        answer = await browser.post("/internal/callers", json={"address": STRANGER, **shown}, headers=PAIRED)
+        told = answer.json()
+        return answer.status_code, told.get("name") or told["code"], told.get("scopes", [])
+
+    assert await asked(cookie=cookie) == (200, "Ada", ["read", "submit"])
+    assert await asked(token=token) == (200, "Ada", ["read"])
+    assert await asked(authorization=f"Bearer {token}") == (200, "Ada", ["read"])
+    assert await asked() == (401, "not_logged_in", [])
+    assert await asked(cookie="of old") == (401, "credentials_invalid", [])
+    assert await asked(forwarded_user="Ada") == (401, "not_logged_in", [])
+    await accounts.people.change(ada.id, Alteration(disabled=True), COMMAND_LINE)
+    assert await asked(token="gno_never given") == (401, "credentials_invalid", [])
+
+
+@pytest.mark.parametrize(
+    ("address", "forwarded_for", "name"),
+    [(PROXY, STRANGER, "ada@example.org"), (STRANGER, PROXY, None), (STRANGER, None, None)],
+)
+async def test_only_a_trusted_proxy_says_who_somebody_is(
+    environment: dict[str, str], address: str, forwarded_for: str | None, name: str | None
+):
+    """Whoever speaks to ComfyUI directly can write the same header."""
+    trusting = {"GENONAUT_ACCESS": "proxy", "GENONAUT_TRUSTED_PROXIES": PROXY}
+    headers = {**PAIRED, **({"X-Forwarded-For": forwarded_for} if forwarded_for else {})}
+    async with browser_at(read_settings({**environment, **trusting})) as browser:
+        shown = {"address": address, "forwarded_user": "ada@example.org"}
+        answer = await browser.post("/internal/callers", json=shown, headers=headers)
+
+    assert answer.json().get("name") == name
+
+
+@pytest.mark.parametrize(
+    ("address", "forwarded_for", "counted"),
+    [(PROXY, f"127.0.0.1, {STRANGER}", STRANGER), (STRANGER, "192.0.2.1", STRANGER), (PROXY, None, PROXY)],
+)
+async def test_failures_count_for_the_address_from_which_they_come(
+    environment: dict[str, str], database: Database, address: str, forwarded_for: str | None, counted: str
+):
+    """Not for the proxy that everybody comes through, and not for one that somebody made up."""
+    headers = {**PAIRED, **({"X-Forwarded-For": forwarded_for} if forwarded_for else {})}
+    async with browser_at(read_settings({**environment, "GENONAUT_TRUSTED_PROXIES": PROXY})) as browser:
+        shown = {"address": address, "authorization": "Basic YWRhOndyb25n"}
+        answer = await browser.post("/internal/callers", json=shown, headers=headers)
+
+    assert answer.json()["code"] == "credentials_invalid"
+    async with database.reading() as session:
+        assert key("address", counted) in (await session.scalars(select(LogInFailures.key))).all()
+
+
+async def test_a_prompt_is_whose_the_pack_says(
+    browser: Browser, accounts: Accounts, add_person: AddPerson, database: Database
+):
+    """Nobody's is refused, and so is that of somebody who is out; nobody else takes it back."""
+    ada, bob = await add_person("Ada"), await add_person("Bob")
+
+    async def submitted(owner_id: UUID | None) -> tuple[int, UUID]:
+        generation_id = uuid4()
+        prompt = {"id": str(generation_id), "workflow": WORKFLOW, "owner_id": str(owner_id) if owner_id else None}
+        return (await browser.post("/internal/prompts", json=prompt, headers=PAIRED)).status_code, generation_id
+
+    async def taken_back(generation_id: UUID, owner_id: UUID) -> int:
+        cancellation = {"owner_id": str(owner_id)}
+        path = f"/internal/prompts/{generation_id}/cancel"
+        return (await browser.post(path, json=cancellation, headers=PAIRED)).status_code
+
+    status, generation_id = await submitted(ada.id)
+    assert (status, (await submitted(None))[0], (await submitted(uuid4()))[0]) == (202, 401, 401)
+    async with database.reading() as session:
+        assert (await session.get_one(Generation, generation_id)).owner_id == ada.id
+    assert (await taken_back(generation_id, bob.id), await taken_back(generation_id, ada.id)) == (404, 202)
+    await accounts.people.change(ada.id, Alteration(disabled=True), COMMAND_LINE)
+    assert (await submitted(ada.id))[0] == 401
