@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from msgspec import UnsetType, structs
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog.catalog import Catalog
@@ -49,6 +49,7 @@ FAULTS_NAMED_AT_MOST = 5
 ADMITTED_AT_ONCE = 50  # the first of a crowd shall not wait for all of it
 NOTHING_KNOWN = Snapshot()
 CLIENT_ID_CHARACTERS = 200
+THESE = select(Generation).where(Generation.id.in_(bindparam("ids", expanding=True)))
 
 log = structlog.get_logger(__name__)
 
@@ -201,7 +202,7 @@ class Party:
 
     async def look_up(self, ids: Iterable[UUID]) -> None:
         """Find those that were written before."""
-        known = await self._session.scalars(select(Generation).where(Generation.id.in_(list(ids))))
+        known = await self._session.scalars(THESE, {"ids": list(ids)})
         self._known.update((generation.id, generation) for generation in known)
 
     async def receive(self, request: Request) -> Admitted | Refused:
