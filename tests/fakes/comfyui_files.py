@@ -53,7 +53,7 @@ class FolderPaths:
         if os.path.commonpath((output_dir, os.path.abspath(folder))) != output_dir:  # noqa: PTH100 - same
             raise ValueError("outside the output folder")
         Path(folder).mkdir(parents=True, exist_ok=True)
-        return folder, Path(path).name, 1, os.path.dirname(path), prefix  # noqa: PTH120 - same
+        return folder, os.path.basename(path), 1, os.path.dirname(path), prefix  # noqa: PTH119, PTH120 - same
 
     def get_full_path(self, folder: str, filename: str) -> str | None:
         path = (self.base / "models" if folder == "loras" else self.base / "output" / folder) / filename
