@@ -80,7 +80,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     journal, held, tap = open_journal(settings.data_folder), HeldPrompts(), EventTap()
     queue = server.prompt_queue
     sockets = ClientSockets(server)
-    files = OwnedFiles(Folders(folder_paths), SeenOutputs(), sidecar.owner_of_output)
+    files = OwnedFiles(Folders(folder_paths, settings.shared_folders), SeenOutputs(), sidecar.owner_of_output)
     gate = PromptGate(
         server,
         execution,

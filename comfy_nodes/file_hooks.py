@@ -115,6 +115,8 @@ class FileHooks:
         if owner is None:
             return True
         place = self._files.folders.place_at(path)
+        if place is None and self._files.folders.is_shared_elsewhere(path):
+            return True
         if place is None:  # a folder of the node's own choice
             return default_dir is not None and is_inside(os.path.realpath(path), os.path.realpath(default_dir))
         return self._files.owner_at_sight(place) in (SHARED, owner)

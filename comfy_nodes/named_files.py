@@ -113,6 +113,8 @@ class NamedFiles:
         place = self._files.folders.place_at(end)
         if place is not None:
             return self._follow_place(place, end, owner_id) if is_there else Leads.NOWHERE
+        if self._files.folders.is_shared_elsewhere(end):
+            return Leads.NOWHERE
         return Leads.OUT if is_there or could_be_made(end) else Leads.OUT_IN_VAIN
 
     def _follow_place(self, place: Place, end: str, owner_id: str) -> Leads | Place:

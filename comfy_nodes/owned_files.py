@@ -18,7 +18,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -97,10 +97,16 @@ class Name:
 
 
 class Folders:
-    """ComfyUI's three folders; asked for each time, since other packs move them."""
+    """
+    ComfyUI's three folders; asked for each time, since other packs move them.
 
-    def __init__(self, folder_paths: Any) -> None:
+    Args:
+        shared: Folders anywhere else on this computer that everybody's workflows may use.
+    """
+
+    def __init__(self, folder_paths: Any, shared: Iterable[Path] = ()) -> None:
         self._folder_paths = folder_paths
+        self._shared = [os.path.realpath(folder) for folder in shared]
         self._real: dict[str, str] = {}
 
     def of(self, kind: str) -> str | None:
@@ -143,6 +149,14 @@ class Folders:
         if found is None:
             return None
         return Place(found[0], Path(real[len(found[1]) :].lstrip("/\\")).parts)
+
+    def is_shared_elsewhere(self, path: str) -> bool:
+        """Does it lie in one of the folders outside of ComfyUI's that were named as shared?"""
+        try:
+            real = os.path.realpath(path)
+        except (OSError, ValueError):
+            return False
+        return any(is_inside(real, folder) for folder in self._shared)
 
     def own(self, name: Name, user_id: str) -> Name | None:
         """Give this person's own file of that name; None where they have none."""
@@ -285,7 +299,11 @@ class OwnedFiles:
         if own is not None:
             return own
         place = self.folders.place_of(name)
-        return name if place is not None and may_see(person, await self.owner_of(place), place) else None
+        if place is None:  # a link among the shared files may lead there
+            folder = self.folders.of(name.kind)
+            is_shared = folder is not None and self.folders.is_shared_elsewhere(os.path.join(folder, name.path))
+            return name if is_shared else None
+        return name if may_see(person, await self.owner_of(place), place) else None
 
 
 def may_see(person: Caller, owner: str | None, place: Place) -> bool:

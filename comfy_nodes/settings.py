@@ -67,6 +67,9 @@ class PackSettings:
     allows_unknown_routes: bool = True
     """May members look at what routes show that no rule is known for (`GENONAUT_UNKNOWN_ROUTES`: allow, refuse)?"""
 
+    shared_folders: tuple[Path, ...] = ()
+    """Folders outside of ComfyUI's own which everybody's workflows may name (`GENONAUT_SHARED_FOLDERS`, as in PATH)."""
+
     passes_when_away: bool = False
     """While the sidecar is away, do the people go on whom it knew before, and do their prompts run without it
     (`GENONAUT_WHEN_AWAY`: refuse, pass)? In open access prompts always do."""
@@ -108,6 +111,7 @@ def read_settings(
         proxy_user_header=values.get("GENONAUT_PROXY_USER_HEADER") or DEFAULT_USER_HEADER,
         allowed_origins=read_list(values, "GENONAUT_ALLOWED_ORIGINS"),
         allows_unknown_routes=read_choice(values, "GENONAUT_UNKNOWN_ROUTES", ("allow", "refuse")) == "allow",
+        shared_folders=read_folders(values, "GENONAUT_SHARED_FOLDERS"),
         passes_when_away=read_choice(values, "GENONAUT_WHEN_AWAY", ("refuse", "pass")) == "pass",
     )
 
@@ -174,6 +178,15 @@ def read_yes_or_no(values: Mapping[str, str], name: str, *, default: bool) -> bo
 
 def read_list(values: Mapping[str, str], name: str) -> frozenset[str]:
     return frozenset(filter(None, (part.strip() for part in values.get(name, "").split(","))))
+
+
+def read_folders(values: Mapping[str, str], name: str) -> tuple[Path, ...]:
+    folders = tuple(Path(part).expanduser() for part in values.get(name, "").split(os.pathsep) if part.strip())
+    if not all(folder.is_absolute() and folder.is_dir() for folder in folders):
+        raise SettingsUnusable(
+            f"{name} must be folders that are there, by absolute paths with {os.pathsep} between them."
+        )
+    return folders
 
 
 def read_choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], *, default: str | None = None) -> str:

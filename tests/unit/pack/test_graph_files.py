@@ -358,3 +358,25 @@ async def test_paths_from_where_comfyui_was_started_are_looked_at(
         with pytest.raises(ForeignFiles):
             await graphs.prepare(graph_of("Encode", text=text), ADA)
     assert await inputs_for_ada(graphs, "Encode", text="user") == {"text": "user"}
+
+
+@posix_only
+async def test_folders_that_an_administrator_has_named_are_for_everybody(house: Inhabited, tmp_path: Path) -> None:
+    """Fonts and data sets lie elsewhere; what lies beside them, and people's folders among them, do not."""
+    house.write("elsewhere/fonts/a.ttf")
+    (house.base / "input" / "fonts").symlink_to(house.base / "elsewhere/fonts")
+
+    async def nobody(*_asked: str) -> None:
+        return None
+
+    files = OwnedFiles(
+        Folders(house.folder_paths, [tmp_path / "elsewhere/fonts", tmp_path / "input"]), SeenOutputs(), nobody
+    )
+    graphs = GraphFiles(files, NODES)
+    font = str(tmp_path / "elsewhere/fonts/a.ttf")
+
+    assert await inputs_for_ada(graphs, "Encode", text=font) == {"text": font}
+    assert await inputs_for_ada(graphs, "LoadImage", image="fonts/a.ttf") == {"image": "fonts/a.ttf"}
+    for name in (f"{tmp_path}/elsewhere", f"{font}/../../../user/default/secret.json", f"{tmp_path}/input/{THEIRS}"):
+        with pytest.raises(ForeignFiles):
+            await graphs.prepare(graph_of("Encode", text=name), ADA)

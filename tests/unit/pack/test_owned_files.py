@@ -284,3 +284,17 @@ def test_every_file_that_a_node_tells_of_is_found() -> None:
     }
 
     assert files_in(told) == [Name("temp", "x/a.png"), Name("output", "b.mp4")]
+
+
+@posix_only
+async def test_a_link_into_a_shared_folder_elsewhere_is_for_everybody(house: Inhabited, record: Record) -> None:
+    """An administrator has named that folder; where else a link leads out, nobody follows it."""
+    for folder in ("data", "secrets"):
+        house.write(f"elsewhere/{folder}/1.png")
+        (house.base / "input" / folder).symlink_to(house.base / "elsewhere" / folder)
+    folders = Folders(house.folder_paths, [house.base / "elsewhere/data"])
+    files = OwnedFiles(folders, SeenOutputs(), record.owner_of_output)
+
+    assert await files.find(ada, Name("input", "data/1.png")) == Name("input", "data/1.png")
+    assert await files.find(ada, Name("input", "secrets/1.png")) is None
+    assert await files.find(root, Name("input", "secrets/1.png")) is None

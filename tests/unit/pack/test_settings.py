@@ -144,3 +144,17 @@ def test_what_is_said_of_access_counts(tmp_path: Path) -> None:
     assert (nothing_said.proxy_user_header, nothing_said.allowed_origins) == ("X-Forwarded-User", frozenset())
     with pytest.raises(SettingsUnusable, match="open or accounts or proxy"):
         read_settings(tmp_path, {"GENONAUT_ACCESS": "everybody"})
+
+
+def test_shared_folders_are_folders_that_are_there(tmp_path: Path) -> None:
+    """A misspelt one would be missed only when somebody's workflow is refused."""
+    fonts, data = tmp_path / "fonts", tmp_path / "data sets, large"
+    for folder in (fonts, data):
+        folder.mkdir()
+    found = read_settings(tmp_path, {"GENONAUT_SHARED_FOLDERS": os.pathsep.join([str(fonts), str(data), ""])})
+
+    assert found.shared_folders == (fonts, data)
+    assert read_settings(tmp_path, {}).shared_folders == ()
+    for wrong in (str(tmp_path / "fonds"), "fonts"):
+        with pytest.raises(SettingsUnusable, match="GENONAUT_SHARED_FOLDERS must be folders that are there"):
+            read_settings(tmp_path, {"GENONAUT_SHARED_FOLDERS": wrong})
