@@ -102,7 +102,8 @@ class FileHooks:
         def get_own_input_info(*args: Any, **kwargs: Any) -> Any:
             kind, category, more = get_input_info(*args, **kwargs)
             options = kind if isinstance(kind, list) else more.get("options") if isinstance(more, Mapping) else None
-            owner = self._working_for() if isinstance(options, list) else None
+            # A list of another kind is some pack's way to take everything.
+            owner = self._working_for() if type(options) is list else None
             if owner is None or options is None:
                 return kind, category, more
             own = OwnChoices(options, owner, self._files if is_for_uploads(more or {}) else None)

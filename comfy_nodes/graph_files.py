@@ -80,8 +80,9 @@ class InputTypes:
     def chooses(self, text: Text) -> bool:
         """Is it one of a few values that have nothing to do with uploaded files?"""
         kind, more = self.spec_of(text)
-        options = kind if isinstance(kind, (list, tuple)) else more.get("options") or ()
-        return text.value in options and not is_for_uploads(more)
+        options: Any = kind if isinstance(kind, (list, tuple)) else more.get("options")
+        # Lists of other kinds are packs' ways to take everything.
+        return type(options) in (list, tuple) and text.value in options and not is_for_uploads(more)
 
     def _inputs_of(self, class_type: Any) -> dict[str, Any]:
         if class_type not in self._of_class:

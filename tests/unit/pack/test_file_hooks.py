@@ -249,6 +249,13 @@ def test_who_writes_a_file_anew_owns_it(files: OwnedFiles, house: Inhabited) -> 
     assert owner_seen(files, "temp", "latest.png") == BOB
 
 
+class TakesEverything(list[Any]):
+    """As some packs have it, for values that are found in the browser."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+
 def choices_for(files: OwnedFiles, owner: str | None, *spec: Any) -> Any:
     offered = hooks_for(files, owner).offer_own(lambda *_: (spec[0], "required", spec[1] if len(spec) > 1 else {}))
     return offered("class", "input")
@@ -276,6 +283,7 @@ def test_nobody_is_told_of_folders_of_others(files: OwnedFiles) -> None:
     assert choices_for(files, ADA, listed)[0] == [".", f"genonaut/{ADA}", 7]
     assert f"genonaut/{ADA}/x.png" not in choices_for(files, ADA, listed)[0]
     assert choices_for(files, None, listed)[0] is listed
+    assert choices_for(files, ADA, everything := TakesEverything())[0] is everything
     assert choices_for(files, ADA, "INT", {"max": 7}) == ("INT", "required", {"max": 7})
     assert choices_for(files, ADA, None, None) == (None, "required", None)
 

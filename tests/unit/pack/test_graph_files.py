@@ -39,6 +39,19 @@ class Encode:
         }
 
 
+class TakesEverything(list[Any]):
+    """As some packs have it, for values that are found in the browser."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+
+class Offer:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
+        return {"required": {"anything": (TakesEverything(), {}), "listed": (["/abs"], {})}}
+
+
 class Save:
     OUTPUT_NODE = True
 
@@ -56,7 +69,7 @@ class Broken:
         raise OSError("its folder is gone")
 
 
-NODES = {node.__name__: node for node in (LoadImage, Load3D, Encode, Save, Broken)}
+NODES = {node.__name__: node for node in (LoadImage, Load3D, Encode, Offer, Save, Broken)}
 
 
 @pytest.fixture
@@ -239,8 +252,11 @@ async def test_a_text_that_only_looks_like_a_path_is_left_alone(
 
 @pytest.mark.parametrize("value", ["euler", "../up", "/abs"])
 async def test_what_comfyui_itself_offers_may_be_chosen(graphs: GraphFiles, value: str) -> None:
-    """Some packs have paths in their lists."""
+    """Some packs have paths in their lists; a list that takes everything offers nothing."""
     assert await inputs_for_ada(graphs, "Encode", mode=value) == {"mode": value}
+    for name in ("anything", "listed"):
+        with pytest.raises(ForeignFiles):
+            await graphs.prepare(graph_of("Offer", **{name: "/etc/hosts"}), ADA)
 
 
 @pytest.mark.parametrize(
