@@ -160,9 +160,10 @@ class GraphFiles:
             return Leads.NOWHERE  # ComfyUI itself offers it
         if found in (Leads.OUT_IN_VAIN, Leads.MISREAD) and types.is_prose(text):
             return Leads.NOWHERE
-        if found is Leads.NOWHERE and may_need_asking(text.value) and not types.is_prose(text):
-            return self._named.open_question(text.value, owner_id)
-        return found
+        if found is not Leads.NOWHERE or not may_need_asking(text.value):
+            return found
+        is_a_file = not types.is_prose(text) and not types.chooses(text)
+        return self._named.open_question(text.value, owner_id) if is_a_file else Leads.NOWHERE
 
     def _name_owner(self, workflow: dict[str, Any], owner_id: str) -> None:
         for node in workflow.values():

@@ -34,7 +34,10 @@ class Encode:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
         return {
-            "required": {"text": ("STRING", {"multiline": True}), "mode": (["euler", "../up", "/abs"], {})},
+            "required": {
+                "text": ("STRING", {"multiline": True}),
+                "mode": (["euler", "../up", "/abs", "a [output]"], {}),
+            },
             "optional": {"lines": ("STRING", {})},
         }
 
@@ -250,7 +253,7 @@ async def test_a_text_that_only_looks_like_a_path_is_left_alone(
     assert await inputs_for_ada(graphs, "Encode", text=text, lines=text) == {"text": text, "lines": text}
 
 
-@pytest.mark.parametrize("value", ["euler", "../up", "/abs"])
+@pytest.mark.parametrize("value", ["euler", "../up", "/abs", "a [output]"])
 async def test_what_comfyui_itself_offers_may_be_chosen(graphs: GraphFiles, value: str) -> None:
     """Some packs have paths in their lists; a list that takes everything offers nothing."""
     assert await inputs_for_ada(graphs, "Encode", mode=value) == {"mode": value}
