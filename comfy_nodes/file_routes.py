@@ -2,6 +2,7 @@
 ComfyUI's routes for files, each as one person may use it.
 
     GET  /view, /view_metadata/{folder_name}     what is theirs or shared; anything else is not there
+    GET  /experiment/models/preview/...          pictures beside models, and no others
     GET  /internal/files/{directory_type}        the same, as a list
     GET  /object_info, /object_info/{class}      lists of input files: theirs and the shared ones
     POST /upload/image, /upload/mask             into their own folder, whatever folder was named
@@ -77,6 +78,7 @@ class FileRoutes:
         self._answers: dict[str, Answer] = {
             "/view": self._view,
             "/view_metadata/{folder_name}": self._view_metadata,
+            "/experiment/models/preview/{folder}/{path_index}/{filename}": self._view_preview,
             "/internal/files/{directory_type}": self._list,
             "/object_info": self._describe,
             "/object_info/{node_class}": self._describe,
@@ -132,12 +134,25 @@ class FileRoutes:
             path = self._folder_paths.get_full_path(request.match_info.get("folder_name"), filename)
         except (OSError, ValueError):  # a null byte
             path = None
-        if path is None:
-            raise FileNotFoundError
-        place = self._files.folders.place_at(path)  # models that nodes have saved lie among the outputs
-        if place is not None and place.is_among_peoples_folders and not person.owns(place.owner_by_folder):
+        if path is None or self._is_of_somebody_else(path, person):
             raise FileNotFoundError
         return await handler(request)
+
+    async def _view_preview(self, request: web.Request, handler: Handler, person: Caller) -> web.StreamResponse:
+        """ComfyUI itself would show any picture of this computer to which a way leads from the folder of models."""
+        filename = request.match_info["filename"]
+        try:
+            folders, _ = self._folder_paths.folder_names_and_paths[request.match_info["folder"]]
+            path = os.path.join(folders[int(request.match_info["path_index"])], filename)
+        except (KeyError, ValueError, IndexError):
+            raise FileNotFoundError from None
+        if not is_plain_path(filename) or self._is_of_somebody_else(path, person):
+            raise FileNotFoundError
+        return await handler(request)
+
+    def _is_of_somebody_else(self, path: str, person: Caller) -> bool:
+        place = self._files.folders.place_at(path)  # models that nodes have saved lie among the outputs
+        return place is not None and place.is_among_peoples_folders and not person.owns(place.owner_by_folder)
 
     async def _list(self, request: web.Request, handler: Handler, person: Caller) -> web.StreamResponse:
         kind = request.match_info["directory_type"]

@@ -30,6 +30,7 @@ class FolderPaths:
         self.base = base
         for kind in ("input", "output", "temp", "models"):
             (base / kind).mkdir(parents=True, exist_ok=True)
+        self.folder_names_and_paths = {"loras": ([str(base / "models"), str(base / "output")], {".pt"})}
 
     def get_directory_by_type(self, kind: str) -> str | None:
         return str(self.base / kind) if kind in {"input", "output", "temp"} else None
@@ -94,6 +95,9 @@ class Inhabited:
         for prefix in ("", "/api"):
             app.router.add_get(f"{prefix}/view", self.view)
             app.router.add_get(f"{prefix}/view_metadata/{{folder_name}}", self.view_metadata)
+            app.router.add_get(
+                f"{prefix}/experiment/models/preview/{{folder}}/{{path_index}}/{{filename:.*}}", self.view_preview
+            )
             app.router.add_post(f"{prefix}/upload/image", self.upload)
             app.router.add_post(f"{prefix}/upload/mask", self.upload)
             app.router.add_get(f"{prefix}/object_info", self.describe)
@@ -116,6 +120,12 @@ class Inhabited:
     async def view_metadata(self, request: web.Request) -> web.Response:
         path = self.folder_paths.get_full_path(request.match_info["folder_name"], request.query["filename"])
         return web.Response(status=404) if path is None else web.json_response({"path": path})
+
+    async def view_preview(self, request: web.Request) -> web.StreamResponse:
+        folders, _ = self.folder_paths.folder_names_and_paths[request.match_info["folder"]]
+        beside = Path(folders[int(request.match_info["path_index"])], request.match_info["filename"])
+        file = beside.with_suffix(".png")
+        return web.FileResponse(file) if file.is_file() else web.Response(status=404)
 
     async def list_files(self, request: web.Request) -> web.Response:
         kind = request.match_info["directory_type"]

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 from fakes.comfyui_files import ADA, BOB, NOT_A_USER, Inhabited, comfyui_with
+from yarl import URL
 
 from comfy_nodes.caller import ANONYMOUS, LOCAL_OWNER, Caller, calling
 from comfy_nodes.file_routes import FileRoutes
@@ -267,6 +268,36 @@ async def test_the_header_of_a_model_is_shown_unless_it_is_anothers(opened: Open
 
         assert (shared.status, theirs.status, missing.status) == (200, 404, 404)
         assert await theirs.json() == await missing.json()
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "loras/0/..%2foutput%2fgenonaut%2f{BOB}%2f2026-01-01%2fbob_00001_.png",
+        "loras/0/../output/genonaut/{BOB}/2026-01-01/bob_00001_.png",
+        "loras/-1/..%2fold.png",
+        "loras/0/{base}/output/old.png",
+        "loras/0/%2e%2e/input/genonaut/{BOB}/bob.png",
+        "loras/1/genonaut/{BOB}/x.png",
+        "loras/2/style.png",
+        "loras/x/style.png",
+        "nothing/0/style.png",
+    ],
+)
+async def test_no_picture_is_shown_as_that_of_a_model_but_those_beside_models(
+    opened: Opened, house: Inhabited, way: str
+) -> None:
+    """ComfyUI goes wherever the name leads, and shows what lies there."""
+    house.write("models/style.png")
+    house.write(f"output/genonaut/{BOB}/x.png")
+    async with opened() as browser:
+        for prefix in ("", "/api"):
+            path = f"{prefix}/experiment/models/preview/{way.format(BOB=BOB, base=house.base)}"
+            refused = await browser.get(URL(path, encoded=True))
+            shown = await browser.get(f"{prefix}/experiment/models/preview/loras/0/style.safetensors")
+
+            assert (refused.status, await refused.json()) == (404, await (await browser.get("/view")).json())
+            assert (shown.status, await shown.text()) == (200, "models/style.png")
 
 
 @pytest.mark.parametrize("newer", [False, True])
