@@ -235,15 +235,23 @@ def refuse_foreign_pages(
     """
     Refuse what another website's page asks a browser to do here with credentials that the browser adds by itself.
 
-    Looking is left alone, since other pages cannot read the answer; a websocket they could read.
+    Looking is left alone, since other pages cannot read the answer. A websocket they could read; and some routes do
+    something although one only seems to look: ComfyUI-Manager starts ComfyUI anew when a link is followed.
 
     Raises:
         Refusal: It is that.
     """
-    if not credentials.come_by_themselves or (request.method in SAFE_METHODS and path != "/ws"):
+    if not credentials.come_by_themselves or is_only_looked_at(request.method, path):
         return
     if not is_own_page(request) and request.headers.get("Origin") not in allowed_origins:
         raise Refusal(FORBIDDEN, "foreign_page", FOREIGN_PAGE)
+
+
+def is_only_looked_at(method: str, path: str | None) -> bool:
+    """Is this known to change nothing, and to be of no use to a page that cannot read the answer?"""
+    if method not in SAFE_METHODS or path == "/ws":
+        return False
+    return path is None or rule_for(method, path) not in (None, Rule.ADMIN)
 
 
 def is_own_page(request: web.Request) -> bool:
@@ -315,4 +323,6 @@ def is_file_of_frontend(request: web.Request) -> bool:
     """Is there such a file? ComfyUI finds that out only while it answers, and then says nothing."""
     route: Any = request.match_info.route
     folder: Path = route.resource.get_info()["directory"]
-    return (folder / request.match_info["filename"]).is_file()
+    file = Path(request.match_info["filename"])
+    # Nothing elsewhere is looked for: on Windows that might ask another computer, and show it a password's hash.
+    return not file.anchor and ".." not in file.parts and (folder / file).is_file()

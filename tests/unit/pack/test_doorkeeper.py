@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from fakes.knowing_sidecar import KnowingSidecar
+from yarl import URL
 
 from comfy_nodes.caller import CALLER, Callers
 from comfy_nodes.client_sockets import ClientSockets
@@ -20,6 +21,7 @@ from comfy_nodes.settings import PackSettings
 Browser = TestClient[Any, Any]
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
 SOCKETS = ClientSockets(server=None)
+FOLDERS = ["/home/root/comfyui/models/loras", "D:\\models\\Lora"]
 
 
 def settings(**chosen: Any) -> PackSettings:
@@ -34,6 +36,10 @@ async def say_who(request: web.Request) -> web.Response:
 
 async def say_stats(request: web.Request) -> web.Response:
     return web.json_response({"system": {"os": "posix", "argv": ["main.py", "--secret"]}, "devices": []})
+
+
+async def say_folders(request: web.Request) -> web.Response:
+    return web.json_response([{"name": "loras", "folders": FOLDERS}])
 
 
 async def find_nothing(request: web.Request) -> web.Response:
@@ -55,6 +61,7 @@ def comfyui(doorkeeper: Doorkeeper, folder: Path) -> web.Application:
         for path in ("/prompt", "/queue", "/ws", "/userdata/{file}", "/free", "/genonaut/{path:.*}", "/pack/do"):
             app.router.add_route("*", prefix + path, say_who)
         app.router.add_get(prefix + "/system_stats", say_stats)
+        app.router.add_get(prefix + "/experiment/models", say_folders)
         app.router.add_get(prefix + "/view", find_nothing)
         app.router.add_get(prefix + "/v2/userdata", forbid)
     app.router.add_get("/api/jobs", say_who)
@@ -411,3 +418,44 @@ async def test_the_command_line_is_for_administrators(opened: Opened) -> None:
 
     assert told["system"] == {"os": "posix", "argv": []}
     assert whole["system"]["argv"] == ["main.py", "--secret"]
+
+
+async def test_where_models_lie_on_the_machine_is_for_administrators(opened: Opened) -> None:
+    """Everybody hears what kinds there are, and what their folders are called."""
+    async with opened("ada") as browser:
+        told = await (await browser.get("/experiment/models")).json()
+    async with opened("root") as browser:
+        whole = await (await browser.get("/experiment/models")).json()
+
+    assert told == [{"name": "loras", "folders": ["loras", "Lora"]}]
+    assert whole == [{"name": "loras", "folders": FOLDERS}]
+
+
+@pytest.mark.parametrize("path", ["/%2e%2e/comfyui.db", "/a/..%2f..%2fcomfyui.db"])
+async def test_nobody_is_told_which_files_there_are_beside_the_frontend(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Not even asked: on Windows, a name may lead to another computer, which is shown who asks."""
+    looked_for: list[Path] = []
+
+    def is_file(file: Path) -> bool:
+        looked_for.append(file)
+        return True
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    async with opened() as browser:
+        refused = await kind_of(await browser.get(URL(path, encoded=True)))
+
+    assert refused == (404, "not_found")
+    assert not [file for file in looked_for if ".." in file.parts or not file.is_relative_to(tmp_path)]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/free", 403), ("/pack/do", 403), ("/queue", 200), ("/", 200)])
+async def test_a_link_of_another_website_starts_nothing(opened: Opened, path: str, status: int) -> None:
+    """ComfyUI-Manager installs and starts anew on a GET, with which browsers send cookies when a link is followed."""
+    followed = {**NAVIGATION, "Sec-Fetch-Site": "cross-site"}
+    async with opened("root") as browser:
+        answer = await browser.get(path, headers=followed)
+        typed = await browser.get(path, headers={**followed, "Sec-Fetch-Site": "none"})
+
+    assert (answer.status, typed.status) == (status, 200)
