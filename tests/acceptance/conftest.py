@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from acceptance.installation import Installation
 from acceptance.members import Members, members_of
+from real.processes import WITHOUT_A_PAGE
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,9 @@ def genonaut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
 @pytest.fixture(scope="session")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The sidecar is started on its own, so that it can be killed alone and stays away."""
-    with Installation(tmp_path_factory.mktemp("fragile"), pack_starts_sidecar=False) as installation:
+    with Installation(
+        tmp_path_factory.mktemp("fragile"), pack_starts_sidecar=False, arguments=WITHOUT_A_PAGE
+    ) as installation:
         installation.start_comfyui()
         installation.start_sidecar()
         installation.wait_until_connected()

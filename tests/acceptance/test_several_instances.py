@@ -13,7 +13,7 @@ from acceptance.books import check_events, rows
 from acceptance.installation import Installation, found_comfyui, until
 from acceptance.workflows import checkpoint_picture, quick_picture, slow_picture
 from real import models
-from real.processes import RunningComfyUI, start_comfyui
+from real.processes import WITHOUT_A_PAGE, RunningComfyUI, start_comfyui
 
 # Two ComfyUIs are started; where that goes wrong, what was waited for says more than a time-out.
 pytestmark = pytest.mark.timeout(300)
@@ -65,10 +65,14 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
     base = tmp_path_factory.mktemp("plain")
     program = found_comfyui()
     models.link_models(models.make_models(program), base)
-    with Installation(tmp_path_factory.mktemp("several"), pack_starts_sidecar=False) as genonaut:
+    with Installation(
+        tmp_path_factory.mktemp("several"), pack_starts_sidecar=False, arguments=WITHOUT_A_PAGE
+    ) as genonaut:
         with ThreadPoolExecutor() as pool:
             with_pack = pool.submit(genonaut.start_comfyui)
-            without = pool.submit(start_comfyui, program, base=base, environment={"OMP_NUM_THREADS": "1"})
+            without = pool.submit(
+                start_comfyui, program, base=base, environment={"OMP_NUM_THREADS": "1"}, arguments=WITHOUT_A_PAGE
+            )
             genonaut.start_sidecar()
             with_pack.result()
         with without.result() as plain:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from acceptance.installation import Installation, is_running, kill, until
 from acceptance.workflows import quick_picture
+from real.processes import WITHOUT_A_PAGE
 
 # ComfyUI is started several times; where that goes wrong, what was waited for says more than a time-out.
 pytestmark = pytest.mark.timeout(300)
@@ -28,7 +29,7 @@ def test_the_sidecar_comes_and_goes_with_comfyui(tmp_path: Path) -> None:
 
     One test, because each start of ComfyUI costs seconds.
     """
-    with Installation(tmp_path, pack_starts_sidecar=True) as installation:
+    with Installation(tmp_path, pack_starts_sidecar=True, arguments=WITHOUT_A_PAGE) as installation:
         installation.start_comfyui()
         installation.wait_for_sidecar()
         first = only_sidecar(installation)

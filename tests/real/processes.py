@@ -33,6 +33,8 @@ LOOK_EVERY_S = 0.1
 LOG_LINES_SHOWN = 15
 # What a checkout holds besides the pack.
 NOT_COPIED = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".hypothesis", "node_modules")
+WITHOUT_A_PAGE = ("--disable-api-nodes",)
+"""Where nobody looks at the page, ComfyUI may leave out what costs a fifth of its start."""
 FOLDERS_OF_A_BASE = ("custom_nodes", "input", "models", "output", "user")
 
 INTERRUPT_AT_END_OF_INPUT = """

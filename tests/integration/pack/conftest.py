@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from fakes.sidecar import PatientSidecar
 from real.comfyui import fetch_comfyui
-from real.processes import RunningComfyUI, free_port, start_comfyui
+from real.processes import WITHOUT_A_PAGE, RunningComfyUI, free_port, start_comfyui
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -27,7 +27,9 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, sidecar_port: int) -> Iter
         "GENONAUT_PAIRING_SECRET": "paired",
     }
     base = tmp_path_factory.mktemp("comfyui")
-    with start_comfyui(fetch_comfyui(), base=base, pack=CHECKOUT, environment=environment) as running:
+    with start_comfyui(
+        fetch_comfyui(), base=base, pack=CHECKOUT, environment=environment, arguments=WITHOUT_A_PAGE
+    ) as running:
         yield running
 
 
