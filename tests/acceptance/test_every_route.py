@@ -163,8 +163,9 @@ class Things:
 def things(members: Members) -> Iterator[Things]:
     """Everything that can be somebody's is hers and has her secret in it; one prompt of hers runs all the while."""
     ada = members.ada
-    for person in members.people.values():  # some of ComfyUI's routes make this folder, others miss it
-        (members.house.base / "user" / person.id / "workflows").mkdir(parents=True, exist_ok=True)
+    folders = ["default", *(person.id for person in members.people.values())]  # the first administrator has `default`
+    for folder in folders:  # some of ComfyUI's routes make it, others miss it
+        (members.house.base / "user" / folder / "workflows").mkdir(parents=True, exist_ok=True)
     workflow = quick_picture()
     workflow["2"]["inputs"]["filename_prefix"] = SECRET
     prompt_id = ada.submit(workflow)
