@@ -142,6 +142,7 @@ def test_open_access_beyond_loopback_is_refused(tmp_path: Path):
         ("GENONAUT_SESSION_IDLE_S", "1"),
         ("GENONAUT_SESSION_AT_MOST_S", "999999999"),
         ("GENONAUT_COOKIE_SECURE", "maybe"),
+        ("GENONAUT_PROXY_ROLE", "admin"),
     ],
 )
 def test_what_says_who_is_let_in_is_never_guessed(tmp_path: Path, name: str, value: str):
