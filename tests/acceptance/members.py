@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import random
 import re
@@ -33,6 +34,28 @@ class Person:
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         return self.http.request(method, path, **more)
+
+    def ask_as_written(
+        self, method: str, address: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """The same with an address that nothing on the way makes tidy. Gives status, headers and content."""
+        connection = http.client.HTTPConnection(self.http.base_url.host, self.http.base_url.port or 80, timeout=30)
+        try:
+            connection.putrequest(method, address, skip_accept_encoding=True)
+            for name, value in {**self.cookies, **headers}.items():
+                connection.putheader(name.replace("_", "-"), value)
+            connection.putheader("Content-Length", str(len(body or b"")))
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """As the header that the browser sends."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
+        return {"Cookie": cookies} if cookies else {}
 
     def api(self, method: str, path: str, **more: Any) -> httpx.Response:
         return self.http.request(method, f"/genonaut/api/v1{path}", **more)
@@ -68,17 +91,16 @@ class Person:
         """The websocket of this person's page."""
         query = f"?clientId={client_id}" if client_id else ""
         address = f"{self.http.base_url}".rstrip("/").replace("http", "ws", 1) + path + query
-        cookies = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
-        shown = {**({"Cookie": cookies} if cookies else {}), **headers}
+        shown = {**self.cookies, **headers}
         with connect(address, proxy=None, max_size=None, additional_headers=shown) as connection:
             yield connection
 
-    def make_token(self, *scopes: str) -> str:
-        answer = self.api(
-            "POST", "/me/tokens", json={"name": "a program", "scopes": list(scopes or ("read", "submit"))}
-        )
+    def new_token(self, *scopes: str, **more: str) -> Json:
+        """One of this person's API tokens; its `secret` is what a program shows."""
+        body = {"name": "a program", "scopes": list(scopes or ("read", "submit")), **more}
+        answer = self.api("POST", "/me/tokens", json=body)
         assert answer.status_code == httpx.codes.CREATED, answer.text
-        return str(answer.json()["secret"])
+        return {"id": answer.json()["token"]["id"], "secret": answer.json()["secret"]}
 
 
 class Members:
@@ -170,7 +192,9 @@ def running(person: Person, **inputs: str) -> Iterator[str]:
     """Something of this person's that runs for as long as this lasts. Gives its id."""
     node = {"class_type": "RunsUntilInterrupted", "inputs": {"number": random.getrandbits(62), **inputs}}
     prompt_id = person.submit({"1": node})
-    until(lambda: prompt_id in person.queue()[0], what="The prompt runs")
-    yield prompt_id
-    person.ask("POST", "/interrupt", json={"prompt_id": prompt_id})
-    until(lambda: prompt_id not in person.queue()[0], what="The prompt is interrupted")
+    try:
+        until(lambda: prompt_id in person.queue()[0], within_s=60, what="The prompt runs")
+        yield prompt_id
+    finally:
+        person.api("POST", f"/generations/{prompt_id}/cancel")
+        until(lambda: prompt_id not in person.queue()[0], within_s=60, what="The prompt is interrupted")
