@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import random
 import re
@@ -10,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,9 @@ class Person:
 
     def ask_as_written(
         self, method: str, address: str, body: bytes | None = None, **headers: str
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+    ) -> tuple[int, HTTPMessage, bytes]:
         """The same with an address that nothing on the way makes tidy. Gives status, headers and content."""
-        connection = http.client.HTTPConnection(self.http.base_url.host, self.http.base_url.port or 80, timeout=30)
+        connection = HTTPConnection(self.http.base_url.host, self.http.base_url.port or 80, timeout=30)
         try:
             connection.putrequest(method, address, skip_accept_encoding=True)
             for name, value in {**self.cookies, **headers}.items():

@@ -223,6 +223,7 @@ def test_nobody_views_a_file_of_somebody_else(members: Members, belongings: Belo
             assert person.ask(method, path, params=words).status_code in {400, 403, 404}, words
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Links need a right there that people do not have.")
 def test_a_link_in_ones_own_folder_leads_nowhere(members: Members, belongings: Belongings) -> None:
     """Some pack may make one; what counts is where it leads."""
     own = members.house.base / "output" / "genonaut" / members.bob.id
@@ -230,7 +231,7 @@ def test_a_link_in_ones_own_folder_leads_nowhere(members: Members, belongings: B
     theirs = members.house.base / "output" / belongings.picture["subfolder"]
     for name, target in (("folder", theirs), ("file.png", theirs / belongings.picture["filename"])):
         with suppress(FileExistsError):
-            os.symlink(target, own / name)
+            (own / name).symlink_to(target)
 
     for subfolder, name in (("folder", belongings.picture["filename"]), ("", "file.png")):
         words = {"filename": name, "subfolder": f"genonaut/{members.bob.id}/{subfolder}", "type": "output"}

@@ -18,7 +18,7 @@ from real.browser import find_chromium
 from real.comfyui import fetch_comfyui
 from real.frontend import fetch_newer_frontend
 from real.models import make_models
-from real.node import fetch_typescript
+from real.node import fetch_client, fetch_typescript
 from real.postgresql import find_postgresql
 
 TESTS = PACK_FOLDER / "tests"
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     python = make_tests_environment()
     chromium = find_chromium()
     compiler = fetch_typescript()
+    fetch_client()
     find_postgresql()
     make_sidecar_environment()
     program = fetch_comfyui()

