@@ -43,7 +43,10 @@ class FirstAdministrator:
     def instruction(self) -> str:
         """What to do about that, for the log."""
         if self._access is Access.PROXY:
-            return "There is no administrator yet. Make one at a terminal: genonaut user add NAME --role admin"
+            return (
+                "There is no administrator yet. Make one at a terminal, by the name that the proxy has for them: "
+                "genonaut user add NAME --role admin --no-password"
+            )
         return (
             "There is no administrator yet. Become it with this link, which works once; keep it to yourself: "
             f"{self._comfyui_url}/genonaut/login#first={self._secret}"
