@@ -30,7 +30,7 @@ from .owned_files import acting_for
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
 from .prompt_body import PromptBody, UnusableBody, read_prompt_body
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
-from .wire import error_answer, is_paired, json_answer, new_generation_id
+from .wire import error_answer, first_run_of, is_paired, json_answer, new_generation_id
 
 log = logging.getLogger("genonaut.gate")
 
@@ -42,42 +42,53 @@ AWAY = (
     "Please try again in a few seconds."
 )
 MOST_KEPT_SECRETS = 10_000
+SECRETS_KEPT_AFTER_END_S = 900.0
 MOST_REMEMBERED_FINISHED = 10_000
 
 
 class Secrets:
     """
-    The comfy.org tokens of held prompts, by prompt: in memory only, never in a file or a database.
+    The comfy.org tokens of held prompts, by generation: in memory only, never in a file or a database.
 
-    They are put back when the prompt is dispatched, and kept until then; the oldest go first when there are too many.
+    They are put back whenever the prompt is dispatched, and kept for a while after it has ended: one that ran out of
+    memory comes a second time. The oldest go first when there are too many.
     """
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self.keys = keys
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._ended: OrderedDict[str, float] = OrderedDict()
 
     def split(self, extra_data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Tell apart what may be written down and what must not."""
         secrets = {key: extra_data[key] for key in self.keys if key in extra_data}
         return {key: value for key, value in extra_data.items() if key not in secrets}, secrets
 
-    def keep(self, prompt_id: str, secrets: dict[str, Any]) -> None:
+    def keep(self, generation_id: str, secrets: dict[str, Any]) -> None:
         if not secrets:
             return
         with self._lock:
-            self._kept[prompt_id] = secrets
+            self._kept[generation_id] = secrets
             while len(self._kept) > MOST_KEPT_SECRETS:
                 self._kept.popitem(last=False)
 
-    def take(self, prompt_id: str) -> dict[str, Any]:
+    def take(self, generation_id: str) -> dict[str, Any]:
         with self._lock:
-            # Kept on: the prompt comes again when this ComfyUI fails to run it.
-            return dict(self._kept.get(prompt_id, {}))
+            self._ended.pop(generation_id, None)  # it is not over
+            return dict(self._kept.get(generation_id, {}))
 
-    def forget(self, prompt_id: str) -> None:
+    def has_ended(self, generation_id: str) -> None:
+        """A run of it; whoever has ended some time ago does not come again."""
         with self._lock:
-            self._kept.pop(prompt_id, None)
+            if generation_id in self._kept:
+                self._ended[generation_id] = time.monotonic()
+            while self._ended and time.monotonic() - next(iter(self._ended.values())) > SECRETS_KEPT_AFTER_END_S:
+                self._kept.pop(self._ended.popitem(last=False)[0], None)
+
+    def forget(self, generation_id: str) -> None:
+        with self._lock:
+            self._kept.pop(generation_id, None)
 
 
 class FinishedPrompts:
@@ -151,9 +162,9 @@ class PromptGate:
         self._finished = FinishedPrompts()
 
     def prompt_has_finished(self, prompt_id: str) -> None:
-        """Its secrets are needed no longer, and it must never run again. Called from any thread."""
+        """It must never run again. Called from any thread."""
         self._finished.remember(prompt_id)
-        self.secrets.forget(prompt_id)
+        self.secrets.has_ended(first_run_of(prompt_id))
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer ``POST /prompt``. Whatever goes wrong is answered in ComfyUI's shape."""
@@ -270,7 +281,7 @@ class PromptGate:
     ) -> web.Response:
         """Put a validated prompt into ComfyUI's queue, as ComfyUI's own handler would."""
         extra_data, secrets = self.secrets.split(validated.body.get("extra_data") or {})
-        secrets = {**self.secrets.take(prompt_id), **secrets}
+        secrets = {**self.secrets.take(first_run_of(prompt_id)), **secrets}
         extra_data["client_id"] = validated.body.get("client_id") or extra_data.get("client_id") or NO_BROWSER
         extra_data["create_time"] = int(time.time() * 1000)
         queue = self._server.prompt_queue

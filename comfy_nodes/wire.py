@@ -15,6 +15,7 @@ from aiohttp import web
 
 NESTING = (dict, list, tuple)  # what json.dumps goes into
 PAIRING_HEADER = "X-Genonaut-Pairing"
+UUID_LENGTH, VERSION_AT = 36, 14
 DEEPEST_VALUE = 120
 """
 What is nested deeper is told as a note. The readers' stacks end near 1000 levels, and the writer's need not end there:
@@ -73,6 +74,12 @@ def new_generation_id() -> str:
     number = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
     text = f"{number:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def first_run_of(prompt_id: str) -> str:
+    """The id of a generation, as its first prompt has it: those of its later runs differ in the version alone."""
+    is_ours = len(prompt_id) == UUID_LENGTH and prompt_id[VERSION_AT] in "89abcdef"
+    return f"{prompt_id[:VERSION_AT]}7{prompt_id[VERSION_AT + 1 :]}" if is_ours else prompt_id
 
 
 def json_answer(body: Any, *, status: int = 200) -> web.Response:

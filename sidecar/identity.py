@@ -7,8 +7,10 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import uuid_utils.compat
 
-SECOND_VERSION = 8
-VERSIONS_7_AND_8 = (7 ^ 8) << 76  # the bits in which the two differ
+FIRST_VERSION, LAST_VERSION = 7, 15
+VERSION_AT = 76  # the lowest of its four bits
+
+RUNS_AT_MOST = LAST_VERSION - FIRST_VERSION + 1
 
 
 def uuid7() -> UUID:
@@ -20,23 +22,30 @@ def generation_id_of(prompt_id: str) -> UUID:
     """
     The generation that a ComfyUI prompt is.
 
-    Our own prompt ids are generation ids, or made of one by `second_prompt_id`. Another pack may have chosen any text:
+    Our own prompt ids are generation ids, or made of one by `prompt_id_of_run`. Another pack may have chosen any text:
     it always becomes the same id.
     """
     try:
         found = UUID(prompt_id)
     except ValueError:
         return uuid5(NAMESPACE_URL, f"comfyui-prompt:{prompt_id}")
-    return UUID(int=found.int ^ VERSIONS_7_AND_8) if found.version == SECOND_VERSION else found
+    run = (found.version or 0) - FIRST_VERSION + 1
+    return with_version(found, FIRST_VERSION) if 1 < run <= RUNS_AT_MOST else found
 
 
-def second_prompt_id(generation_id: UUID) -> str:
+def prompt_id_of_run(generation_id: UUID, run: int) -> str:
     """
-    What a generation is called that runs a second time on purpose: a prompt that has ended never runs again.
+    What a generation is called that runs again on purpose: a prompt that has ended never runs again.
 
-    The same id as UUIDv8 (RFC 9562, section 5.8: for whatever somebody needs), so that nobody has to remember it.
+    The same id with the next version (RFC 9562, section 5.8, has UUIDv8 for whatever somebody needs, and none above it
+    is taken), so that nobody has to remember it.
     """
-    return str(UUID(int=generation_id.int ^ VERSIONS_7_AND_8))
+    version = min(FIRST_VERSION + run - 1, LAST_VERSION)
+    return str(generation_id if run == 1 else with_version(generation_id, version))
+
+
+def with_version(found: UUID, version: int) -> UUID:
+    return UUID(int=found.int & ~(0xF << VERSION_AT) | version << VERSION_AT)
 
 
 def now() -> datetime:

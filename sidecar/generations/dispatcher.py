@@ -193,6 +193,8 @@ class Dispatcher:
                 generation.instance_id = instance.id
                 generation.waiting_reason = None
                 generation.tries += 1
+                if generation.run_is_over:
+                    generation.run, generation.run_is_over = generation.run + 1, False
                 instance.checkpoint = generation.checkpoint or instance.checkpoint
                 forget_foreign_prompt_id(generation)  # from here on it has ours
                 # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.

@@ -31,7 +31,7 @@ from sidecar.database import GUID, Base, DateTimeUTC
 from sidecar.errors import ImpossibleTransition
 from sidecar.generations.states import FINAL, GenerationState, may_go
 from sidecar.generations.words import WORD_CHARACTERS, to_tsvector
-from sidecar.identity import now, second_prompt_id, uuid7
+from sidecar.identity import now, prompt_id_of_run, uuid7
 
 State = String(16)
 MOMENT = BigInteger().with_variant(Integer, "sqlite")  # so that it is the rowid
@@ -98,7 +98,11 @@ class Generation(Base):
     waiting_reason: Mapped[str | None] = mapped_column(String(400), default=None)
     """Why it waits though its turn has come: a sentence for its owner."""
     memory_freed: Mapped[bool] = mapped_column(Boolean, default=False)
-    """It ran out of memory once. It runs a second time, under another prompt id, when ComfyUI has freed its memory."""
+    """It ran out of memory once. It runs a second time when ComfyUI has freed its memory."""
+    run: Mapped[int] = mapped_column(Integer, default=1)
+    """Each has a prompt id of its own: one that has ended somewhere never runs there again."""
+    run_is_over: Mapped[bool] = mapped_column(Boolean, default=False)
+    """It was taken out of an instance that came back with it: its next turn is another run."""
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
     error_code: Mapped[str | None] = mapped_column(String(60), default=None)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
@@ -250,8 +254,7 @@ def touch(generation: Generation) -> None:
 
 def prompt_id_of(generation: Generation) -> str:
     """What ComfyUI calls it: our own id, or what another pack that queued it came up with."""
-    own = second_prompt_id(generation.id) if generation.memory_freed else str(generation.id)
-    return generation.submission.get("prompt_id") or own
+    return generation.submission.get("prompt_id") or prompt_id_of_run(generation.id, generation.run)
 
 
 def forget_foreign_prompt_id(generation: Generation) -> None:

@@ -264,10 +264,12 @@ class Recorder:
                 generation = await session.get(Generation, generation_id)
                 if generation is None or is_at(generation, self._instance_id):
                     continue
-                held = generation.state == GenerationState.PENDING.value
+                is_its_latest = prompt_id == prompt_id_of(generation)
+                held = is_its_latest and generation.state == GenerationState.PENDING.value
                 if held:
                     move(session, generation, GenerationState.SUBMITTED, at=now(), reason="ComfyUI has it already")
                     generation.instance_id = self._instance_id
+                generation.run_is_over = is_its_latest and not held
             if held:
                 await self._aftermath.announce(generation_id)
             else:
@@ -395,7 +397,7 @@ def is_news(generation: Generation, entry: Finished, instance_id: UUID) -> bool:
     """Does this outcome say how the generation ended, or only how an earlier run of it did?"""
     if GenerationState(generation.state) in FINAL:
         return False
-    if generation.memory_freed and entry.prompt_id == str(generation.id):
+    if generation.run > 1 and entry.prompt_id != prompt_id_of(generation):
         return False
     # What was taken out of an instance that came back goes on where it is now, or waits for its turn.
     held = generation.state == GenerationState.PENDING.value
@@ -412,6 +414,7 @@ def may_try_with_free_memory(generation: Generation) -> bool:
 def try_with_free_memory(session: AsyncSession, generation: Generation, *, at: datetime) -> None:
     """It waits for its turn again; before that ComfyUI is asked to free its memory."""
     generation.memory_freed = True
+    generation.run += 1
     forget_foreign_prompt_id(generation)
     move(session, generation, GenerationState.PENDING, at=at, reason="out of memory: ComfyUI frees it, then once more")
     log.warning("generation_out_of_memory", generation_id=str(generation.id))

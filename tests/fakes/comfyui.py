@@ -46,6 +46,8 @@ class ScriptedComfyUI:
         self.freed_before: list[int] = []
         """How many prompts had come each time that it was asked to free its memory."""
         self.entries: list[dict[str, Any]] = []
+        self.finished: set[str] = set()
+        """Whatever has ended, confirmed or not: it never runs again here."""
         self.sequence = 0
         self.journal = "journal-1"
         self.clock_behind_s = 0.0
@@ -130,7 +132,7 @@ class ScriptedComfyUI:
             return Response(
                 {"prompt_id": prompt_id, "number": 1, "node_errors": {}, "already": "queued"}, status_code=200
             )
-        if any(entry["prompt_id"] == prompt_id and entry["kind"] == "finished" for entry in self.entries):
+        if prompt_id in self.finished:
             return Response({"error": {"type": "already_finished", "message": ""}, "node_errors": {}}, status_code=409)
         self.pending.append(prompt_id)
         return Response({"prompt_id": prompt_id, "number": 1, "node_errors": {}}, status_code=200)
@@ -160,6 +162,7 @@ class ScriptedComfyUI:
         return [entry for entry in self.entries if entry["sequence"] > sequence]
 
     def _write(self, prompt_id: str, *, status: str, outputs: dict[str, Any], error: dict[str, Any] | None) -> None:
+        self.finished.add(prompt_id)
         self.append(
             {
                 "kind": "finished",

@@ -257,6 +257,8 @@ def make_generations() -> None:
         sa.Column("not_before", DateTimeUTC(timezone=True)),
         sa.Column("waiting_reason", sa.String(400)),
         sa.Column("memory_freed", sa.Boolean(), nullable=False),
+        sa.Column("run", sa.Integer(), nullable=False),
+        sa.Column("run_is_over", sa.Boolean(), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("error_code", sa.String(60)),
         sa.Column("error", sa.JSON()),
@@ -489,4 +491,4 @@ def make_counters() -> None:
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_counters"),
     )
-    op.bulk_insert(counters, [{"name": "terms", "value": 0}])
+    op.bulk_insert(counters, [{"name": "terms", "value": 0}, {"name": "purged", "value": 0}])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI, SlowComfyUI
+from integration.backends import every_backend
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, put_together, running
@@ -37,6 +40,7 @@ async def finish_everything(comfyuis: Iterable[ScriptedComfyUI]) -> None:
             await comfyui.finish(prompt_id)
 
 
+@every_backend
 async def test_work_goes_to_every_instance(start_sidecar: StartSidecar):
     """Two are in each at once; whoever is done gets the next one."""
     async with (
@@ -78,28 +82,60 @@ async def test_work_of_an_instance_that_stays_away_is_done_by_another_one(start_
             assert [failure.code for failure in (await instance_of(parts, one)).evidence] == ["ended_while_running"]
 
 
-async def test_what_came_back_with_an_instance_is_taken_out_of_it(start_sidecar: StartSidecar):
-    """It was only cut off, and what it has went elsewhere meanwhile: nothing runs twice."""
-    async with ScriptedComfyUI().served() as two:
-        one = ScriptedComfyUI()
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(one.served())
-            port = int(one.url.rsplit(":", 1)[1])
-            sidecar = start_sidecar(one, two)
-            parts = await sidecar.__aenter__()
+@dataclass
+class CutOff:
+    """One of two instances is cut off; the other one has its generation beside its own."""
+
+    parts: Parts
+    one: ScriptedComfyUI
+    two: ScriptedComfyUI
+    ids: list[UUID]
+    moved: UUID
+    """What the first one still has."""
+    port: int
+    """Where the first one listens when it is back."""
+    lose_two: Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+async def cut_off(start_sidecar: StartSidecar) -> AsyncIterator[CutOff]:
+    one, two = ScriptedComfyUI(), ScriptedComfyUI()
+    async with AsyncExitStack() as until_two_is_lost, AsyncExitStack() as until_cut_off:
+        await until_two_is_lost.enter_async_context(two.served())
+        await until_cut_off.enter_async_context(one.served())
+        async with start_sidecar(one, two) as parts:
             await until_connected(parts)
             ids = [await submit(parts) for _ in range(2)]
             await until(lambda: (len(one.pending), len(two.pending)) == (1, 1))
-        there = next(generation_id for generation_id in ids if str(generation_id) in one.pending)
-        await until(lambda: str(there) in two.pending)
-        async with one.served(port):
-            await until_connected(parts)
-            assert one.pending == []
-            assert (await show(parts, there)).state == "submitted"
-            await finish_everything([two])
-            for generation_id in ids:
-                await until_state(parts, generation_id, "completed")
-            await sidecar.__aexit__(None, None, None)
+            await until_cut_off.aclose()
+            moved = next(generation_id for generation_id in ids if str(generation_id) in one.pending)
+            await until(lambda: str(moved) in two.pending)
+            port = int(one.url.rsplit(":", 1)[1])
+            yield CutOff(parts, one, two, ids, moved, port, until_two_is_lost.aclose)
+
+
+async def test_what_came_back_with_an_instance_is_taken_out_of_it(cut_off: CutOff):
+    """It was only cut off, and what it has went elsewhere meanwhile: nothing runs twice."""
+    async with cut_off.one.served(cut_off.port):
+        await until_connected(cut_off.parts)
+        assert cut_off.one.pending == []
+        assert (await show(cut_off.parts, cut_off.moved)).state == "submitted"
+        await finish_everything([cut_off.two])
+        for generation_id in cut_off.ids:
+            await until_state(cut_off.parts, generation_id, "completed")
+
+
+async def test_what_was_taken_out_of_an_instance_may_come_back_to_it(cut_off: CutOff):
+    """The other one died, too. A prompt that has ended never runs again, so it comes as another one."""
+    one, parts = cut_off.one, cut_off.parts
+    async with one.served(cut_off.port):
+        await until_connected(parts)
+        await cut_off.lose_two()
+        await until(lambda: len(one.pending) == 2)
+        await finish_everything([one])
+
+        for generation_id in cut_off.ids:
+            await until_state(parts, generation_id, "completed")
 
 
 async def test_an_instance_that_fails_again_and_again_is_set_aside_and_taken_back(start_sidecar: StartSidecar):
@@ -240,32 +276,20 @@ async def test_whoever_removes_an_instance_takes_nothing_back_that_is_on_its_way
         await until(lambda: other.pending == [str(generation_id)])
 
 
-async def test_of_a_generation_that_ran_in_two_places_one_outcome_counts(start_sidecar: StartSidecar):
+async def test_of_a_generation_that_ran_in_two_places_one_outcome_counts(cut_off: CutOff):
     """Cut off for a while, one instance finished what another one had been given in the meantime."""
-    async with ScriptedComfyUI().served() as two:
-        one = ScriptedComfyUI()
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(one.served())
-            port = int(one.url.rsplit(":", 1)[1])
-            sidecar = start_sidecar(one, two)
-            parts = await sidecar.__aenter__()
-            await until_connected(parts)
-            ids = [await submit(parts) for _ in range(2)]
-            await until(lambda: (len(one.pending), len(two.pending)) == (1, 1))
-        there = next(generation_id for generation_id in ids if str(generation_id) in one.pending)
-        await until(lambda: str(there) in two.pending)
-        one._write(str(there), status="completed", outputs={}, error=None)
-        one.pending.clear()
-        async with one.served(port):
-            await until_state(parts, there, "completed")
-            await look_again(parts)
-            assert str(there) not in two.pending
-            await finish_everything([two])
-            await until(lambda: not two.entries)
-            events = [step.state for step in (await parts.history.timeline(LOCAL_OWNER_ID, there)).items]
-            await sidecar.__aexit__(None, None, None)
+    one, two, parts, moved = cut_off.one, cut_off.two, cut_off.parts, cut_off.moved
+    one._write(str(moved), status="completed", outputs={}, error=None)
+    one.pending.clear()
+    async with one.served(cut_off.port):
+        await until_state(parts, moved, "completed")
+        await look_again(parts)
+        assert str(moved) not in two.pending
+        await finish_everything([two])
+        await until(lambda: not two.entries)
+        events = [step.state for step in (await parts.history.timeline(LOCAL_OWNER_ID, moved)).items]
 
-        assert events.count("completed") == 1
+    assert events.count("completed") == 1
 
 
 async def test_what_only_an_instance_that_is_away_has_waits_with_a_reason_and_blocks_nobody(

@@ -15,11 +15,13 @@ from fakes.knowing_sidecar import id_of, person
 
 from comfy_nodes.caller import LOCAL_OWNER, Caller, calling, read_caller
 from comfy_nodes.client_sockets import ClientSockets
+from comfy_nodes import prompt_gate
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
 from comfy_nodes.prompt_gate import FinishedPrompts, PromptGate
 from comfy_nodes.sidecar_client import SidecarAway
 from comfy_nodes.wire import PAIRING_HEADER
+from sidecar.identity import prompt_id_of_run, uuid7
 
 PROMPT = {"1": {"class_type": "SaveImage", "inputs": {}}}
 
@@ -31,12 +33,14 @@ class Queue:
         self.mutex = threading.RLock()
         self.genonaut = SimpleNamespace(held=HeldPrompts())
         self.taken: list[str] = []
+        self.secrets: list[dict[str, Any]] = []
 
     def own_ids(self) -> set[str]:
         return set()
 
     def put(self, item: tuple[Any, ...]) -> None:
         self.taken.append(item[1])
+        self.secrets.append(item[5])
 
 
 class FinishingSidecar:
@@ -74,7 +78,7 @@ def sidecar() -> FinishingSidecar:
 @pytest.fixture
 def gate(journal: OutcomeJournal, queue: Queue, sidecar: FinishingSidecar) -> PromptGate:
     server = SimpleNamespace(prompt_queue=queue, number=1, trigger_on_prompt=lambda body: body)
-    execution = SimpleNamespace(SENSITIVE_EXTRA_DATA_KEYS=(), validate_prompt=validate_prompt)
+    execution = SimpleNamespace(SENSITIVE_EXTRA_DATA_KEYS=("api_key_comfy_org",), validate_prompt=validate_prompt)
     return PromptGate(server, execution, sidecar, journal, pairing_secret="paired")  # type: ignore[arg-type] # all that is used of it
 
 
@@ -117,6 +121,26 @@ async def test_a_prompt_that_ran_while_its_answer_was_lost_does_not_run_again(
 
     assert (posted.status, [told["prompt_id"]]) == (200, ended)
     assert queue.taken == []
+
+
+async def test_a_prompt_that_comes_a_second_time_has_its_secrets_again(
+    gate: PromptGate, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ran out of memory, and runs once more under another id; some time after that they are forgotten."""
+    generation_id = uuid7()
+    gate.secrets.keep(str(generation_id), {"api_key_comfy_org": "hidden"})
+    async with TestClient(TestServer(app_of(gate))) as sidecar:
+        for run in (1, 2):
+            prompt_id = prompt_id_of_run(generation_id, run)
+            body = {"prompt": PROMPT, "prompt_id": prompt_id}
+            await sidecar.post("/prompt", json=body, headers={PAIRING_HEADER: "paired"})
+            gate.prompt_has_finished(prompt_id)
+    monkeypatch.setattr(prompt_gate, "SECRETS_KEPT_AFTER_END_S", 0.0)
+    gate.secrets.keep("another", {"api_key_comfy_org": "hidden"})
+    gate.prompt_has_finished("another")
+
+    assert queue.secrets == [{"api_key_comfy_org": "hidden"}] * 2
+    assert gate.secrets.take(str(generation_id)) == {}
 
 
 def test_only_the_last_ones_are_remembered() -> None:
