@@ -100,6 +100,7 @@ class ComfyUIClient:
             yield conversation
         finally:
             self.listens = False
+            self._core.stop_listening()
             await conversation.close()
 
     async def submit_prompt(self, prompt: Prompt) -> None:

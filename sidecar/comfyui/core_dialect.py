@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -45,11 +47,21 @@ class CoreDialect:
         self._client_id = f"genonaut-{instance_id}"
         self._taken_out: dict[str, float] = {}
         """The prompts that were deleted from its queue, and when: its history never hears of them."""
+        self._seen: set[str] | None = None
+        """The prompts that were in its queue since it is listened to without a break; None while it is not."""
 
     async def listen(self) -> CoreConversation:
+        """From here on it is the same process: what leaves its queue without a trace was deleted there by somebody."""
         stats = read(await self._http.get("/system_stats"), dict[str, Any])
         version = (stats.get("system") or {}).get("comfyui_version")
-        return await CoreConversation.begin(self._http, self._client_id, Hello(comfyui_version=str(version or "")))
+        hello = Hello(comfyui_version=str(version or ""))
+        conversation = await CoreConversation.begin(self._http, self._client_id, hello)
+        self._seen = set()
+        return conversation
+
+    def stop_listening(self) -> None:
+        """When it is there again it may be another process, whose queue is empty because it is new."""
+        self._seen = None
 
     async def submit_prompt(self, prompt: Prompt) -> None:
         queue = await self._queue()
@@ -62,6 +74,8 @@ class CoreDialect:
         if is_refusal(response):
             raise as_rejection(response)
         read(response, Queued)
+        if self._seen is not None:
+            self._seen.add(prompt.id)
 
     async def cancel_prompt(self, prompt_id: str) -> CancelledWhile:
         queue = await self._queue()
@@ -78,13 +92,17 @@ class CoreDialect:
     async def look(self, *, after: int, expected: Expected) -> Look:
         wanted = await expected()
         self._taken_out = {prompt_id: at for prompt_id, at in self._taken_out.items() if prompt_id in wanted}
+        seen = frozenset(self._seen or ())
         # The queue before the history: a prompt enters the one in the same moment in which it leaves the other.
-        queue = await self._queue()
+        queue = await self._queue_without_doubles(wanted)
         queued = {*queue.running, *queue.pending}
+        if self._seen is not None:
+            self._seen = (self._seen & set(wanted)) | queued
         outcomes = [
             outcome
             for prompt_id in wanted
-            if prompt_id not in queued and (outcome := await self._outcome(prompt_id)) is not None
+            if prompt_id not in queued
+            and (outcome := await self._outcome(prompt_id, was_there=prompt_id in seen)) is not None
         ]
         outcomes.sort(key=lambda outcome: outcome.finished_at)
         for sequence, outcome in enumerate(outcomes, start=after + 1):
@@ -99,14 +117,28 @@ class CoreDialect:
     async def _queue(self) -> Queue:
         return read(await self._http.get("/queue"), Queue)
 
+    async def _queue_without_doubles(self, wanted: Collection[str]) -> Queue:
+        """
+        A prompt whose answer took too long was perhaps sent a second time, and the first one arrived all the same.
+
+        ComfyUI deletes one of them for each time that it is asked to.
+        """
+        queue = await self._queue()
+        counts = Counter(queue.running + queue.pending)
+        doubles = [prompt_id for prompt_id in set(queue.pending) & set(wanted) if counts[prompt_id] > 1]
+        if not doubles:
+            return queue
+        expect_success(await self._http.post("/queue", {"delete": doubles}))
+        return await self._queue()
+
     async def _entry(self, prompt_id: str) -> HistoryEntry | None:
         return read(await self._http.get(f"/history/{prompt_id}"), dict[str, HistoryEntry]).get(prompt_id)
 
-    async def _outcome(self, prompt_id: str) -> Finished | None:
+    async def _outcome(self, prompt_id: str, *, was_there: bool) -> Finished | None:
         entry = await self._entry(prompt_id)
         if entry is not None:
             return to_outcome(prompt_id, entry)
-        taken_out_at = self._taken_out.get(prompt_id)
+        taken_out_at = self._taken_out.get(prompt_id) or (time.time() if was_there else None)
         if taken_out_at is None:
             return None
         return Finished(sequence=0, prompt_id=prompt_id, status="cancelled", finished_at=taken_out_at)
