@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sidecar.database import Base
 
 TERMS = "terms"  #: how often a process came to lead all the others
+PURGED = "purged"  #: the highest number of a generation that was removed for good: nobody gets it again
 
 
 class Counter(Base):
@@ -28,3 +29,8 @@ async def count_up(session: AsyncSession, name: str) -> int:
     """In a writing transaction, so that no two count to the same number; gives the new one."""
     await session.execute(update(Counter).where(Counter.name == name).values(value=Counter.value + 1))
     return await value_of(session, name)
+
+
+async def raise_to(session: AsyncSession, name: str, value: int) -> None:
+    """At least this from now on."""
+    await session.execute(update(Counter).where(Counter.name == name, Counter.value < value).values(value=value))

@@ -30,6 +30,7 @@ from sidecar.comfyui.workflow_builder import (
 )
 from sidecar.comfyui.workflow_builder.checking import MODEL_UNKNOWN
 from sidecar.comfyui.workflow_reader import read_workflow
+from sidecar.counters import PURGED, Counter
 from sidecar.database import Database
 from sidecar.errors import Away, InvalidParameters, InvalidRequest, ModelsUnusable, Refused
 from sidecar.generations.idempotency import Once, recall, remember, require_same
@@ -255,11 +256,13 @@ async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, 
     generations = [generation for _, generation in new]
     packed = [pack_workflow(request.workflow, request.ui_workflow) for request, _ in new]
     await store_workflows(session, packed)
-    last_number = select(func.max(Generation.number)).scalar_subquery()
-    lasts = await session.execute(select(last_number, last_moment_nearby(generations)))
-    number_before, moment_before = lasts.one()
+    highest = select(func.max(Generation.number)).scalar_subquery()
+    purged = select(Counter.value).where(Counter.name == PURGED).scalar_subquery()
+    lasts = await session.execute(select(highest, purged, last_moment_nearby(generations)))
+    highest_there, highest_gone, moment_before = lasts.one()
     give_moments(generations, moment_before)
-    for number, (request, generation), workflow in zip(count((number_before or 0) + 1), new, packed, strict=False):
+    numbers = count(max(highest_there or 0, highest_gone or 0) + 1)
+    for number, (request, generation), workflow in zip(numbers, new, packed, strict=False):
         generation.number = number
         generation.workflow_hash = workflow.hash
         generation.parent_id = await counted_parent(session, request)

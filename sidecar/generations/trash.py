@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sidecar.counters import PURGED, raise_to
 from sidecar.database import Database
 from sidecar.errors import NotCancellable, NotRestorable, StillOpen, StorageUnavailable
 from sidecar.gallery.intake import images_of
@@ -156,6 +157,7 @@ async def delete_generation(session: AsyncSession, generation_id: UUID) -> None:
     if generation is None:
         return
     await delete_rows(session, generation_id)
+    await raise_to(session, PURGED, generation.number)
     for table in (GenerationEvent, IdempotencyKey, SearchEntry):
         await session.execute(delete(table).where(table.generation_id == generation_id))
     for child in await session.scalars(select(Generation).where(Generation.parent_id == generation_id)):

@@ -38,6 +38,7 @@ BEGIN
   LOOP
     EXECUTE format('DELETE FROM %I', name);
   END LOOP;
+  UPDATE counters AS counter SET value = 0 WHERE counter.name = 'purged';
   DELETE FROM users WHERE id <> '{LOCAL_OWNER_ID}';
   UPDATE users SET name = 'local', comparable_name = 'LOCAL', role = 'admin', plan = 'standard',
     password_hash = NULL, disabled_at = NULL;
