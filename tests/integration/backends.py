@@ -1,7 +1,7 @@
 """
 What a test runs on.
 
-    pytestmark = every_backend     each test of this file runs three times, with other settings and nothing else
+    @every_backend     runs three times, with other settings and nothing else: for what depends on where things are kept
 """
 
 from __future__ import annotations
@@ -18,3 +18,5 @@ BACKENDS = {
 every_backend = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 both_databases = pytest.mark.parametrize("backend", ["embedded", "postgresql"], indirect=True)
 """For what has nothing to do with queues."""
+both_kinds = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+"""The same for what asks for a `database` alone and not for a sidecar's settings."""

@@ -1,4 +1,4 @@
-"""Two servers and two workers on PostgreSQL and Redis, each a process of its own, one of which is killed."""
+"""Two servers and two workers on PostgreSQL, with Redis and without, each a process of its own; one is killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 WORKFLOW = {"1": {"class_type": "EmptyImage", "inputs": {}}, "2": {"class_type": "SaveImage", "inputs": {}}}
 WITHIN_S = 90.0
 
-pytestmark = pytest.mark.parametrize("backend", ["postgresql_redis"], indirect=True)
+pytestmark = pytest.mark.parametrize("backend", ["postgresql", "postgresql_redis"], indirect=True)
 
 
 class BusyComfyUI(ScriptedComfyUI):

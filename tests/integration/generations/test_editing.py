@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from integration.backends import both_databases
+from integration.backends import both_databases, every_backend
 
 from sidecar.identity import uuid7
 
 from .conftest import WORKFLOW, Client
-
-pytestmark = both_databases
 
 
 async def submit(client: Client, **submission: Any) -> dict[str, Any]:
@@ -31,6 +29,7 @@ async def in_bulk(client: Client, action: str, ids: list[str], **more: Any) -> d
     return {outcome["id"]: outcome for outcome in response.json()["outcomes"]}
 
 
+@both_databases
 async def test_title_tags_and_favourite_can_be_changed_one_at_a_time(client: Client):
     """What is left out stays as it is, and the row says that it is newer."""
     generation = await submit(client, title="Before", tags=["a"])
@@ -64,6 +63,7 @@ async def test_a_change_that_cannot_be_made_names_its_field(client: Client):
     assert (await client.get(f"/api/v1/generations/{generation['id']}")).json() == generation
 
 
+@every_backend
 async def test_many_are_cancelled_at_once_and_each_tells_its_outcome(client: Client):
     """An unknown one spoils nothing for the others; asking again changes nothing."""
     ids = [(await submit(client))["id"] for _ in range(3)]
@@ -91,6 +91,7 @@ async def test_many_are_trashed_and_restored_at_once(client: Client):
     assert len((await client.get("/api/v1/generations")).json()["items"]) == 2
 
 
+@both_databases
 async def test_tags_are_added_to_many_and_never_twice(client: Client):
     """Their own tags stay; too many of them are refused for that one alone."""
     first, full = await submit(client, tags=["own"]), await submit(client, tags=[str(n) for n in range(20)])

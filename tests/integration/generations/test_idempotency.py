@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.comfyui import ScriptedComfyUI
-from integration.backends import both_databases
+from integration.backends import both_databases, every_backend
 from sqlalchemy import func, select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -22,8 +22,6 @@ from sidecar.identity import now
 
 from .conftest import WORKFLOW, Client, StartSidecar, submit
 
-pytestmark = both_databases
-
 PARAMETERS = {"prompt": "a lighthouse", "checkpoint": "tiny.safetensors"}
 
 
@@ -35,6 +33,7 @@ async def how_many(client: Client) -> int:
     return len((await client.get("/api/v1/generations")).json()["items"])
 
 
+@every_backend
 async def test_the_same_request_with_the_same_key_makes_one_generation(client: Client):
     """Also with a seed that was drawn, and with the same body written in another order."""
     first = await post(client, {"parameters": PARAMETERS, "title": "Sea"}, "key-1")
@@ -88,6 +87,7 @@ async def remembered(parts: Parts) -> int:
         return await session.scalar(select(func.count()).select_from(IdempotencyKey)) or 0
 
 
+@every_backend
 async def test_twins_that_arrive_at_the_same_moment_make_one_generation(start_sidecar: StartSidecar):
     """Who comes second finds what the first one wrote."""
     submission = Submission(workflow=WORKFLOW)
@@ -100,6 +100,7 @@ async def test_twins_that_arrive_at_the_same_moment_make_one_generation(start_si
         assert await remembered(parts) == 1
 
 
+@both_databases
 async def test_a_key_is_forgotten_after_a_day(start_sidecar: StartSidecar):
     """It may then be used for something else, whether or not the clock has swept it away; one of today stays."""
     keys = [once(name, "old") for name in ("old", "swept", "today")]
@@ -119,6 +120,7 @@ async def test_a_key_is_forgotten_after_a_day(start_sidecar: StartSidecar):
             await parts.admission.earlier(LOCAL_OWNER_ID, once("today", "new"))
 
 
+@both_databases
 async def test_a_generation_that_is_gone_for_good_takes_its_key_with_it(start_sidecar: StartSidecar):
     """The key then belongs to nobody."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:

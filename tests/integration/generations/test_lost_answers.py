@@ -16,9 +16,8 @@ from sidecar.identity import generation_id_of
 
 from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
 
-pytestmark = every_backend
 
-
+@every_backend
 async def test_a_prompt_that_arrived_though_its_answer_was_lost_runs_once(start_sidecar: StartSidecar):
     """ComfyUI is looked at before it is tried again, and there it is."""
     async with LossyComfyUI(times=1).served() as comfyui, start_sidecar(comfyui) as parts:
@@ -44,6 +43,7 @@ async def test_cancelling_what_arrived_though_its_answer_was_lost_takes_it_out_o
         assert comfyui.pending == []
 
 
+@every_backend
 async def test_what_was_cancelled_while_it_was_on_its_way_is_not_sent_again(start_sidecar: StartSidecar):
     """ComfyUI had not answered yet, and then its answer was lost."""
     async with SlowAndLossyComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -83,6 +83,7 @@ async def test_a_prompt_that_has_run_without_an_outcome_is_lost_and_not_tried_fo
         assert len(comfyui.posted) == 1
 
 
+@every_backend
 async def test_a_turn_whose_commit_was_not_answered_is_found_and_goes_on(
     start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
 ):

@@ -89,6 +89,7 @@ async def test_2_a_time_out_is_tried_again_under_the_same_id(
         await the_queue_goes_on(parts, comfyui)
 
 
+@every_backend
 async def test_3_a_server_error_is_tried_three_times(start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch):
     """Then it fails and says whom to ask; what comes behind it has its own tries."""
     monkeypatch.setattr(standing, "FAILURES_UNTIL_SET_ASIDE", 10)

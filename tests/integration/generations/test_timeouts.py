@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from fakes.comfyui import ScriptedComfyUI, SilentComfyUI, SlowComfyUI
+from integration.backends import every_backend
 from sqlalchemy import select
 
 from sidecar.app import Parts
@@ -57,6 +58,7 @@ def code_of(view: GenerationView) -> str:
     return view.error.code
 
 
+@every_backend
 async def test_what_runs_without_a_sign_of_life_is_interrupted_and_fails(start_sidecar: StartSidecar):
     """By its own id: what waits behind it is not to blame, and gets its time anew."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from fakes.comfyui import ScriptedComfyUI
-from integration.backends import both_databases
+from integration.backends import both_databases, every_backend
 from PIL import Image
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,8 +25,6 @@ from sidecar.generations.trash import delete_generation
 from sidecar.identity import now
 
 from .conftest import WORKFLOW, StartSidecar, show, submit, until, until_state
-
-pytestmark = both_databases
 
 OUTPUTS = {"2": {"images": [{"filename": "picture.png", "subfolder": "", "type": "output"}]}}
 IN_THE_TRASH = Filter(trashed=True)
@@ -74,6 +72,7 @@ def files_of(folder: Path) -> set[str]:
     return {file.name for file in (folder / "images").rglob("*") if file.is_file()}
 
 
+@every_backend
 async def test_what_is_deleted_lies_in_the_trash_and_comes_back_whole(start_sidecar: StartSidecar):
     """The list hides it, the trash shows it, its images can still be seen, and restoring undoes it all."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -122,6 +121,7 @@ async def test_what_has_not_ended_is_not_deleted_unless_it_may_be_cancelled(star
         assert await listed(parts, IN_THE_TRASH) == [generation_id]
 
 
+@every_backend
 async def test_what_has_been_in_the_trash_for_its_days_is_removed_with_its_files(
     start_sidecar: StartSidecar, tmp_path: Path
 ):
@@ -141,6 +141,7 @@ async def test_what_has_been_in_the_trash_for_its_days_is_removed_with_its_files
         assert files_of(tmp_path) == set()
 
 
+@both_databases
 async def test_an_image_that_another_generation_has_too_stays_with_that_one(
     start_sidecar: StartSidecar, tmp_path: Path
 ):
@@ -168,6 +169,7 @@ async def test_what_is_about_to_be_removed_for_good_is_not_restored(start_sideca
             await parts.trash.take_out(LOCAL_OWNER_ID, generation_id)
 
 
+@both_databases
 async def test_what_cannot_be_removed_keeps_nothing_else_in_the_trash(
     start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
 ):
@@ -220,3 +222,15 @@ async def test_every_step_can_be_read_with_its_time(start_sidecar: StartSidecar)
         assert view.started_at is not None
         assert view.finished_at is not None
         assert view.created_at <= view.started_at <= view.finished_at == steps[-1].at
+
+
+@both_databases
+async def test_the_number_of_what_was_removed_for_good_is_nobody_elses(idle_parts: Parts):
+    """It may stand in somebody's notes, and be the newest of all."""
+    ids = [await submit(idle_parts) for _ in range(2)]
+    async with idle_parts.database.writing() as session:
+        for generation_id in ids:
+            await delete_generation(session, generation_id)
+    new = await show(idle_parts, await submit(idle_parts))
+
+    assert new.number == 3

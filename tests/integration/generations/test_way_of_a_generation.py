@@ -17,8 +17,6 @@ from sidecar.operations.schemas import InstancePatch
 
 from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
 
-pytestmark = every_backend
-
 
 async def states_of(parts: Parts, generation_id: object) -> list[str]:
     async with parts.database.reading() as session:
@@ -35,6 +33,7 @@ async def until_pending(comfyui: ScriptedComfyUI, prompt_id: str) -> None:
     await until(lambda: prompt_id in comfyui.pending)
 
 
+@every_backend
 async def test_a_generation_goes_from_pending_to_completed_and_each_step_is_written_down(start_sidecar: StartSidecar):
     """Every transition is stored with its time, in the order in which it happened."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -65,6 +64,7 @@ async def test_of_two_tellings_of_a_generation_the_later_one_says_so(start_sidec
         assert completed.updated_at > running.updated_at
 
 
+@every_backend
 async def test_comfyui_is_fed_one_prompt_ahead_and_in_order(start_sidecar: StartSidecar):
     """Two are in ComfyUI at once, never three; the next one goes when one has ended; first come, first served."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -108,6 +108,7 @@ async def test_every_prompt_carries_the_tag_of_its_owner(start_sidecar: StartSid
         assert comfyui.posted[0]["client_id"]
 
 
+@every_backend
 async def test_a_known_id_is_admitted_once(start_sidecar: StartSidecar):
     """A gate that did not hear our answer asks again and gets the same one."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -139,6 +140,7 @@ async def test_an_error_in_a_node_is_told_with_the_node(start_sidecar: StartSide
         assert view.error.message == "KSampler failed: bad latent"
 
 
+@every_backend
 async def test_a_held_generation_is_cancelled_at_once(start_sidecar: StartSidecar):
     """ComfyUI never hears of it."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -150,6 +152,7 @@ async def test_a_held_generation_is_cancelled_at_once(start_sidecar: StartSideca
         assert str(ids[2]) not in [body["prompt_id"] for body in comfyui.posted]
 
 
+@every_backend
 async def test_a_running_generation_is_cancelled_when_comfyui_has_let_go(start_sidecar: StartSidecar):
     """The journal says that it was cancelled; until then it is only asked for."""
     async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
@@ -162,6 +165,7 @@ async def test_a_running_generation_is_cancelled_when_comfyui_has_let_go(start_s
         await until_state(parts, generation_id, "cancelled")
 
 
+@every_backend
 async def test_an_outcome_that_is_told_twice_is_recorded_once(start_sidecar: StartSidecar):
     """The position in the journal is committed with the outcome."""
     outputs = {"2": {"images": [{"filename": "gone.png", "subfolder": "", "type": "output"}]}}
@@ -192,6 +196,7 @@ async def test_a_confirmation_that_did_not_arrive_is_repeated(start_sidecar: Sta
             await until(lambda: not comfyui.entries)
 
 
+@every_backend
 async def test_a_restarted_comfyui_gets_its_prompts_again(start_sidecar: StartSidecar):
     """What was in flight when ComfyUI died goes back to the queue and runs."""
     comfyui = ScriptedComfyUI()
@@ -284,6 +289,7 @@ async def test_outcomes_that_were_missed_are_read_after_a_silence(start_sidecar:
         assert (await show(parts, generation_id)).state == "completed"
 
 
+@every_backend
 async def test_a_prompt_that_ran_while_the_sidecar_was_away_is_imported(start_sidecar: StartSidecar):
     """The journal kept both that it was accepted and how it ended."""
     async with ScriptedComfyUI().served() as comfyui:
@@ -312,6 +318,7 @@ async def test_a_prompt_of_another_pack_with_any_id_is_recorded(start_sidecar: S
             assert [(item.state, item.source) for item in page.items] == [("completed", "outside")]
 
 
+@every_backend
 async def test_what_is_held_survives_a_restart_of_the_sidecar(start_sidecar: StartSidecar):
     """The database knows what waits; the tokens are made again."""
     async with ScriptedComfyUI().served() as comfyui:
