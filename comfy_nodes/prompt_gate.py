@@ -202,6 +202,7 @@ class PromptGate:
             "client_id": body.client_id,
             "partial_execution_targets": body.partial_execution_targets,
             "source": "page",
+            "front": bool(body.posted.get("front")),
             **({} if owner_id is None else {"owner_id": owner_id}),
         }
         self.secrets.keep(prompt_id, secrets)

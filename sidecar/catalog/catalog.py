@@ -114,10 +114,8 @@ async def read_snapshot(session: AsyncSession) -> Snapshot:
         KnownModel(model_id, ModelKind(kind), name, active, first_seen, last_seen, tuple(having[model_id]))
         for model_id, kind, name, active, first_seen, last_seen in await session.execute(select(*columns))
     ]
-    offered = select(Listing.instance_id, Listing.inputs, Listing.samplers, Listing.schedulers).where(
-        Listing.instance_id.in_(ours)
-    )
-    offered = offered.order_by(Listing.instance_id)
+    said = (Listing.instance_id, Listing.inputs, Listing.samplers, Listing.schedulers, Listing.node_classes)
+    offered = select(*said).where(Listing.instance_id.in_(ours)).order_by(Listing.instance_id)
     listings = [msgspec.convert(row._asdict(), InstanceListing) for row in await session.execute(offered)]
     return Snapshot(version, models, listings)
 

@@ -116,6 +116,7 @@ async def write_lists(session: AsyncSession, instance_id: UUID, lists: ModelList
             inputs=msgspec.to_builtins(lists.inputs),
             samplers=lists.samplers,
             schedulers=lists.schedulers,
+            node_classes=lists.node_classes,
             listed_at=at,
         )
     )

@@ -53,6 +53,8 @@ class Listing(Base):
     """`model_lists.Inputs`: which inputs of which nodes choose a model."""
     samplers: Mapped[list[str]] = mapped_column(JSON, default=list)
     schedulers: Mapped[list[str]] = mapped_column(JSON, default=list)
+    node_classes: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """Every node that it knows."""
     listed_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
 
 

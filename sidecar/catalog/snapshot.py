@@ -45,6 +45,8 @@ class InstanceListing(Struct, frozen=True):
     inputs: Inputs = field(default_factory=dict)
     samplers: tuple[str, ...] = ()
     schedulers: tuple[str, ...] = ()
+    node_classes: frozenset[str] = frozenset()
+    """Every node that it knows; empty: nothing is known of that."""
     instance_id: UUID | None = None
 
 
@@ -64,6 +66,9 @@ class Snapshot:
         self.schedulers = in_order(listing.schedulers for listing in said)
         self.listed = frozenset(listing.instance_id for listing in said if listing.instance_id)
         """The instances that have said what they have."""
+        self._node_classes = {one.instance_id: one.node_classes for one in said if one.instance_id and one.node_classes}
+        self._known_to_all = frozenset.intersection(*self._node_classes.values()) if self._node_classes else frozenset()
+        self._known_to_some = frozenset().union(*self._node_classes.values())
         self._inputs = merged(listing.inputs for listing in said)
         self._by_key = {model.key: model for model in self.models}
         self.options = Options(
@@ -91,6 +96,23 @@ class Snapshot:
         wanted = [(ModelKind.CHECKPOINT, checkpoint), *((ModelKind.LORA, name) for name in loras)]
         known = [model for kind, name in wanted if (model := self.find(kind, name)) is not None]
         return frozenset.intersection(*(frozenset(model.instances) for model in known)) if known else None
+
+    @property
+    def nodes_differ(self) -> bool:
+        """Do some instances know nodes that others do not?"""
+        return self._known_to_all != self._known_to_some
+
+    def uncommon_nodes(self, node_classes: Iterable[str]) -> frozenset[str]:
+        """Those of them that only some instances know. What none knows is for ComfyUI to refuse, in its own words."""
+        return (frozenset(node_classes) & self._known_to_some) - self._known_to_all
+
+    def able(self, checkpoint: str, loras: Iterable[str], nodes: frozenset[str]) -> frozenset[UUID] | None:
+        """The instances that have these models and know these (uncommon) nodes; None where all may do it."""
+        holders = self.holders(checkpoint, loras)
+        if not nodes:
+            return holders
+        knowing = self.listed - {one for one, known in self._node_classes.items() if not nodes <= known}
+        return knowing if holders is None else holders & knowing
 
     def knows_all(self, kind: ModelKind) -> bool:
         """Has any instance said which models of this kind it has? Before that nobody can say that one is not there."""

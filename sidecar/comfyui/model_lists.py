@@ -53,6 +53,13 @@ class ModelLists(Struct, frozen=True):
     inputs: Inputs = field(default_factory=dict)
     samplers: list[str] = field(default_factory=list)
     schedulers: list[str] = field(default_factory=list)
+    node_classes: list[str] = field(default_factory=list)
+
+
+def node_classes(workflow: Mapping[str, Any]) -> set[str]:
+    """What a ComfyUI must know to run a workflow. What is no name is for it to refuse."""
+    classes = [node.get("class_type") for node in workflow.values() if isinstance(node, Mapping)]
+    return {str(class_type) for class_type in classes if is_name(class_type)}
 
 
 def read_model_lists(object_info: Mapping[str, Any]) -> ModelLists:
@@ -66,6 +73,7 @@ def read_model_lists(object_info: Mapping[str, Any]) -> ModelLists:
         inputs={class_type: found for class_type, found in inputs.items() if found},
         samplers=sampler.get("sampler_name", []),
         schedulers=sampler.get("scheduler", []),
+        node_classes=sorted(class_type for class_type in object_info if is_name(class_type)),
     )
 
 

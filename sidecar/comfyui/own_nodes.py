@@ -7,6 +7,7 @@ from typing import Any
 
 SAVE_IMAGE = "GenonautSaveImage"
 TAG_GENERATION = "GenonautTagGeneration"
+OWN_NODES = frozenset({SAVE_IMAGE, TAG_GENERATION})
 CORE_SAVE_IMAGE = "SaveImage"
 
 

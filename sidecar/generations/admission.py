@@ -39,6 +39,7 @@ from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import PromptSubmission, Source, Submission, clean_tags
 from sidecar.generations.search import give_moments, last_moment_nearby, make_findable
 from sidecar.generations.states import GenerationState
+from sidecar.generations.turns import go_in_front
 from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.identity import now, uuid7
 from sidecar.together import Together
@@ -71,6 +72,8 @@ class Request:
     tags: tuple[str, ...] = ()
     parent_id: UUID | None = None
     """The generation that it repeats."""
+    front: bool = False
+    """It is to be the next of its owner's."""
     once: Once | None = None
 
 
@@ -269,8 +272,10 @@ async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, 
     session.add_all(generations)
     await session.flush()
     await make_findable(session, generations)
-    for generation in generations:
+    for request, generation in new:
         note_transition(session, generation, at=generation.created_at)
+        if request.front and generation.state == GenerationState.PENDING.value:
+            await go_in_front(session, generation)
 
 
 def to_generation(request: Request, *, at: datetime, state: GenerationState = GenerationState.PENDING) -> Generation:
@@ -345,6 +350,7 @@ def from_prompt(prompt: PromptSubmission, owner_id: UUID) -> Request:
         extra_data=extra_data,
         client_id=prompt.client_id,
         partial_execution_targets=prompt.partial_execution_targets,
+        front=prompt.front,
     )
 
 

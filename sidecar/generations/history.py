@@ -119,13 +119,13 @@ class History:
         # Images are written down together with the end: what is open has none, and most of what is asked about is open.
         ended = [generation.id for generation in generations if GenerationState(generation.state) in FINAL]
         images = await images_of(session, ended)
-        held = [generation.number for generation in generations if generation.state == GenerationState.PENDING.value]
+        held = [generation.turn for generation in generations if generation.state == GenerationState.PENDING.value]
         place_of = await places(session, held)
         return [
             to_view(
                 generation,
                 images=images.get(generation.id, ()),
-                place=place_of.get(generation.number),
+                place=place_of.get(generation.turn),
                 board=self._board,
             )
             for generation in generations

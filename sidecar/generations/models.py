@@ -52,6 +52,8 @@ class Workflow(Base):
     __tablename__ = "workflows"
 
     hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    node_classes: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """Those that a ComfyUI must know to run it; ours are replaced where they are not known."""
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
@@ -62,6 +64,8 @@ class Generation(Base):
 
     id: Mapped[UUID] = mapped_column(GUID, primary_key=True)
     number: Mapped[int] = mapped_column(Integer, unique=True)
+    turn: Mapped[int] = mapped_column(Integer, default=lambda row: row.get_current_parameters()["number"])
+    """While it waits, its place in the order of turns: its number, unless somebody moved their own ones about."""
     owner_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("users.id"))
     state: Mapped[str] = mapped_column(State)
     source: Mapped[str] = mapped_column(String(16))
@@ -121,7 +125,7 @@ class Generation(Base):
         Index("ix_generations_owner_newest", "owner_id", desc("created_at"), desc("id")),
         Index("ix_generations_owner_state", "owner_id", "state", desc("created_at"), desc("id")),
         Index("ix_generations_owner_checkpoint", "owner_id", "checkpoint", desc("created_at"), desc("id")),
-        Index("ix_generations_state_turn", "state", "number"),
+        Index("ix_generations_state_turn", "state", "turn"),
         # Purging asks who else has this workflow, and which generations were repeats.
         Index("ix_generations_workflow", "workflow_hash"),
         # Of what few generations have, and what somebody who looks for it will want to see in the order of a page.

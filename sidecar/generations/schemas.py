@@ -83,6 +83,8 @@ class PromptSubmission(Struct):
     client_id: str | None = None
     partial_execution_targets: list[str] | None = None
     source: Source = "page"
+    front: bool = False
+    """It is to be the next of its owner's, before all that they wait for already."""
     owner_id: UUID | None = None
     """Who asks; in `open` access the local owner, whatever it says."""
 

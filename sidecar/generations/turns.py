@@ -10,13 +10,13 @@ from itertools import chain, repeat
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, bindparam, false, func, or_, select
+from sqlalchemy import Row, and_, bindparam, false, func, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog.snapshot import Snapshot
 from sidecar.generations.choice import UNKNOWN_S, Choice, Seat, Seating, Wish
 from sidecar.generations.in_flight import is_in_flight
-from sidecar.generations.models import Generation
+from sidecar.generations.models import Generation, Workflow
 from sidecar.generations.states import GenerationState
 from sidecar.generations.waiting import why_it_waits
 from sidecar.instances import registry
@@ -44,21 +44,25 @@ IS_AWAITED = and_(
     func.coalesce(Generation.instance_id.in_(bindparam("unasked", expanding=True)), false()),
     func.coalesce(Generation.not_before > bindparam("not_awaited_before"), false()),
 )
-NEXT_TO_GO = (
+WAITING = (
     select(
         Generation.id,
-        Generation.number,
+        Generation.turn,
         Generation.checkpoint,
         Generation.loras,
         Generation.instance_id,
         Generation.waiting_reason,
     )
     .where(IS_PENDING, or_(Generation.not_before.is_(None), Generation.not_before <= bindparam("at")), ~IS_AWAITED)
-    .where(Generation.number > bindparam("after"))
-    .order_by(Generation.number)
+    .where(Generation.turn > bindparam("after"))
+    .order_by(Generation.turn)
     .limit(bindparam("at_most"))
 )
-PENDING_AHEAD = select(func.count()).where(IS_PENDING, Generation.number < bindparam("number"))
+NEXT_TO_GO = WAITING.add_columns(null().label("node_classes"))
+NEXT_TO_GO_WITH_NODES = WAITING.add_columns(Workflow.node_classes).join(
+    Workflow, Workflow.hash == Generation.workflow_hash
+)
+PENDING_AHEAD = select(func.count()).where(IS_PENDING, Generation.turn < bindparam("turn"))
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime,
     reasons = Reasons(session, snapshot, there)
     choices: list[Choice] = []
     pages = 0
-    async for page in pages_of_waiting(session, unasked, at=at):
+    async for page in pages_of_waiting(session, unasked, at=at, with_nodes=snapshot.nodes_differ):
         pages += 1
         await seconds.look_up({row.checkpoint for row in page})
         wishes = [to_wish(row, there, snapshot) for row in page]
@@ -122,7 +126,7 @@ async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
 
 
 async def pages_of_waiting(
-    session: AsyncSession, unasked: Collection[UUID], *, at: datetime
+    session: AsyncSession, unasked: Collection[UUID], *, at: datetime, with_nodes: bool
 ) -> AsyncIterator[Sequence[Row[Any]]]:
     """
     Those whose turn is next, in the order of turns, in ever longer pages.
@@ -130,14 +134,16 @@ async def pages_of_waiting(
     Args:
         unasked: Instances that are there and get nothing now. What one of them may have already waits: it would run a
             second time elsewhere.
+        with_nodes: Which node classes each needs, too. Mostly all instances know the same, and nobody need ask.
     """
+    query = NEXT_TO_GO_WITH_NODES if with_nodes else NEXT_TO_GO
     asked = {"at": at, "unasked": list(unasked), "not_awaited_before": at - timedelta(seconds=AWAITED_AT_MOST_S)}
     last = 0
     for length in chain(PAGES, repeat(PAGES[-1])):
-        page = (await session.execute(NEXT_TO_GO, {**asked, "after": last, "at_most": length})).all()
+        page = (await session.execute(query, {**asked, "after": last, "at_most": length})).all()
         if page:
             yield page
-            last = page[-1].number
+            last = page[-1].turn
         if len(page) < length:
             return
 
@@ -188,11 +194,14 @@ class Reasons:
     async def _reason(self, row: Row[Any]) -> str:
         if self._instances is None:
             self._instances = await registry.instances(self._session)
-        return why_it_waits(row.checkpoint, [lora["name"] for lora in row.loras], self._instances, self._snapshot)
+        nodes = self._snapshot.uncommon_nodes(row.node_classes or ())
+        loras = [lora["name"] for lora in row.loras]
+        return why_it_waits(row.checkpoint, loras, nodes, self._instances, self._snapshot)
 
 
 def to_wish(row: Row[Any], there: Set[UUID], snapshot: Snapshot) -> Wish:
-    able = snapshot.holders(row.checkpoint, [lora["name"] for lora in row.loras])
+    nodes = snapshot.uncommon_nodes(row.node_classes or ())
+    able = snapshot.able(row.checkpoint, [lora["name"] for lora in row.loras], nodes)
     if able is not None:
         able |= there - snapshot.listed  # one that has not said yet what it has may have everything
     return Wish(row.id, row.checkpoint, able, may_be_at=row.instance_id)
@@ -224,31 +233,45 @@ def left_s(row: Row[Any], takes_s: float, *, at: datetime) -> float:
     return abs(takes_s - runs_s)
 
 
-async def places(session: AsyncSession, numbers: list[int]) -> dict[int, int]:
-    """How many held generations run before each of these (given by their numbers)."""
-    if not numbers:
+async def places(session: AsyncSession, turns: list[int]) -> dict[int, int]:
+    """How many held generations run before each of these (given by their turns)."""
+    if not turns:
         return {}
-    first, last = min(numbers), max(numbers)
-    ahead = await session.scalar(PENDING_AHEAD, {"number": first}) or 0
+    first, last = min(turns), max(turns)
+    ahead = await session.scalar(PENDING_AHEAD, {"turn": first}) or 0
     if first == last:
         return {first: ahead}
-    between = select(Generation.number).where(IS_PENDING, Generation.number.between(first, last))
-    ordered = await session.scalars(between.order_by(Generation.number))
-    return {number: place for place, number in enumerate(ordered, start=ahead)}
+    between = select(Generation.turn).where(IS_PENDING, Generation.turn.between(first, last))
+    ordered = await session.scalars(between.order_by(Generation.turn))
+    return {turn: place for place, turn in enumerate(ordered, start=ahead)}
+
+
+async def go_in_front(session: AsyncSession, generation: Generation) -> None:
+    """
+    Let one that was just written be the next of its owner's: it takes the turn of the first of them, that one takes the
+    second one's, and so on. Nobody else waits for longer.
+    """
+    own = select(Generation.id, Generation.turn).where(IS_PENDING, Generation.owner_id == generation.owner_id)
+    waiting = (await session.execute(own.order_by(Generation.turn))).all()
+    order = [generation.id, *(row.id for row in waiting if row.id != generation.id)]
+    turns = [row.turn for row in waiting]
+    moved = [{"id": one, "turn": turn} for one, turn in zip(order, turns, strict=True)]
+    await session.execute(update(Generation), moved)
+    await session.refresh(generation, ["turn"])
 
 
 async def held(session: AsyncSession) -> dict[str, Any]:
     """What ComfyUI's own queue panel shall show as pending, in the order of turns."""
     rows = await session.execute(
-        select(Generation.id, Generation.number, Generation.owner_id, Generation.client_id, Generation.created_at)
+        select(Generation.id, Generation.turn, Generation.owner_id, Generation.client_id, Generation.created_at)
         .where(IS_PENDING)
-        .order_by(Generation.number)
+        .order_by(Generation.turn)
         .limit(HELD_TOLD_AT_MOST)
     )
     entries = [
         {
             "id": str(row.id),
-            "number": row.number,
+            "number": row.turn,  # by which ComfyUI's page puts them in order
             "owner_id": str(row.owner_id),
             "client_id": row.client_id,
             "created_at": int(row.created_at.timestamp() * 1000),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sidecar.addresses import place
 from sidecar.catalog.snapshot import Snapshot
@@ -11,10 +11,13 @@ from sidecar.instances.models import Connection, Instance, Wanted
 REASON_CHARACTERS = 400
 
 
-def why_it_waits(checkpoint: str, loras: Iterable[str], instances: Iterable[Instance], snapshot: Snapshot) -> str:
-    """No instance that can work now has its models: which ones, and who has them."""
+def why_it_waits(
+    checkpoint: str, loras: Sequence[str], nodes: frozenset[str], instances: Iterable[Instance], snapshot: Snapshot
+) -> str:
+    """No instance that can work now has its models and nodes: which ones, and who has them."""
     names = [name for name in (checkpoint, *loras) if name]
-    holders = snapshot.holders(checkpoint, names[1:] if checkpoint else names) or frozenset()
+    names += [f"the node {name}" for name in sorted(nodes)]
+    holders = snapshot.able(checkpoint, loras, nodes) or frozenset()
     having = [f"{called(instance)} ({how(instance)})" for instance in instances if instance.id in holders]
     missing = f"No ComfyUI that can work now has {' and '.join(names)}."
     if not having:

@@ -222,6 +222,7 @@ def make_workflows() -> None:
     op.create_table(
         "workflows",
         sa.Column("hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("node_classes", sa.JSON(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("hash", name="pk_workflows"),
     )
@@ -232,6 +233,7 @@ def make_generations() -> None:
         "generations",
         sa.Column("id", GUID(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("owner_id", GUID(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("source", sa.String(16), nullable=False),
@@ -280,7 +282,7 @@ def make_generations() -> None:
     op.create_index("ix_generations_owner_newest", "generations", ["owner_id", *newest_first])
     op.create_index("ix_generations_owner_state", "generations", ["owner_id", "state", *newest_first])
     op.create_index("ix_generations_owner_checkpoint", "generations", ["owner_id", "checkpoint", *newest_first])
-    op.create_index("ix_generations_state_turn", "generations", ["state", "number"])
+    op.create_index("ix_generations_state_turn", "generations", ["state", "turn"])
     op.create_index("ix_generations_workflow", "generations", ["workflow_hash"])
     owner_newest = ["owner_id", *newest_first]
     is_favourite = {"where": "favourite = 1", "postgresql_where": "favourite"}
@@ -468,6 +470,7 @@ def make_catalog() -> None:
     op.create_table(
         "listings",
         sa.Column("instance_id", GUID(), nullable=False),
+        sa.Column("node_classes", sa.JSON(), nullable=False),
         sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("samplers", sa.JSON(), nullable=False),
         sa.Column("schedulers", sa.JSON(), nullable=False),

@@ -7,20 +7,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from fakes.people import somebody
 from integration.backends import both_databases
 
+from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
 from sidecar.catalog.snapshot import InstanceListing, KnownModel, Snapshot
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import LeadershipLost
 from sidecar.generations import dispatcher, turns
+from sidecar.generations.admission import Request
 from sidecar.generations.choice import Choice
 from sidecar.generations.models import Generation
-from sidecar.generations.turns import AWAITED_AT_MOST_S, look_ahead
+from sidecar.generations.turns import AWAITED_AT_MOST_S, held, look_ahead
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance, Wanted
 
-from .conftest import FIRST, SECOND, loading, show, submit
+from .conftest import FIRST, SECOND, WORKFLOW, loading, show, submit
 
 
 async def make(idle_parts: Parts, instance_id: UUID, **facts: Any) -> None:
@@ -164,3 +167,65 @@ async def test_why_somebody_waits_is_written_down_once(idle_parts: Parts):
     assert told.waiting_reason == reason
     assert later.updated_at == told.updated_at
     assert (await show(idle_parts, waiting)).waiting_reason is None
+
+
+CUSTOM = {**WORKFLOW, "3": {"class_type": "Upscaler", "inputs": {"image": ["1", 0]}}}
+
+
+@pytest.fixture
+def a_custom_node(idle_parts: Parts) -> None:
+    """The second instance lacks a node that the first one has."""
+    common = frozenset({"EmptyImage", "SaveImage"})
+    listings = (
+        InstanceListing(instance_id=FIRST, node_classes=common | {"Upscaler"}),
+        InstanceListing(instance_id=SECOND, node_classes=common),
+    )
+    idle_parts.catalog.snapshot = Snapshot((1, 2), (), listings)
+
+
+@both_databases
+@pytest.mark.usefixtures("a_custom_node")
+async def test_a_workflow_goes_only_where_its_nodes_are_known(idle_parts: Parts):
+    """Anywhere else it would fail; and it stands in nobody's way."""
+    custom = [await submit(idle_parts, CUSTOM) for _ in range(3)]
+    plain = await submit(idle_parts)
+    async with idle_parts.database.reading() as session:
+        choices = (await look_ahead(session, idle_parts.catalog.snapshot, at=now())).choices
+
+    assert {choice.generation_id: choice.instance_id for choice in choices} == {
+        custom[0]: FIRST,
+        custom[1]: FIRST,
+        plain: SECOND,
+    }
+
+
+@pytest.mark.usefixtures("a_custom_node")
+async def test_who_waits_for_a_node_is_told_so(idle_parts: Parts):
+    """And for whom: the ComfyUI that knows it is not there."""
+    await make(idle_parts, FIRST, name="upstairs", wanted=Wanted.PAUSED.value)
+    waiting = await submit(idle_parts, CUSTOM)
+    await idle_parts.dispatcher._fill()
+
+    told = (await show(idle_parts, waiting)).waiting_reason
+    assert told == "No ComfyUI that can work now has the node Upscaler. It waits for upstairs (paused)."
+
+
+@both_databases
+async def test_who_goes_in_front_does_so_among_their_own(idle_parts: Parts):
+    """It has the turn of their first one, which has that of the second one, and so on: nobody else waits longer."""
+    other_owner = uuid7()
+    async with idle_parts.database.writing() as session:
+        session.add(somebody(other_owner))
+    owners = [LOCAL_OWNER_ID, other_owner, LOCAL_OWNER_ID, LOCAL_OWNER_ID]
+    first, others, second, in_front = [
+        Request(id=uuid7(), owner_id=owner_id, source="page", workflow=WORKFLOW, front=number == 4)
+        for number, owner_id in enumerate(owners, start=1)
+    ]
+    for request in (first, others, second, in_front):
+        await idle_parts.admission.admit(request)
+    async with idle_parts.database.reading() as session:
+        told = await held(session)
+
+    assert [UUID(entry["id"]) for entry in told["held"]] == [in_front.id, others.id, first.id, second.id]
+    assert [entry["number"] for entry in told["held"]] == [1, 2, 3, 4]
+    assert (await show(idle_parts, in_front.id)).place == 0

@@ -42,6 +42,7 @@ async def test_a_prompt_goes_to_the_sidecar_and_not_into_the_queue(
             "client_id": "browser",
             "partial_execution_targets": None,
             "source": "page",
+            "front": False,
         }
     ]
 

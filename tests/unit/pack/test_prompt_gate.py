@@ -48,8 +48,10 @@ class FinishingSidecar:
 
     def __init__(self) -> None:
         self.after: Any = lambda prompt_id: None
+        self.submitted: list[dict[str, Any]] = []
 
     async def submit(self, submission: dict[str, Any]) -> dict[str, Any]:
+        self.submitted.append(submission)
         self.after(submission["id"])
         raise SidecarAway("it did not answer in time")
 
@@ -121,6 +123,15 @@ async def test_a_prompt_that_ran_while_its_answer_was_lost_does_not_run_again(
 
     assert (posted.status, [told["prompt_id"]]) == (200, ended)
     assert queue.taken == []
+
+
+async def test_what_is_to_be_the_next_one_is_handed_over_as_such(gate: PromptGate, sidecar: FinishingSidecar) -> None:
+    """As ComfyUI's page asks for it with Shift."""
+    async with TestClient(TestServer(app_of(gate))) as page:
+        for body in ({"front": True}, {}):
+            await page.post("/prompt", json={"prompt": PROMPT, **body})
+
+    assert [submission["front"] for submission in sidecar.submitted] == [True, False]
 
 
 async def test_a_prompt_that_comes_a_second_time_has_its_secrets_again(
