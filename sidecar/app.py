@@ -332,9 +332,10 @@ async def drive(parts: Parts) -> None:
     What one process does for all: follow every ComfyUI, and send it what is next.
 
     Its own setting says which ones: that of a process which drives nothing, such as a server beside workers, is perhaps
-    not even set.
+    not even set. A process that is alone has seen to that when it started.
     """
-    await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
+    if parts.database.is_shared:
+        await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
     parts.live_events.start_anew()  # whoever led before may have died before it told what it had done
     parts.bus.tell(GAP)
     async with parts.leadership.writing() as session:

@@ -20,6 +20,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from sidecar.errors import QueueUnavailable
 from sidecar.queues.choose import WorkQueue
+from sidecar.tasks import end
 
 HEARTBEAT_S = 30  # whoever is silent for this long is thought dead, and somebody else takes the job
 BEAT_EVERY_S = 5.0
@@ -111,8 +112,10 @@ class EmbeddedWorker:
         # In this order and without a pause between: SAQ replaces a task that ends before its event is set, and waits
         # for all of them (its clockwork sleeps for a minute) when they do not end by themselves.
         self._worker.event.set()
-        for task in list(self._worker.tasks):
+        at_work, others = self._worker.tasks_at_work_and_others()
+        for task in at_work:  # once: what a job does to end may take its time
             task.cancel()
+        await end(*others)
         await self._running
         try:
             await self.queue.release(self._worker.id)
@@ -146,6 +149,10 @@ class DrainingWorker(Worker[Any]):
         while self._at_work:
             self._idle.clear()
             await self._idle.wait()
+
+    def tasks_at_work_and_others(self) -> tuple[set[asyncio.Task[Any]], set[asyncio.Task[Any]]]:
+        tasks = set(self.tasks)
+        return tasks & self._at_work, tasks - self._at_work
 
     def note_begin(self) -> None:
         self._at_work.add(this_task())

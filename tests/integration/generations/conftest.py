@@ -151,10 +151,3 @@ async def until_state(parts: Parts, generation_id: UUID, state: str) -> Generati
 
     view: GenerationView = await until(reached)
     return view
-
-
-async def until_connected(parts: Parts, count: int = 2) -> None:
-    async def connected() -> bool:
-        return [view.state for view in await parts.instance_desk.list()].count("connected") == count
-
-    await until(connected)

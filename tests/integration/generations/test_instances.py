@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,15 @@ from uuid import UUID
 import pytest
 from fakes.comfyui import BrokenComfyUI, ScriptedComfyUI, SlowComfyUI
 from integration.backends import every_backend
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, put_together, running
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
 from sidecar.generations import relocation
-from sidecar.instances import standing
+from sidecar.instances import registry, standing
 from sidecar.instances.models import Connection, Instance
+from sidecar.instances.registry import keep_configured
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
 from sidecar.settings import read_settings
 
@@ -221,8 +223,17 @@ async def test_an_instance_is_registered_and_removed_while_everything_runs(start
         assert (await parts.instance_desk.register(NewInstance(url=two.url))).id == added.id
 
 
-async def test_an_instance_that_the_setting_no_longer_names_is_none_any_more(start_sidecar: StartSidecar):
+async def test_an_instance_that_the_setting_no_longer_names_is_none_any_more(
+    start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
+):
     """What it had in its hands is done by those that are left: ComfyUI was started on another port."""
+    looks: list[Sequence[str]] = []
+
+    async def look_at(session: AsyncSession, urls: Sequence[str]) -> list[Instance]:
+        looks.append(urls)
+        return await keep_configured(session, urls)
+
+    monkeypatch.setattr(registry, "keep_configured", look_at)
     async with ScriptedComfyUI().served() as one, ScriptedComfyUI().served() as two:
         async with start_sidecar(one) as parts:
             generation_id = await submit(parts)
@@ -233,6 +244,7 @@ async def test_an_instance_that_the_setting_no_longer_names_is_none_any_more(sta
             await until_state(parts, generation_id, "completed")
 
             assert [view.url for view in await parts.instance_desk.list()] == [two.url]
+            assert looks == [(one.url,), (two.url,)]
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
