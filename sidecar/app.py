@@ -51,7 +51,7 @@ from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.recorder import Aftermath, Recorders
+from sidecar.generations.recorder import Aftermath, Postings, Recorders
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.repeat import Repeats
 from sidecar.generations.sweeper import Sweeper
@@ -151,7 +151,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         bus.tell(WAKE)
         dispatcher.wake()
 
-    postings: set[UUID] = set()
+    postings = Postings()
     aftermath = Aftermath(queueing, announce, board.end)
     recorders = Recorders(database, leadership, instances, postings, aftermath)
     dispatcher = Dispatcher(database, leadership, instances, catalog, queueing, recorders, postings, board, announce)

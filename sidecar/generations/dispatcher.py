@@ -34,7 +34,7 @@ from sidecar.generations.in_flight import believed_in_flight, is_at, take_back
 from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of, touch
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.recorder import Recorders
+from sidecar.generations.recorder import Postings, Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
 from sidecar.generations.turns import IN_FLIGHT_AT_MOST, Outlook, look_ahead
@@ -62,7 +62,7 @@ class Dispatcher:
         catalog: Catalog,
         queueing: Queueing,
         recorders: Recorders,
-        postings: set[UUID],
+        postings: Postings,
         board: ProgressBoard,
         announce: Callable[[UUID], Awaitable[None]],
     ) -> None:
@@ -285,6 +285,8 @@ class Dispatcher:
             # One that ended there and was put back may have its next turn by now, which this one must leave alone.
             is_same_turn = is_at(latest, instance_of(generation)) and latest.submitted_at == generation.submitted_at
             is_to_go_on = is_same_turn and not latest.cancel_requested
+            if latest.run == generation.run:
+                latest.run_is_over = True
             if is_to_go_on:
                 take_back(session, latest, reason="its instance was removed")
         await self._cancel_in_comfyui(generation)

@@ -9,10 +9,11 @@ committed is confirmed.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -52,10 +53,30 @@ log = structlog.get_logger(__name__)
 ENTRIES_AT_ONCE = 50  # a journal that grew for a day must not hold the database for a minute
 
 
-class Postings(Protocol):
-    """The prompts that are on their way to ComfyUI at this moment: nobody can say yet whether it has them."""
+class Postings:
+    """
+    The prompts that are on their way to ComfyUI at this moment: nobody can say yet whether it has them.
 
-    def __contains__(self, generation_id: UUID) -> bool: ...
+    One may be twice among them: its next turn may come while the try before it is still being looked after.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[UUID] = Counter()
+
+    def add(self, generation_id: UUID) -> None:
+        self._counts[generation_id] += 1
+
+    def discard(self, generation_id: UUID) -> None:
+        self._counts -= Counter([generation_id])
+
+    def clear(self) -> None:
+        self._counts.clear()
+
+    def __contains__(self, generation_id: UUID) -> bool:
+        return generation_id in self._counts
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
 
 
 @dataclass(frozen=True)

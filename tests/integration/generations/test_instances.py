@@ -17,6 +17,7 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, put_together, running
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
 from sidecar.generations import relocation
+from sidecar.identity import generation_id_of
 from sidecar.instances import registry, standing
 from sidecar.instances.models import Connection, Instance
 from sidecar.instances.registry import keep_configured
@@ -285,7 +286,8 @@ async def test_whoever_removes_an_instance_takes_nothing_back_that_is_on_its_way
         await until(lambda: not slow.pending)
         parts.following.instances_changed()
 
-        await until(lambda: other.pending == [str(generation_id)])
+        await until(lambda: other.pending)
+        assert [generation_id_of(prompt_id) for prompt_id in other.pending] == [generation_id]
 
 
 async def test_of_a_generation_that_ran_in_two_places_one_outcome_counts(cut_off: CutOff):

@@ -13,9 +13,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fakes.knowing_sidecar import id_of, person
 
+from comfy_nodes import prompt_gate
 from comfy_nodes.caller import LOCAL_OWNER, Caller, calling, read_caller
 from comfy_nodes.client_sockets import ClientSockets
-from comfy_nodes import prompt_gate
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
 from comfy_nodes.prompt_gate import FinishedPrompts, PromptGate
