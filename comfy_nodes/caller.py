@@ -131,8 +131,13 @@ class Credentials:
         return self.are_there and not (shown_on_purpose and not self.forwarded_user)
 
     def key(self) -> bytes:
-        """Name them in memory without keeping them there."""
-        return hashlib.sha256(json.dumps(self.as_question()).encode()).digest()
+        """
+        Name them in memory without keeping them there.
+
+        With where they come from: whoever tries passwords must not find out that one is right past the sidecar, which
+        counts their tries, because its owner has just shown it.
+        """
+        return hashlib.sha256(json.dumps([self.as_question(), self.forwarded_for]).encode()).digest()
 
     def as_question(self) -> dict[str, str | None]:
         return {
@@ -156,10 +161,23 @@ def read_credentials(request: web.Request, path: str, *, user_header: str | None
         cookie=request.cookies.get(SESSION_COOKIE) or None,
         authorization=request.headers.get("Authorization") or None,
         token=request.query.get("token") or None if path in TAKES_TOKEN_IN_QUERY else None,
-        forwarded_user=request.headers.get(user_header) or None if user_header else None,
+        forwarded_user=name_in(request.headers.get(user_header)) if user_header else None,
         address=request.remote or "",
         forwarded_for=request.headers.get("X-Forwarded-For"),
     )
+
+
+def name_in(header: str | None) -> str | None:
+    """
+    Read the name of a person as a proxy writes it: in UTF-8, and else in Latin-1, as the sidecar does.
+
+    aiohttp keeps what is no UTF-8 as half characters. No text can hold them, so two people would become one.
+    """
+    written = (header or "").encode("utf-8", "surrogateescape")
+    try:
+        return written.decode("utf-8") or None
+    except UnicodeDecodeError:
+        return written.decode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -201,7 +219,7 @@ class Callers:
             return known.caller
         refused = self._refused.get(key)
         if refused is not None and time.monotonic() < refused[1]:
-            raise refused[0]
+            raise refused[0].with_traceback(None)  # or it would remember every request that was refused with it
         try:
             return await self._ask_once(key, credentials)
         except SidecarAway:

@@ -45,8 +45,22 @@ def credentials_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Credential
         address=client.address,
         cookie=connection.cookies.get(SESSION_COOKIE),
         authorization=connection.headers.get("authorization"),
-        forwarded_user=connection.headers.get(user_header) if client.is_vouched_for else None,
+        forwarded_user=name_in(connection.headers.get(user_header)) if client.is_vouched_for else None,
     )
+
+
+def name_in(header: str | None) -> str | None:
+    """
+    The name of a person as a proxy writes it: in UTF-8, and else in Latin-1, as Litestar takes every header to be.
+
+    The pack reads it in the same way, or one person would be two.
+    """
+    if header is None:
+        return None
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return header
 
 
 async def caller_if_any(request: Request[Any, Any, Any], recognition: Recognition) -> Caller | None:

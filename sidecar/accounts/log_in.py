@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import OrderedDict
-from uuid import UUID
 
 import structlog
 
@@ -60,12 +59,15 @@ class LogIn:
     async def whose_again(self, name: str, password: str, *, address: str) -> User:
         """
         The same for somebody who shows it at every request. What fitted fits as long as the account has the same hash:
-        that is one query, and not a tenth of a second of a core for each handful of requests.
+        that is one query, and not a tenth of a second of a core for each handful of requests. From the same address
+        alone: from elsewhere it may be a guess, and those are counted.
 
         Raises:
             TooManyAttempts, PasswordWrong, AccountDisabled: As in `whose`.
         """
-        key = hmac.digest(self._key, f"{comparable(name)}\0{password}".encode("utf-8", "surrogatepass"), "sha256")
+        key = hmac.digest(
+            self._key, f"{comparable(name)}\0{address}\0{password}".encode("utf-8", "surrogatepass"), "sha256"
+        )
         if key in self._fitting:
             async with self._database.reading() as session:
                 user = await by_name(session, name)
@@ -77,17 +79,23 @@ class LogIn:
             self._fitting.popitem(last=False)
         return user
 
-    async def begin_session(self, user_id: UUID, *, address: str, user_agent: str) -> tuple[Caller, str]:
+    async def begin_session(self, shown: User, *, address: str, user_agent: str) -> tuple[Caller, str]:
         """
         Log in somebody who has shown who they are; with the session's secret.
 
         Raises:
             AccountDisabled: They are not let in, or not any more.
+            PasswordWrong: It is another one since they have shown it. That ended all their sessions; this one, too.
         """
         async with self._database.writing() as session:
-            user = await session.get(User, user_id)
+            user = await session.get(User, shown.id)
             if user is None or user.disabled_at is not None:
                 raise AccountDisabled
+            if (
+                user.credentials_changed_at != shown.credentials_changed_at
+                and user.password_hash != shown.password_hash
+            ):
+                raise PasswordWrong
             note(session, Action.LOGGED_IN, Actor.being(user, address), user.id)
             begun, secret = self._sessions.begin(session, user, address=address, user_agent=user_agent)
         return to_caller(user, session_id=begun.id), secret

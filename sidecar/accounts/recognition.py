@@ -90,7 +90,7 @@ class Recognition:
         shown = credentials.shown(self._access)
         if shown is None:
             raise NotLoggedIn
-        key = hashlib.sha256(repr(shown).encode("utf-8", "surrogatepass")).digest()
+        key = key_of(shown, credentials.address)
         return self._memory.recall(key) or await self._ask_once(key, shown, credentials.address)
 
     async def owner(self, user_id: UUID | None) -> UUID:
@@ -202,3 +202,14 @@ class Recognition:
         if row.disabled_at is not None:
             raise AccountDisabled
         return row
+
+
+def key_of(shown: Shown, address: str) -> bytes:
+    """
+    By which it is remembered who that was.
+
+    Of a password with the address: whoever has to wait before the next guess must not find out that one is right
+    because its owner has just shown it.
+    """
+    where = address if isinstance(shown, Password) else ""
+    return hashlib.sha256(repr((shown, where)).encode("utf-8", "surrogatepass")).digest()

@@ -65,7 +65,7 @@ class FrontDoor(Struct, frozen=True):
     async def let_in(self, request: AnyRequest, user: User) -> Response[Me]:
         user_agent = request.headers.get("user-agent", "")
         caller, secret = await self.log_in.begin_session(
-            user.id, address=client_of(request).address, user_agent=user_agent
+            user, address=client_of(request).address, user_agent=user_agent
         )
         answer = Response(to_me(user, caller, self.access), status_code=HTTP_201_CREATED)
         self.cookies.give(request, answer, secret)

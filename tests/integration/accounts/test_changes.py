@@ -38,7 +38,7 @@ async def test_another_process_finds_a_change_that_nobody_told(
     ada = await add_person("Ada")
     other = another_process(database, settings)
     heard: list[UUID] = []
-    _caller, secret = await other.log_in.begin_session(ada.id, address="", user_agent="")
+    _caller, secret = await other.log_in.begin_session(ada, address="", user_agent="")
     credentials = Credentials("", cookie=secret)
     await other.changes.look()
     await other.recognition.caller_of(credentials)

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
+from comfy_nodes import caller
+from sidecar.accounts import authentication
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.callers import Scope
 from sidecar.accounts.desk import Accounts
@@ -26,7 +28,7 @@ PROXY, STRANGER = "10.0.0.2", "192.0.2.66"
 async def test_the_pack_hears_who_shows_it_what(browser: Browser, accounts: Accounts, add_person: AddPerson):
     """By a session's cookie and by a token; and why somebody is not let in."""
     ada = await add_person("Ada")
-    _caller, cookie = await accounts.log_in.begin_session(ada.id, address="", user_agent="")
+    _caller, cookie = await accounts.log_in.begin_session(ada, address="", user_agent="")
     _token, token = await accounts.tokens.make(ada.id, "script", frozenset({Scope.READ}), None, COMMAND_LINE)
 
     async def asked(**shown: str) -> tuple[int, str, list[str]]:
@@ -102,3 +104,14 @@ async def test_a_prompt_is_whose_the_pack_says(
     assert (await taken_back(generation_id, bob.id), await taken_back(generation_id, ada.id)) == (404, 202)
     await accounts.people.change(ada.id, Alteration(disabled=True), COMMAND_LINE)
     assert (await submitted(ada.id))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("written", "name"), [(b"ada", "ada"), ("José".encode(), "José"), ("José".encode("latin-1"), "José")]
+)
+async def test_the_name_that_a_proxy_writes_is_one_person_for_both(written: bytes, name: str):
+    """Each reads headers with a library of its own, and these take what is no ASCII for different things."""
+    pack = caller.name_in(written.decode("utf-8", "surrogateescape"))  # as aiohttp hands it over
+    sidecar = authentication.name_in(written.decode("latin-1"))  # as Litestar does
+
+    assert (pack, sidecar) == (name, name)

@@ -196,3 +196,14 @@ async def test_the_link_for_the_first_administrator_is_the_same_in_every_process
     """Behind a balancer, another process answers than the one whose log was read."""
     assert secret_of(settings.pairing_secret) == secret_of(SECRET)
     assert secret_of("another") != secret_of(SECRET)
+
+
+async def test_no_session_begins_with_a_password_that_is_none_any_more(accounts: Accounts, add_person: AddPerson):
+    """It may have been changed between the look at it and the session's first moment, and that ended all sessions."""
+    ada = await add_person("Ada")
+    shown = await accounts.log_in.whose("Ada", PASSWORD, address=ADDRESS)
+    await accounts.people.set_password(ada.id, ANOTHER, COMMAND_LINE)
+
+    with pytest.raises(PasswordWrong):
+        await accounts.log_in.begin_session(shown, address=ADDRESS, user_agent="")
+    assert await accounts.sessions.list(ada.id) == []

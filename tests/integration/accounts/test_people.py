@@ -110,7 +110,7 @@ async def test_an_account_is_disabled_first_and_deleted_only_where_nothing_is_th
 ):
     """Whose an image is must remain true. Their sessions and tokens go with an account."""
     ada, bob = await add_person("Ada"), await add_person("Bob")
-    await accounts.log_in.begin_session(ada.id, address=HERE, user_agent="")
+    await accounts.log_in.begin_session(ada, address=HERE, user_agent="")
     await write_generation(database, bob.id)
     with pytest.raises(StillEnabled):
         await accounts.people.delete(ada.id, COMMAND_LINE)

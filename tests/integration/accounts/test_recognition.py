@@ -12,13 +12,14 @@ from sqlalchemy import Update, event, select, update
 
 from sidecar.accounts import recognition
 from sidecar.accounts.audit import COMMAND_LINE
-from sidecar.accounts.callers import LOCAL_OWNER, Role, Scope
+from sidecar.accounts.callers import LOCAL_OWNER, Caller, Role, Scope
 from sidecar.accounts.credentials import Credentials
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.models import ApiToken, User, UserSession
 from sidecar.accounts.people import Alteration
+from sidecar.accounts.throttling import FOR_AN_ACCOUNT
 from sidecar.database import Database
-from sidecar.errors import AccountDisabled, CredentialsInvalid, NotLoggedIn
+from sidecar.errors import AccountDisabled, CredentialsInvalid, NotLoggedIn, TooManyAttempts
 from sidecar.identity import now
 from sidecar.settings import Settings, read_settings
 
@@ -32,7 +33,7 @@ NewSession = Callable[[User], Awaitable[Credentials]]
 @pytest.fixture
 def session_of(accounts: Accounts) -> NewSession:
     async def begin(user: User) -> Credentials:
-        _caller, secret = await accounts.log_in.begin_session(user.id, address=HERE, user_agent="a browser")
+        _caller, secret = await accounts.log_in.begin_session(user, address=HERE, user_agent="a browser")
         return Credentials(HERE, cookie=secret)
 
     return begin
@@ -217,3 +218,26 @@ async def test_whom_a_proxy_names_has_an_account_from_then_on(database: Database
     assert callers[0].role is Role.GUEST
     with pytest.raises(NotLoggedIn):
         await accounts.recognition.caller_of(Credentials(HERE, cookie="a session of old"))
+
+
+async def test_who_has_to_wait_does_not_learn_that_a_password_is_the_right_one(
+    accounts: Accounts, add_person: AddPerson
+):
+    """Though its owner has just shown it elsewhere, and is let in there without another look at it."""
+    ada = await add_person("Ada")
+
+    async def showing(password: str, address: str) -> Caller:
+        header = "Basic " + base64.b64encode(f"Ada:{password}".encode()).decode()
+        return await accounts.recognition.caller_of(Credentials(address, authorization=header))
+
+    await showing(PASSWORD, HERE)
+    for _ in range(FOR_AN_ACCOUNT.free):
+        with pytest.raises(CredentialsInvalid):
+            await showing("a guess of fifteen", "198.51.100.9")
+
+    with pytest.raises(TooManyAttempts):
+        await showing(PASSWORD, "198.51.100.9")
+    accounts.recognition.forget(ada.id)
+    with pytest.raises(TooManyAttempts):
+        await showing(PASSWORD, "198.51.100.9")
+    assert (await showing(PASSWORD, HERE)).user_id == ada.id

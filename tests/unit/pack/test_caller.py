@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from typing import Any
 
 import pytest
@@ -195,3 +196,24 @@ def test_only_a_person_is_shown_only_what_is_theirs() -> None:
 def test_browsers_send_some_credentials_whoever_asks(credentials: Credentials, *, by_themselves: bool) -> None:
     """Those prove nothing about the page that asked."""
     assert credentials.come_by_themselves is by_themselves
+
+
+async def test_who_comes_from_elsewhere_is_asked_about_anew(callers: Callers, sidecar: KnowingSidecar) -> None:
+    """The sidecar counts guesses by address, also by that which a proxy tells."""
+    for forwarded_for in (None, "192.0.2.7", "198.51.100.9", "192.0.2.7"):
+        await callers.find(Credentials(authorization="Bearer ada", forwarded_for=forwarded_for))
+
+    assert [question["forwarded_for"] for question in sidecar.questions] == [None, "192.0.2.7", "198.51.100.9"]
+
+
+async def test_a_refusal_that_is_remembered_remembers_nothing_of_who_was_refused(callers: Callers) -> None:
+    """Or whoever asks a thousand times with nobody's cookie would fill the memory with a thousand requests."""
+
+    async def refused() -> int:
+        with pytest.raises(SidecarRefused) as told:
+            await callers.find(Credentials(cookie="nobody's"))
+        return len(list(traceback.walk_tb(told.value.__traceback__)))
+
+    await refused()
+
+    assert await refused() == await refused()
