@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,9 @@ import comfy_nodes.locations
 import comfy_nodes.settings
 import sidecar.settings
 import sidecar.sole_use
+from sidecar.accounts.passwords import SHORTEST
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("name", ["read_or_make_secret", "write_secret", "read_whole_secret"])
@@ -50,3 +54,14 @@ def test_pack_and_sidecar_mean_the_same_by_it(name: str) -> None:
     The names in those functions.
     """
     assert getattr(comfy_nodes.settings, name) == getattr(sidecar.settings, name)
+
+
+def test_the_panel_asks_for_a_password_as_long_as_the_sidecar_wants() -> None:
+    """
+    Nobody is told of a length that is refused afterwards.
+    """
+    panel = (CHECKOUT / "web_extension" / "elements" / "account.js").read_text(encoding="utf-8")
+    page = (CHECKOUT / "comfy_nodes" / "login_page" / "page.js").read_text(encoding="utf-8")
+
+    assert f"PASSWORD_CHARACTERS = {SHORTEST}\n" in panel
+    assert page.count(f" {SHORTEST} ") == 2  # in each language

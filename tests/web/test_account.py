@@ -60,7 +60,7 @@ def test_a_password_is_changed_by_whoever_knows_it(open_panel: OpenPanel, sideca
     expect(dialog.get_by_text("Firefox, Windows")).to_have_count(2)
     dialog.locator("summary", has_text="Change password").click()
     dialog.get_by_label("Current password").fill("a wrong one")
-    dialog.get_by_label("New password").fill("twelve or more characters")
+    dialog.get_by_label("New password").fill("fifteen or more characters")
     dialog.get_by_role("button", name="Change password").click()
     expect(dialog.get_by_role("status")).to_have_text("Name or password is wrong.")
 
@@ -69,7 +69,7 @@ def test_a_password_is_changed_by_whoever_knows_it(open_panel: OpenPanel, sideca
 
     expect(dialog.get_by_role("status")).to_contain_text("The new password holds")
     expect(dialog.get_by_text("Firefox, Windows")).to_have_count(1)
-    assert sidecar.account.password == "twelve or more characters"
+    assert sidecar.account.password == "fifteen or more characters"
 
 
 def test_another_browser_is_logged_out(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:

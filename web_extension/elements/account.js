@@ -10,6 +10,8 @@ import { SidecarError } from '../sidecar_client.js'
 import { accountStyles } from '../styles/account.js'
 import { theme } from '../styles/theme.js'
 
+/** What the sidecar takes at least (sidecar/accounts/passwords.py). */
+const PASSWORD_CHARACTERS = 15
 const DAY_MS = 86_400_000
 /** Days for which a token is good; 0: until it is revoked. The first one is offered. */
 const TOKEN_DAYS = [90, 30, 365, 0]
@@ -115,14 +117,14 @@ export class AccountElement extends HTMLElement {
     const { client, strings } = this.#surroundings
     const current = field('password', 'current-password')
     const wanted = field('password', 'new-password')
-    wanted.minLength = 12
+    wanted.minLength = PASSWORD_CHARACTERS
     const form = h(
       'form',
       {},
       // Password managers ask for which account it is.
       h('input', { type: 'text', autocomplete: 'username', value: this.#me?.name ?? '', hidden: true, readOnly: true }),
       h('label', {}, strings.say('account.currentPassword'), current),
-      h('label', {}, strings.say('account.newPassword'), wanted),
+      h('label', {}, strings.say('account.newPassword', { count: PASSWORD_CHARACTERS }), wanted),
       h('button', { textContent: strings.say('account.changePassword') }),
     )
     this.#onSubmit(form, async () => {
