@@ -18,7 +18,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from .wire import PAIRING_HEADER, encode_json
+from .pairing import pairing_of
+from .wire import encode_json
 
 log = logging.getLogger("genonaut.sidecar")
 
@@ -86,7 +87,7 @@ class SidecarClient:
 
     def __init__(self, url: str, pairing_secret: str, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self.url = url
-        self._headers = {PAIRING_HEADER: pairing_secret, "Content-Type": "application/json"}
+        self._pairing = pairing_of(pairing_secret)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._breaker = Breaker()
         # Of their own: a submission may take long and say nothing of how quickly others are answered.
@@ -212,9 +213,10 @@ class SidecarClient:
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, Any]:
         data = None if body is None else encode_json(body)
+        proof = self._pairing.headers(method, path.partition("?")[0])
         try:
             async with self._open_session().request(
-                method, self.url + path, data=data, headers=dict(headers)
+                method, self.url + path, data=data, headers={**proof, **headers}
             ) as answer:
                 content = await self._read(answer)
         except asyncio.TimeoutError as exc:
@@ -246,7 +248,7 @@ class SidecarClient:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(headers={"Content-Type": "application/json"}, timeout=self._timeout)
         return self._session
 
     def _away(self, reason: str) -> str:

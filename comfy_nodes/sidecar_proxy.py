@@ -11,7 +11,8 @@ from urllib.parse import unquote
 import aiohttp
 from aiohttp import web
 
-from .wire import PAIRING_HEADER, encode_json
+from .pairing import PAIRING_HEADER
+from .wire import encode_json
 
 log = logging.getLogger("genonaut.proxy")
 

@@ -7,7 +7,6 @@ does not start. That people touch only what is theirs is no guard's business: ev
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +19,8 @@ from litestar.routes import HTTPRoute
 
 from sidecar.accounts.authentication import PUBLIC
 from sidecar.accounts.callers import Caller, Role, Scope
-from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.errors import AdministratorsOnly, MembersOnly, NotPaired, ScopeMissing
+from sidecar.pairing import PAIRING_HEADER, pairing_of
 
 OPTIONS = "OPTIONS"  # tells what may be asked, to everybody
 SAFE_METHODS = frozenset({"GET", "HEAD", OPTIONS})
@@ -78,10 +77,10 @@ async def requires_pairing(connection: ASGIConnection[Any, Any, Any, Any], _hand
     For the paired ComfyUI alone.
 
     Raises:
-        NotPaired: The secret is missing, or another one.
+        NotPaired: It does not prove that it has our secret.
     """
-    shown = connection.headers.get(PAIRING_HEADER, "").encode()
-    if not hmac.compare_digest(shown, connection.app.state.pairing_secret.encode()):
+    shown, asked = connection.headers.get(PAIRING_HEADER, ""), connection.scope
+    if not pairing_of(connection.app.state.pairing_secret).is_proven(shown, str(asked.get("method")), asked["path"]):
         raise NotPaired
 
 

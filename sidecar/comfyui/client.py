@@ -21,8 +21,7 @@ from sidecar.comfyui.http import FETCH_TIMEOUT, ComfyUIHttp, expect_success, rea
 from sidecar.comfyui.outcomes import Look
 from sidecar.comfyui.pack_dialect import PackDialect
 from sidecar.errors import ComfyUIBroken, OutputGone
-
-PAIRING_HEADER = "X-Genonaut-Pairing"
+from sidecar.pairing import pairing_of
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +57,9 @@ class ComfyUIClient:
         self.url = url
         self.directories: dict[str, Path] = {}
         """ComfyUI's output, temp and input folders, where they can be read from here; told by the pack's hello."""
-        # A ComfyUI without the pack has no use for the secret: only the pack's own door is shown it.
-        self._http = ComfyUIHttp(url, {})
-        self._paired_http = ComfyUIHttp(url, {PAIRING_HEADER: pairing_secret})
+        # A ComfyUI without the pack has no use for proofs: only the pack's own doors are shown any.
+        self._http = ComfyUIHttp(url)
+        self._paired_http = ComfyUIHttp(url, pairing_of(pairing_secret))
         self._pack = PackDialect(self._paired_http)
         self._core = CoreDialect(self._http, instance_id)
         self._dialect: Dialect = self._pack

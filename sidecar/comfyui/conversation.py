@@ -136,7 +136,7 @@ def tells_of_an_end(event: ObserverEvent) -> bool:
 async def open_socket(http: ComfyUIHttp, path: str) -> ClientConnection:
     return await connect(
         "ws" + http.url.removeprefix("http") + path,
-        additional_headers=http.headers,
+        additional_headers=http.headers("GET", path.partition("?")[0]),
         proxy=None,
         compression=None,  # it would cost both sides more time than it saves on the way
         max_size=MAX_MESSAGE_BYTES,

@@ -11,6 +11,7 @@ import msgspec
 
 from sidecar.addresses import is_plain
 from sidecar.errors import ComfyUIBroken, ComfyUITimeout, ComfyUIUnreachable
+from sidecar.pairing import Pairing
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=3.0)  # ComfyUI validates in its event loop, behind whatever else it does
@@ -34,10 +35,10 @@ def is_usable(url: str) -> bool:
 class ComfyUIHttp:
     """Asks one ComfyUI. Closed by whoever made it."""
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, url: str, pairing: Pairing | None = None) -> None:
         self.url = url
-        self.headers = dict(headers)
-        self._http = httpx.AsyncClient(base_url=url, headers=self.headers, timeout=TIMEOUT, trust_env=False)
+        self._pairing = pairing
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -50,7 +51,7 @@ class ComfyUIHttp:
             ComfyUIAway: It gave no answer.
         """
         with translated():
-            return await self._http.get(path, params=params, timeout=timeout)
+            return await self._http.get(path, params=params, headers=self.headers("GET", path), timeout=timeout)
 
     async def post(self, path: str, json: Any, timeout: httpx.Timeout = TIMEOUT) -> httpx.Response:
         """
@@ -58,7 +59,11 @@ class ComfyUIHttp:
             ComfyUIAway: It gave no answer.
         """
         with translated():
-            return await self._http.post(path, json=json, timeout=timeout)
+            return await self._http.post(path, json=json, headers=self.headers("POST", path), timeout=timeout)
+
+    def headers(self, method: str, path: str) -> dict[str, str]:
+        """What goes with each question: that it comes from whom the pack is paired with."""
+        return self._pairing.headers(method, path) if self._pairing else {}
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from real.comfyui import VERSION, ComfyUIProgram, fetch_comfyui
 from real.processes import Program, RunningComfyUI, descendants, free_port, start_comfyui
 
 from comfy_nodes import locations
+from comfy_nodes.pairing import pairing_of
 
 Json = dict[str, Any]
 Found = TypeVar("Found")
@@ -239,7 +240,8 @@ class Installation:
     def ask_pack(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask the pack what only the sidecar may ask."""
         secret = (self.data / "pairing-secret").read_text(encoding="ascii").strip()
-        return self.http.request(method, f"{self.url}{path}", headers={"X-Genonaut-Pairing": secret}, **more)
+        headers = pairing_of(secret).headers(method, path.partition("?")[0])
+        return self.http.request(method, f"{self.url}{path}", headers=headers, **more)
 
 
 DRAWING = {"nodes": [{"id": 1, "type": "KSampler", "pos": [10, 20]}], "version": 0.4}

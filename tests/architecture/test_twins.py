@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import comfy_nodes.locations
+import comfy_nodes.pairing
 import comfy_nodes.settings
+import sidecar.pairing
 import sidecar.settings
 import sidecar.sole_use
 from sidecar.accounts.passwords import SHORTEST
@@ -24,6 +26,13 @@ def test_pack_and_sidecar_make_the_pairing_secret_alike(name: str) -> None:
     ours, theirs = getattr(comfy_nodes.settings, name), getattr(sidecar.settings, name)
 
     assert inspect.getsource(ours) == inspect.getsource(theirs)
+
+
+def test_pack_and_sidecar_prove_alike_that_they_have_the_secret() -> None:
+    """
+    What one of them proves the other one must believe.
+    """
+    assert inspect.getsource(comfy_nodes.pairing) == inspect.getsource(sidecar.pairing)
 
 
 def test_pack_and_sidecar_lock_a_file_alike() -> None:

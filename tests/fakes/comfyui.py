@@ -19,7 +19,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, JSONBody
 
-from sidecar.comfyui.client import PAIRING_HEADER
+from sidecar.pairing import PAIRING_HEADER, Pairing
 
 PAIRING_SECRET = "test-pairing-secret"
 
@@ -36,6 +36,7 @@ class ScriptedComfyUI:
 
     def __init__(self) -> None:
         self.url = ""
+        self._pairing = Pairing(PAIRING_SECRET)
         self.pending: list[str] = []
         self.running: list[str] = []
         self.posted: list[dict[str, Any]] = []
@@ -179,7 +180,7 @@ class ScriptedComfyUI:
     def _app(self) -> Litestar:
         @post("/prompt", status_code=200)
         async def prompt(data: JSONBody[dict[str, Any]], request: Request[Any, Any, Any]) -> Response[Any]:
-            assert request.headers[PAIRING_HEADER] == PAIRING_SECRET
+            assert self._pairing.is_proven(request.headers[PAIRING_HEADER], "POST", "/prompt")
             return await self.answer_prompt(data)
 
         @get("/genonaut/outcomes")

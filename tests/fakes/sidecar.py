@@ -12,11 +12,35 @@ import asyncio
 import json
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 
-PAIRING_HEADER = "X-Genonaut-Pairing"
+from comfy_nodes.pairing import pairing_of
+
+
+class PairedSession:
+    """Asks as the sidecar does: with a proof that it has the secret."""
+
+    def __init__(self, pairing_secret: str) -> None:
+        self._pairing = pairing_of(pairing_secret)
+        self._session = aiohttp.ClientSession()
+
+    def get(self, url: str, **more: Any) -> Any:
+        return self._session.get(url, headers=self._headers("GET", url), **more)
+
+    def post(self, url: str, **more: Any) -> Any:
+        return self._session.post(url, headers=self._headers("POST", url), **more)
+
+    async def ws_connect(self, url: str) -> aiohttp.ClientWebSocketResponse[bool]:
+        return await self._session.ws_connect(url, headers=self._headers("GET", url))
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    def _headers(self, method: str, url: str) -> dict[str, str]:
+        return self._pairing.headers(method, urlsplit(url).path)
 
 
 class PatientSidecar:
@@ -28,7 +52,7 @@ class PatientSidecar:
         self.cancelled: list[str] = []
         self.comfyui_url = comfyui_url
         self._port = port
-        self._headers = {PAIRING_HEADER: pairing_secret}
+        self._pairing_secret = pairing_secret
 
     async def __aenter__(self) -> PatientSidecar:
         app = web.Application(client_max_size=64 * 1024**2)
@@ -39,7 +63,7 @@ class PatientSidecar:
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.session = aiohttp.ClientSession(headers=self._headers)
+        self.session = PairedSession(self._pairing_secret)
         return self
 
     async def __aexit__(

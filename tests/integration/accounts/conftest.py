@@ -19,20 +19,24 @@ from sidecar.accounts.models import User
 from sidecar.accounts.people import NewPerson
 from sidecar.app import app_of, put_together
 from sidecar.cluster.bus import Bus
-from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.database import Database
 from sidecar.generations.history import owns_anything
+from sidecar.pairing import pairing_of
 from sidecar.settings import Settings, read_settings
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 SECRET = "paired"
-PAIRED = {PAIRING_HEADER: SECRET}
 PASSWORD = "four unlikely lamps sing"
 ANOTHER = "seven slow trains to nowhere"
 API = "/api/v1"
 
 AddPerson = Callable[..., Awaitable[User]]
 Browser = AsyncClient
+
+
+def paired(path: str, method: str = "POST") -> dict[str, str]:
+    """The headers of the pack; for one request."""
+    return pairing_of(SECRET).headers(method, path)
 
 
 @pytest.fixture

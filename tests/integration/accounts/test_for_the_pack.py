@@ -19,7 +19,7 @@ from sidecar.database import Database
 from sidecar.generations.models import Generation
 from sidecar.settings import read_settings
 
-from .conftest import PAIRED, AddPerson, Browser, browser_at
+from .conftest import AddPerson, Browser, browser_at, paired
 
 WORKFLOW = {"1": {"class_type": "EmptyImage", "inputs": {}}}
 PROXY, STRANGER = "10.0.0.2", "192.0.2.66"
@@ -32,7 +32,9 @@ async def test_the_pack_hears_who_shows_it_what(browser: Browser, accounts: Acco
     _token, token = await accounts.tokens.make(ada.id, "script", frozenset({Scope.READ}), None, COMMAND_LINE)
 
     async def asked(**shown: str) -> tuple[int, str, list[str]]:
-        answer = await browser.post("/internal/callers", json={"address": STRANGER, **shown}, headers=PAIRED)
+        answer = await browser.post(
+            "/internal/callers", json={"address": STRANGER, **shown}, headers=paired("/internal/callers")
+        )
         told = answer.json()
         return answer.status_code, told.get("name") or told["code"], told.get("scopes", [])
 
@@ -55,7 +57,7 @@ async def test_only_a_trusted_proxy_says_who_somebody_is(
 ):
     """Whoever speaks to ComfyUI directly can write the same header."""
     trusting = {"GENONAUT_ACCESS": "proxy", "GENONAUT_TRUSTED_PROXIES": PROXY}
-    headers = {**PAIRED, **({"X-Forwarded-For": forwarded_for} if forwarded_for else {})}
+    headers = {**paired("/internal/callers"), **({"X-Forwarded-For": forwarded_for} if forwarded_for else {})}
     async with browser_at(read_settings({**environment, **trusting})) as browser:
         shown = {"address": address, "forwarded_user": "ada@example.org"}
         answer = await browser.post("/internal/callers", json=shown, headers=headers)
@@ -71,7 +73,7 @@ async def test_failures_count_for_the_address_from_which_they_come(
     environment: dict[str, str], database: Database, address: str, forwarded_for: str | None, counted: str
 ):
     """Not for the proxy that everybody comes through, and not for one that somebody made up."""
-    headers = {**PAIRED, **({"X-Forwarded-For": forwarded_for} if forwarded_for else {})}
+    headers = {**paired("/internal/callers"), **({"X-Forwarded-For": forwarded_for} if forwarded_for else {})}
     async with browser_at(read_settings({**environment, "GENONAUT_TRUSTED_PROXIES": PROXY})) as browser:
         shown = {"address": address, "authorization": "Basic YWRhOndyb25n"}
         answer = await browser.post("/internal/callers", json=shown, headers=headers)
@@ -90,12 +92,14 @@ async def test_a_prompt_is_whose_the_pack_says(
     async def submitted(owner_id: UUID | None) -> tuple[int, UUID]:
         generation_id = uuid4()
         prompt = {"id": str(generation_id), "workflow": WORKFLOW, "owner_id": str(owner_id) if owner_id else None}
-        return (await browser.post("/internal/prompts", json=prompt, headers=PAIRED)).status_code, generation_id
+        return (
+            await browser.post("/internal/prompts", json=prompt, headers=paired("/internal/prompts"))
+        ).status_code, generation_id
 
     async def taken_back(generation_id: UUID, owner_id: UUID) -> int:
         cancellation = {"owner_id": str(owner_id)}
         path = f"/internal/prompts/{generation_id}/cancel"
-        return (await browser.post(path, json=cancellation, headers=PAIRED)).status_code
+        return (await browser.post(path, json=cancellation, headers=paired(path))).status_code
 
     status, generation_id = await submitted(ada.id)
     assert (status, (await submitted(None))[0], (await submitted(uuid4()))[0]) == (202, 401, 401)

@@ -14,9 +14,15 @@ from sidecar.accounts.passwords import Passwords
 from sidecar.errors import CredentialsInvalid, PasswordWrong, TooManyAttempts
 from sidecar.settings import Settings, read_settings
 
-from .conftest import ANOTHER, API, PAIRED, PASSWORD, SECRET, AddPerson, Browser, browser_at, log_in
+from .conftest import ANOTHER, API, PASSWORD, SECRET, AddPerson, Browser, browser_at, log_in, paired
 
 ADDRESS = "192.0.2.7"
+
+
+async def needs_first_administrator(browser: Browser) -> bool:
+    """As the pack asks it."""
+    path = "/internal/access"
+    return bool((await browser.get(path, headers=paired(path, "GET"))).json()["needs_first_administrator"])
 
 
 async def test_the_way_from_the_first_administrator_to_the_first_guest(browser: Browser, accounts: Accounts):
@@ -24,9 +30,9 @@ async def test_the_way_from_the_first_administrator_to_the_first_guest(browser: 
     instruction = accounts.first_administrator.instruction()
     assert f"http://127.0.0.1:9/genonaut/login#first={secret_of(SECRET)}" in instruction
     asked = {"secret": secret_of(SECRET), "name": "Ada", "password": PASSWORD}
-    needs = [(await browser.get("/internal/access", headers=PAIRED)).json()["needs_first_administrator"]]
+    needs = [await needs_first_administrator(browser)]
     first = await browser.post(f"{API}/first-administrator", json=asked)
-    needs.append((await browser.get("/internal/access", headers=PAIRED)).json()["needs_first_administrator"])
+    needs.append(await needs_first_administrator(browser))
     again = await browser.post(f"{API}/first-administrator", json={**asked, "name": "Eve"})
     made = await browser.post(f"{API}/admin/invites", json={"role": "guest"})
     browser.cookies.clear()

@@ -15,7 +15,7 @@ from integration.generations.conftest import settings_of, until
 
 from sidecar.app import create_app
 from sidecar.catalog import discovery
-from sidecar.comfyui.client import PAIRING_HEADER
+from sidecar.pairing import pairing_of
 
 StartApi = Callable[..., AbstractAsyncContextManager[AsyncClient]]
 
@@ -51,7 +51,8 @@ def start_api(tmp_path: Path, backend: dict[str, str]) -> StartApi:
 
 @pytest.fixture
 def paired() -> dict[str, str]:
-    return {PAIRING_HEADER: PAIRING_SECRET}
+    """The headers of who has our secret; for one submission."""
+    return pairing_of(PAIRING_SECRET).headers("POST", "/internal/prompts")
 
 
 @pytest.fixture

@@ -17,20 +17,18 @@ from litestar.testing import AsyncTestClient
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, create_app, put_together, running
-from sidecar.comfyui.client import PAIRING_HEADER
 from sidecar.generations import retries
 from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance
+from sidecar.pairing import pairing_of
 from sidecar.settings import Settings, read_settings
 
 WORKFLOW: dict[str, Any] = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "test"}},
 }
-
-PAIRED = {PAIRING_HEADER: PAIRING_SECRET}
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 
@@ -107,6 +105,11 @@ def loading(checkpoint: str) -> dict[str, Any]:
         "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
         "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "a"}},
     }
+
+
+def paired(method: str, path: str) -> dict[str, str]:
+    """The headers of who has our secret; for one request."""
+    return pairing_of(PAIRING_SECRET).headers(method, path)
 
 
 async def submit(parts: Parts, workflow: dict[str, Any] | None = None) -> UUID:

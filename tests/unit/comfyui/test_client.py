@@ -12,11 +12,12 @@ from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.dialect import Prompt
 from sidecar.errors import ComfyUIAway
 from sidecar.gallery.references import FileReference
+from sidecar.pairing import PAIRING_HEADER
 
-SECRET = "shown-to-the-pack-alone"
+SECRET = "shown-to-nobody"
 
 
-async def test_a_comfyui_without_the_pack_is_shown_no_secret_besides_the_question_for_the_pack():
+async def test_a_comfyui_without_the_pack_is_shown_no_proof_besides_the_question_for_the_pack():
     """It has no use for it, and whoever reads there could speak in the sidecar's name elsewhere."""
     heads: list[str] = []
 
@@ -39,12 +40,13 @@ async def test_a_comfyui_without_the_pack_is_shown_no_secret_besides_the_questio
                 await doing
         await client.close()
 
-    shown = [head.split()[1] for head in heads if SECRET in head]
+    shown = [head.split()[1] for head in heads if PAIRING_HEADER in head]
     assert shown == ["/genonaut/observer"]
     assert len(heads) == 6
+    assert SECRET not in "".join(heads)
 
 
-async def test_a_comfyui_with_the_pack_is_shown_the_secret_on_its_own_routes_too():
+async def test_a_comfyui_with_the_pack_is_shown_a_proof_on_its_own_routes_too():
     """Where people have accounts, the pack in front of them lets in nobody else without credentials."""
     heads: list[str] = []
 
@@ -64,4 +66,5 @@ async def test_a_comfyui_with_the_pack_is_shown_the_secret_on_its_own_routes_too
         await client.close()
 
     assert len(heads) == 4
-    assert all(SECRET in head for head in heads)
+    assert all(PAIRING_HEADER in head for head in heads)
+    assert SECRET not in "".join(heads)

@@ -15,12 +15,13 @@ from fakes.comfyui import (
     ScriptedComfyUI,
 )
 
-from sidecar.comfyui.client import PAIRING_HEADER
+from sidecar.pairing import pairing_of
 
 
 async def post(comfyui: ScriptedComfyUI, prompt_id: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=comfyui.url, headers={PAIRING_HEADER: PAIRING_SECRET}) as http:
-        return await http.post("/prompt", json={"prompt_id": prompt_id, "prompt": {}})
+    headers = pairing_of(PAIRING_SECRET).headers("POST", "/prompt")
+    async with httpx.AsyncClient(base_url=comfyui.url) as http:
+        return await http.post("/prompt", json={"prompt_id": prompt_id, "prompt": {}}, headers=headers)
 
 
 async def free(comfyui: ScriptedComfyUI) -> None:

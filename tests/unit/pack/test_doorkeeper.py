@@ -16,6 +16,7 @@ from yarl import URL
 from comfy_nodes.caller import CALLER, Callers
 from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.doorkeeper import Doorkeeper
+from comfy_nodes.pairing import pairing_of
 from comfy_nodes.settings import PackSettings
 
 Browser = TestClient[Any, Any]
@@ -122,7 +123,7 @@ async def test_in_open_access_everybody_is_the_local_owner_and_nobody_is_asked(
 async def test_open_access_beyond_this_computer_answers_nothing(opened: Opened, path: str) -> None:
     """Not even the sidecar; the sentence says what to set."""
     async with opened(access="open", is_open_to_others=True) as browser:
-        answer = await browser.get(path, headers={"X-Genonaut-Pairing": "paired"})
+        answer = await browser.get(path, headers=pairing_of("paired").headers("GET", path))
         told = await answer.json()
 
         page = await browser.get(path, headers=NAVIGATION)
@@ -323,7 +324,7 @@ async def test_while_the_sidecar_is_away_people_are_told_to_wait(opened: Opened,
 async def test_the_sidecar_itself_comes_as_everybody(opened: Opened) -> None:
     """It dispatches for all of them; whoever shows another secret is a stranger."""
     async with opened() as browser:
-        paired = await (await browser.get("/queue", headers={"X-Genonaut-Pairing": "paired"})).json()
+        paired = await (await browser.get("/queue", headers=pairing_of("paired").headers("GET", "/queue"))).json()
         other = await browser.get("/queue", headers={"X-Genonaut-Pairing": "guessed"})
 
     assert paired == "everybody"

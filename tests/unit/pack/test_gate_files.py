@@ -18,9 +18,9 @@ from comfy_nodes.graph_files import OWNER_INPUT, GraphFiles
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
 from comfy_nodes.owned_files import ACTING_FOR, Folders, OwnedFiles, SeenOutputs
+from comfy_nodes.pairing import PAIRING_HEADER, pairing_of
 from comfy_nodes.prompt_gate import PromptGate
 from comfy_nodes.sidecar_client import SidecarAway
-from comfy_nodes.wire import PAIRING_HEADER
 
 ada = Caller(ADA, "ada", "member", frozenset({"read", "submit"}))
 
@@ -118,7 +118,7 @@ def workflow(image: str) -> dict[str, Any]:
 async def dispatch(browser: Browser, image: str, owner_id: str | None = ADA) -> tuple[int, dict[str, Any]]:
     tag = {} if owner_id is None else {"genonaut": {"owner_id": owner_id}}
     body = {"prompt": workflow(image), "prompt_id": "x", "extra_data": tag}
-    answer = await browser.post("/prompt", json=body, headers={PAIRING_HEADER: "paired"})
+    answer = await browser.post("/prompt", json=body, headers=pairing_of("paired").headers("POST", "/prompt"))
     return answer.status, await answer.json()
 
 

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from comfy_nodes.event_tap import EventTap
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.pack_routes import PackRoutes
-from comfy_nodes.wire import PAIRING_HEADER
+from comfy_nodes.pairing import pairing_of
 
 
 class Told:
@@ -47,9 +47,10 @@ async def observer(told: Told) -> AsyncIterator[ClientWebSocketResponse[Any]]:
     routes.add_to(table)
     app = web.Application()
     app.add_routes(table)
+    proof = pairing_of("paired").headers("GET", "/genonaut/observer")
     async with (
         TestClient(TestServer(app)) as sidecar,
-        sidecar.ws_connect("/genonaut/observer", headers={PAIRING_HEADER: "paired"}) as socket,
+        sidecar.ws_connect("/genonaut/observer", headers=proof) as socket,
     ):
         await socket.receive()
         yield socket

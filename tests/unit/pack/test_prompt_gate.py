@@ -18,9 +18,9 @@ from comfy_nodes.caller import LOCAL_OWNER, Caller, calling, read_caller
 from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
+from comfy_nodes.pairing import pairing_of
 from comfy_nodes.prompt_gate import FinishedPrompts, PromptGate
 from comfy_nodes.sidecar_client import SidecarAway
-from comfy_nodes.wire import PAIRING_HEADER
 from sidecar.identity import prompt_id_of_run, uuid7
 
 PROMPT = {"1": {"class_type": "SaveImage", "inputs": {}}}
@@ -97,7 +97,9 @@ async def test_a_prompt_whose_outcome_is_confirmed_never_runs_again(
     gate.prompt_has_finished("done")
     async with TestClient(TestServer(app_of(gate))) as sidecar:
         posted = await sidecar.post(
-            "/prompt", json={"prompt": PROMPT, "prompt_id": "done"}, headers={PAIRING_HEADER: "paired"}
+            "/prompt",
+            json={"prompt": PROMPT, "prompt_id": "done"},
+            headers=pairing_of("paired").headers("POST", "/prompt"),
         )
         told = await posted.json()
 
@@ -144,7 +146,7 @@ async def test_a_prompt_that_comes_a_second_time_has_its_secrets_again(
         for run in (1, 2):
             prompt_id = prompt_id_of_run(generation_id, run)
             body = {"prompt": PROMPT, "prompt_id": prompt_id}
-            await sidecar.post("/prompt", json=body, headers={PAIRING_HEADER: "paired"})
+            await sidecar.post("/prompt", json=body, headers=pairing_of("paired").headers("POST", "/prompt"))
             gate.prompt_has_finished(prompt_id)
     monkeypatch.setattr(prompt_gate, "SECRETS_KEPT_AFTER_END_S", 0.0)
     gate.secrets.keep("another", {"api_key_comfy_org": "hidden"})
