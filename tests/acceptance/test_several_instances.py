@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ from acceptance.installation import Installation, found_comfyui, until
 from acceptance.workflows import checkpoint_picture, quick_picture, slow_picture
 from real import models
 from real.processes import WITHOUT_A_PAGE, RunningComfyUI, start_comfyui
+
+from sidecar.app import put_together
+from sidecar.settings import read_settings
 
 # Two ComfyUIs are started; where that goes wrong, what was waited for says more than a time-out.
 pytestmark = pytest.mark.timeout(300)
@@ -54,6 +59,19 @@ class Several:
         query = "SELECT lower(hex(id)) AS id, lower(hex(instance_id)) AS instance FROM generations"
         found = {row["id"]: row["instance"] for row in rows(self.genonaut.data / "genonaut.sqlite3", query)}
         return [one for one in ids if found[one.replace("-", "")] == self.plain_id.replace("-", "")]
+
+    async def look_at_the_clock(self) -> None:
+        """As another process would, in which a silence of one second is too long."""
+        settings = read_settings({"GENONAUT_DATA": str(self.genonaut.data)})
+        parts = put_together(replace(settings, silent_at_most_s=1))
+        await parts.timeouts.end_overdue({})
+        await parts.instances.close()
+        await parts.database.close()
+
+    def running(self) -> list[str]:
+        """On either of them."""
+        lists = [self.genonaut.http.get(f"{url}/queue").json() for url in (self.plain.url, self.genonaut.url)]
+        return [item[1] for each in lists for item in each["queue_running"]]
 
     def running_on_plain(self) -> list[str]:
         lists = self.genonaut.http.get(f"{self.plain.url}/queue").json()
@@ -105,9 +123,9 @@ def test_what_fails_or_is_cancelled_without_the_pack_ends_as_it_should(several: 
     slow = several.ask(*(slow_picture(400) for _ in range(4)))
     (victim,) = until(several.running_on_plain, what="The one without the pack works")
     until(lambda: several.genonaut.generation(victim)["state"] == "running", what="It is known to run")
-    waiting = next(one for one in several.made_by_plain(slow) if one != victim)
+    waiting = [one for one in several.made_by_plain(slow) if one != victim]
     api = f"{several.genonaut.sidecar_url}/api/v1/generations"
-    for one in (waiting, victim, *(set(slow) - {waiting, victim})):
+    for one in (*waiting, victim, *(set(slow) - {*waiting, victim})):
         several.genonaut.http.post(f"{api}/{one}/cancel")
 
     assert {several.genonaut.wait_for_state(one, "failed")["error"]["code"] for one in failed} == {"node_failed"}
@@ -115,13 +133,33 @@ def test_what_fails_or_is_cancelled_without_the_pack_ends_as_it_should(several: 
         several.genonaut.wait_for_state(one, "cancelled")
 
 
-def test_a_paused_instance_gets_nothing(several: Several) -> None:
+def test_what_takes_too_long_is_interrupted_whoever_looks_at_the_clock(several: Several) -> None:
+    """A process that sent nothing ends it in ComfyUI by its id, and what comes next is not held up."""
+    (stuck,) = several.ask(slow_picture(400))
+    several.genonaut.wait_for_state(stuck, "running")
+
+    def given_up() -> bool:
+        asyncio.run(several.look_at_the_clock())
+        return bool(several.genonaut.generation(stuck)["state"] == "failed")
+
+    until(given_up, what="It is silent for a second, as far as is written down")
+    assert several.genonaut.generation(stuck)["error"]["code"] == "stalled"
+    until(lambda: not several.running(), what="It is interrupted")
+    several.until_kept(several.ask(quick_picture(), quick_picture()))
+
+
+def test_a_draining_instance_finishes_what_it_has_and_then_gets_nothing(several: Several) -> None:
     """The other one does everything until it may work again."""
-    several.change(wanted="paused")
+    slow = several.ask(*(slow_picture(10) for _ in range(4)))
+    until(several.running_on_plain, what="The one without the pack works")
+    several.change(wanted="draining")
+    several.until_kept(slow)
+    until(lambda: several.instance()["wanted"] == "paused", what="It is drained")
     ids = several.ask(*(quick_picture() for _ in range(4)))
     several.until_kept(ids)
     several.change(wanted="active")
 
+    assert several.made_by_plain(slow)
     assert several.made_by_plain(ids) == []
 
 
