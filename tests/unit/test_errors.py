@@ -23,8 +23,8 @@ def test_every_error_has_a_sentence_and_stands_in_the_map(error: type[GenonautEr
 
 
 def test_every_code_is_used_once():
-    """A program that reads the code knows which error it was."""
-    codes = [error.code for error in every_error()]
+    """A program that reads the code knows which error it was; one without a code is its parent in other words."""
+    codes = [error.code for error in every_error() if "code" in vars(error)]
 
     assert sorted(codes) == sorted(set(codes))
 
