@@ -2,8 +2,10 @@
 
 from server import PromptServer
 
-from .comfy_nodes.connect import connect
-from .comfy_nodes.nodes.extension import GenonautExtension
+from .comfy_nodes.connect import closed_on_failure, connect
+
+with closed_on_failure(PromptServer.instance):
+    from .comfy_nodes.nodes.extension import GenonautExtension
 
 WEB_DIRECTORY = "./web_extension"
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -62,7 +63,27 @@ def connect(server: Any) -> None:
         log.exception("Genonaut could not be installed into this ComfyUI; it accepts no prompts until that is solved.")
         for step in reversed(undo):
             step()
-        server.app.middlewares.insert(0, refuse_changes(f"{type(exc).__name__}: {exc}", may_look=may_look()))
+        close_doors(server, exc)
+
+
+@contextmanager
+def closed_on_failure(server: Any) -> Iterator[None]:
+    """
+    Close ComfyUI's doors where something else of the pack cannot be loaded, before there are hooks.
+
+    ComfyUI goes on without a pack that fails, and people who have accounts would have nothing between them any more. In
+    open access it may: there it is the ComfyUI that it would be without the pack.
+    """
+    try:
+        yield
+    except Exception as exc:
+        if not may_look():
+            close_doors(server, exc)
+        raise
+
+
+def close_doors(server: Any, exc: Exception) -> None:
+    server.app.middlewares.insert(0, refuse_changes(f"{type(exc).__name__}: {exc}", may_look=may_look()))
 
 
 def install(server: Any, undo: list[Callable[[], None]]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from comfy_nodes.connect import connect, open_journal
+from comfy_nodes.connect import closed_on_failure, connect, open_journal
 from comfy_nodes.executor_guard import guard_execute
 
 
@@ -71,6 +71,23 @@ async def test_where_people_have_accounts_half_a_gate_shows_nothing_either(
     monkeypatch.setenv("GENONAUT_ACCESS", access)
 
     assert (await FailedInstallation().ask())[:2] == (503, 503)
+
+
+@pytest.mark.parametrize(("access", "expected"), [("accounts", (503, 503)), ("open", (200, 200))])
+async def test_where_the_rest_of_the_pack_cannot_be_loaded_people_with_accounts_are_not_left_alone(
+    listens_at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, access: str, expected: tuple[int, int]
+) -> None:
+    """ComfyUI goes on without a pack that fails; in open access it is what it would be without us."""
+    listens_at("127.0.0.1")
+    monkeypatch.setenv("GENONAUT_ACCESS", access)
+    app = web.Application()
+    app.router.add_get("/", answer_well)
+    app.router.add_post("/prompt", answer_well)
+    with pytest.raises(ImportError), closed_on_failure(SimpleNamespace(app=app)):
+        raise ImportError("this ComfyUI has no comfy_api")
+
+    async with TestClient(TestServer(app)) as browser:
+        assert ((await browser.get("/")).status, (await browser.post("/prompt")).status) == expected
 
 
 def test_an_executor_that_raises_ends_the_prompt_as_failed() -> None:
