@@ -9,6 +9,7 @@ with ComfyUI's own shape of errors, node by node; what merely looks like a path 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,12 @@ OWNER_INPUT = "__owner"
 An input that no node has. ComfyUI leaves it out when it runs a node, but not when it asks whether it has run the node
 before: so nobody is handed what was made for somebody else out of its cache.
 """
+
+FOLDER_NAME = "folder_name"
+NODES_OF_DATASETS = frozenset(
+    {"SaveImageDataSetToFolder", "SaveImageTextDataSetToFolder", "SaveTrainingDataset", "LoadTrainingDataset"}
+)
+"""ComfyUI's own (nodes_dataset.py), which put a folder of that name among the outputs without asking where to save."""
 
 NO_SUCH_FILE = "There is no such file among yours or the shared ones."
 
@@ -167,8 +174,13 @@ class GraphFiles:
 
     def _name_owner(self, workflow: dict[str, Any], owner_id: str) -> None:
         for node in workflow.values():
-            if is_output(self._node_classes.get(node.get("class_type"))) and isinstance(node.get("inputs"), dict):
-                node["inputs"][OWNER_INPUT] = owner_id
+            class_type, inputs = node.get("class_type"), node.get("inputs")
+            if not isinstance(inputs, dict):
+                continue
+            if is_output(self._node_classes.get(class_type)):
+                inputs[OWNER_INPUT] = owner_id
+            if class_type in NODES_OF_DATASETS and isinstance(inputs.get(FOLDER_NAME), str):
+                inputs[FOLDER_NAME] = own_folder_of_datasets(inputs[FOLDER_NAME], owner_id)
 
 
 def copied(node: Any) -> Any:
@@ -213,6 +225,13 @@ def is_link(value: Any) -> bool:
 def is_output(node_class: Any) -> bool:
     """Does this node show what it made? Since 0.30 or so also some that do not end a workflow."""
     return any(getattr(node_class, name, False) is True for name in ("OUTPUT_NODE", "HAS_INTERMEDIATE_OUTPUT"))
+
+
+def own_folder_of_datasets(name: str, owner_id: str) -> str:
+    """Give the name by which a set of this person's is saved and found, wherever the one they chose would lead."""
+    own = f"{OWN_FOLDER}/{owner_id}/"
+    inside = os.path.normpath(f"/{name}").replace(os.sep, "/").lstrip("/")
+    return inside if inside.startswith(own) else own + inside
 
 
 def may_need_asking(text: str) -> bool:

@@ -338,6 +338,23 @@ async def test_output_nodes_carry_their_owner(graphs: GraphFiles) -> None:
     assert workflow["2"]["inputs"][OWNER_INPUT] == BOB  # what was asked for is recorded as it was asked for
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cats", f"genonaut/{ADA}/cats"),
+        (f"genonaut/{ADA}/cats", f"genonaut/{ADA}/cats"),
+        ("cats/../../nowhere/dogs", f"genonaut/{ADA}/nowhere/dogs"),
+        ("", f"genonaut/{ADA}/"),
+        (["1", 0], ["1", 0]),
+    ],
+)
+async def test_sets_for_training_lie_in_ones_own_folder(graphs: GraphFiles, name: Any, expected: Any) -> None:
+    """Their nodes ask nobody where to save: two people with one name for theirs would write over each other's."""
+    for node in ("SaveImageDataSetToFolder", "SaveTrainingDataset", "LoadTrainingDataset"):
+        assert (await inputs_for_ada(graphs, node, folder_name=name))["folder_name"] == expected
+    assert (await inputs_for_ada(graphs, "Encode", folder_name=name))["folder_name"] == name
+
+
 async def test_every_node_at_fault_is_named(graphs: GraphFiles) -> None:
     """ComfyUI's page marks them all at once."""
     workflow = {
