@@ -6,6 +6,7 @@ import json
 import random
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -139,6 +140,10 @@ class Members:
         body = {"name": name, "role": role, "password": PASSWORD}
         assert self.root.api("POST", "/admin/users", json=body).status_code == httpx.codes.CREATED
         return self.log_in(name)
+
+    def newcomer(self) -> Person:
+        """A member whom no other test knows."""
+        return self.new_person(f"newcomer-{uuid.uuid4().hex[:8]}")
 
     def log_in(self, name: str) -> Person:
         http = self.new_browser()

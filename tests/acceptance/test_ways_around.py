@@ -567,7 +567,7 @@ def has_ended(socket: ClientConnection) -> bool:
 
 def test_whoever_is_disabled_is_out_at_once(members: Members) -> None:
     """With a page open: its websocket and its event stream end, and nothing is answered any more."""
-    eve = members.new_person("eve")
+    eve = members.newcomer()
     with eve.socket("eves") as socket, eve.http.stream("GET", "/genonaut/api/v1/events") as stream:
         lines = stream.iter_lines()
         next(lines)
