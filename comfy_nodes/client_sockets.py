@@ -167,18 +167,22 @@ class ClientSockets:
 
     async def _watch(self, socket: OpenSocket, find_again: Callable[[], Awaitable[Caller]]) -> None:
         while True:
+            # At once for the first time: it may have ended after we were told whose it is, and before this was open.
+            if not await self._is_still_theirs(socket, find_again):
+                self._hang_up(socket)
+                return
             await asyncio.sleep(LOOK_AGAIN_S)
-            try:
-                if (await find_again()).user_id == socket.caller.user_id:
-                    continue
-            except SidecarAway:
-                continue  # nobody can say that it has ended
-            except SidecarRefused as exc:
-                if exc.status != UNAUTHORIZED:
-                    continue  # too much is asked at the moment, which says nothing of this person
-                log.info("The session of %s has ended: %s", socket.caller.name, exc)
-            self._hang_up(socket)
-            return
+
+    async def _is_still_theirs(self, socket: OpenSocket, find_again: Callable[[], Awaitable[Caller]]) -> bool:
+        try:
+            return (await find_again()).user_id == socket.caller.user_id
+        except SidecarAway:
+            return True  # nobody can say that it has ended
+        except SidecarRefused as exc:
+            if exc.status != UNAUTHORIZED:
+                return True  # too much is asked at the moment, which says nothing of this person
+            log.info("The session of %s has ended: %s", socket.caller.name, exc)
+            return False
 
     def _hang_up(self, socket: OpenSocket) -> None:
         closing = asyncio.create_task(self._close(socket))

@@ -171,6 +171,28 @@ async def test_sockets_of_somebody_who_is_out_are_closed_at_once(
         assert sockets.ids_of(BOB.user_id) == ["b"]
 
 
+async def test_who_is_out_before_the_socket_is_open_does_not_keep_it(
+    page: TestClient[Any, Any], server: Server, sockets: ClientSockets, callers: Callers, sidecar: KnowingSidecar
+) -> None:
+    """The answer who it is may be on its way when somebody is disabled; nobody tells that a second time."""
+    identify = sidecar.identify
+
+    async def identify_and_disable(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        told = await identify(*args, **kwargs)
+        if sidecar.people.pop("ada", None):
+            callers.forget(id_of("ada"))
+            sockets.close(id_of("ada"))
+        return told
+
+    sidecar.identify = identify_and_disable  # type: ignore[method-assign] # what happens meanwhile
+    async with page.ws_connect("/ws?clientId=one", **as_("ada")) as socket:
+        await sid_of(socket)
+        gone = await asyncio.wait_for(socket.receive(), 5)
+
+    assert gone.type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
+    await until(lambda: not server.sockets)
+
+
 async def test_a_session_that_ends_ends_its_sockets(
     page: TestClient[Any, Any],
     callers: Callers,
