@@ -74,12 +74,23 @@ const language = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) =>
 const words = WORDS[language]
 const part = (id) => document.getElementById(id)
 
-/** Where somebody wanted to go: the page that this one stands in the place of, or `?next=`, here and nowhere else. */
+/**
+ * Where somebody wanted to go: the page that this one stands in the place of, or `?next=`, here and nowhere else.
+ * With its origin: a path that begins with two slashes would be another place.
+ */
 function destination() {
-  if (!LOGIN_PATHS.includes(location.pathname)) return location.pathname + location.search
-  const wanted = new URL(new URLSearchParams(location.search).get('next') ?? '/', location.origin)
-  const isHere = wanted.origin === location.origin && !LOGIN_PATHS.includes(wanted.pathname)
-  return isHere ? wanted.pathname + wanted.search + wanted.hash : '/'
+  if (!LOGIN_PATHS.includes(location.pathname)) return location.origin + location.pathname + location.search
+  const wanted = read(new URLSearchParams(location.search).get('next') ?? '/')
+  const isHere = wanted?.origin === location.origin && !LOGIN_PATHS.includes(wanted.pathname)
+  return isHere ? wanted.href : '/'
+}
+
+function read(address) {
+  try {
+    return new URL(address, location.origin)
+  } catch {
+    return null // it is none
+  }
 }
 
 /** Ask the sidecar; `{status, body}`, or a status of 0 where nobody answers. */

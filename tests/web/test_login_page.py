@@ -171,6 +171,7 @@ def test_an_invitation_that_is_good_no_longer_says_so(opened: Opened) -> None:
         ("//elsewhere.example/", "/"),
         ("\\\\elsewhere.example/", "/"),
         ("javascript:alert(1)", "/"),
+        ("/..//elsewhere.example/", "//elsewhere.example/"),
         ("/genonaut/login", "/"),
     ],
 )
@@ -185,7 +186,23 @@ def test_nobody_is_sent_elsewhere(opened: Opened, sidecar: Sidecar, wanted: str,
     assert page.url == sidecar.url + reached
 
 
-def test_where_nobody_logs_in_it_says_what_to_do(opened: Opened) -> None:
+@pytest.mark.parametrize("path", ["//elsewhere.example/login", "/genonaut/login?next=http://"])
+def test_an_address_that_reads_like_another_place_leads_nowhere_else(
+    opened: Opened, sidecar: Sidecar, path: str
+) -> None:
+    """The page stands in the place of whatever was opened, and an address may begin with two slashes."""
+    page = opened(path)
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_title("in")
+
+    assert page.url == sidecar.url + (path if path.startswith("//") else "/")
+
+
+def test_where_nobody_logs_in_it_says_what_to_do(opened: Opened, sidecar: Sidecar) -> None:
     """A reverse proxy says who somebody is, or nobody asks."""
     expect(opened("/?access=proxy").get_by_role("heading")).to_have_text("Please use the way in")
-    expect(opened("/genonaut/login?access=open").get_by_role("link")).to_have_attribute("href", "/")
+    there = opened("/genonaut/login?access=open").get_by_role("link").get_attribute("href")
+
+    assert there == f"{sidecar.url}/"
