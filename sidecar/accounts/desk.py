@@ -70,7 +70,7 @@ def put_together(
         sessions=sessions,
         tokens=tokens,
         invites=Invites(database, people),
-        first_administrator=FirstAdministrator(database, people, settings),
+        first_administrator=FirstAdministrator(database, people, changes, settings),
         log_in=log_in,
         recognition=recognition,
     )

@@ -14,6 +14,7 @@ import hmac
 from sidecar.accounts import people
 from sidecar.accounts.audit import nobody
 from sidecar.accounts.callers import Role
+from sidecar.accounts.changes import Changes
 from sidecar.accounts.models import User
 from sidecar.accounts.people import NewPerson, People, has_administrator
 from sidecar.database import Database
@@ -26,9 +27,10 @@ PURPOSE = b"genonaut: first administrator"
 class FirstAdministrator:
     """One a process."""
 
-    def __init__(self, database: Database, people: People, settings: Settings) -> None:
+    def __init__(self, database: Database, people: People, changes: Changes, settings: Settings) -> None:
         self._database = database
         self._people = people
+        self._changes = changes
         self._access = settings.access
         self._secret = secret_of(settings.pairing_secret)
         self._comfyui_url = next(iter(settings.comfyui_urls), "")
@@ -67,7 +69,10 @@ class FirstAdministrator:
         async with self._database.writing() as session:
             if await has_administrator(session):
                 raise AdministratorThere
-            return await people.add(session, NewPerson(name, Role.ADMIN), password_hash, nobody(address))
+            user = await people.add(session, NewPerson(name, Role.ADMIN), password_hash, nobody(address))
+        # Now, while nothing of theirs is open: found seconds later, it would close the page that they have just opened.
+        self._changes.tell(user)
+        return user
 
 
 def secret_of(pairing_secret: str) -> str:

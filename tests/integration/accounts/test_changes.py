@@ -63,6 +63,18 @@ async def test_what_another_process_tells_is_heard(accounts: Accounts, add_perso
     assert heard == [ada.id]
 
 
+async def test_the_first_administrators_page_is_not_closed_seconds_later(accounts: Accounts):
+    """They become somebody who was there before; that is told at once, while nothing of theirs is open."""
+    heard: list[UUID] = []
+    secret = accounts.first_administrator.instruction().partition("#first=")[2]
+    user = await accounts.first_administrator.make(secret, "Root", "a lighthouse at dawn", address="127.0.0.1")
+    accounts.changes.on(heard.append)
+    await accounts.changes.look()
+
+    assert user.role == Role.ADMIN.value
+    assert heard == []
+
+
 async def test_what_was_told_is_not_found_once_more(accounts: Accounts, add_person: AddPerson):
     """Each time, sockets and streams are closed: once is enough, and whoever is new has none."""
     ada, _bob = await add_person("Ada"), await add_person("Bob")
