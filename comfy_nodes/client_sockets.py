@@ -23,6 +23,7 @@ from aiohttp import WSCloseCode, web
 
 from .caller import Caller
 from .sidecar_client import SidecarAway, SidecarRefused
+from .wire import Handler
 
 log = logging.getLogger("genonaut.sockets")
 
@@ -37,8 +38,6 @@ LONGEST_ID = 200
 LOOK_AGAIN_S = 60.0
 GOODBYE_S = 2.0
 UNAUTHORIZED = 401
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class LastOneCounts(dict[str, Any]):

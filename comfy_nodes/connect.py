@@ -43,15 +43,13 @@ from .sidecar_client import SidecarClient
 from .sidecar_process import SidecarProcess
 from .sidecar_proxy import SidecarProxy
 from .user_folders import own_folder, tell_users
-from .wire import error_answer
+from .wire import Handler, error_answer
 
 log = logging.getLogger("genonaut")
 
 PACK_FOLDER = Path(__file__).resolve().parent.parent
 MOST_JOURNALS = 16
 HARMLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def connect(server: Any) -> None:

@@ -10,7 +10,6 @@ open access everybody is the local owner, nobody is asked anything, and nothing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -26,11 +25,9 @@ from .login_page import away_page, closed_page, login_page
 from .redaction import without_facts_for_admins
 from .settings import OPEN, PROXY, PackSettings
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
-from .wire import error_answer, is_paired
+from .wire import Handler, error_answer, is_paired
 
 log = logging.getLogger("genonaut.door")
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 UNAUTHORIZED, FORBIDDEN, CLOSED = 401, 403, 503
 BAD_REQUEST, INTERNAL_ERROR = 400, 500

@@ -37,9 +37,8 @@ from .owned_files import (
     plainly,
 )
 from .sidecar_client import SidecarAway
-from .wire import error_answer
+from .wire import Handler, error_answer
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Answer = Callable[[web.Request, Handler, Caller], Awaitable[web.StreamResponse]]
 
 BY_CONTENT = "blake3:"

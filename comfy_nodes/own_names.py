@@ -9,16 +9,13 @@ ComfyUI that others may reach has names that we cannot know, so there this is no
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from .access_rules import path_of
 from .sidecar_proxy import problem
-from .wire import error_answer
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from .wire import Handler, error_answer
 
 KIND = "not_this_computer"
 SENTENCE = (
@@ -62,10 +59,7 @@ async def refuse_other_names(request: web.Request, handler: Handler) -> web.Stre
 
 
 def guarded_path(request: web.Request) -> str | None:
-    """Give the path of the route that was found, as it was added, if it is one of ours."""
-    route: Any = request.match_info.route
-    path = str(route.resource.canonical) if route.resource is not None else ""
-    while path.startswith("/api/"):
-        path = path[len("/api") :]
+    """Give the path of the route that was found, as `path_of` does, if it is one of ours."""
+    path = path_of(request) or ""
     is_ours = path.startswith("/genonaut/") or (path == "/prompt" and request.method == "POST")
     return path if is_ours else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -21,14 +21,12 @@ from .event_tap import EventTap, Observer, as_message
 from .held_prompts import HeldPrompt, HeldPrompts
 from .interrupts import Interrupts
 from .outcome_journal import OutcomeJournal
-from .wire import encode_json, error_answer, is_paired, json_answer, not_paired_answer
+from .wire import Handler, encode_json, error_answer, is_paired, json_answer, not_paired_answer
 
 log = logging.getLogger("genonaut.routes")
 
 HEARTBEAT_S = 15.0
 LARGEST_MESSAGE = 4 * 1024**2  # a thousand held prompts are about 150 kB
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class PackRoutes:

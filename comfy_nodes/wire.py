@@ -8,12 +8,15 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from .pairing import PAIRING_HEADER, pairing_of
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""What answers a request; whoever stands in front of it is given it."""
 
 NESTING = (dict, list, tuple)  # what json.dumps goes into
 PAIRED: Any = getattr(web, "RequestKey", lambda name, _kind: name)("genonaut_paired", bool)  # since aiohttp 3.14
