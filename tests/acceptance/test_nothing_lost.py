@@ -131,10 +131,10 @@ def test_prompts_run_past_a_sidecar_that_hangs(fragile: Installation) -> None:
 class Stream:
     """Somebody who queues one quick prompt after the other and tries again where nobody answers."""
 
-    def __init__(self, genonaut: Installation, prompts: int) -> None:
+    def __init__(self, installation: Installation, prompts: int) -> None:
         self.taken: list[str] = []
         """The ids that were answered."""
-        self._genonaut = genonaut
+        self._installation = installation
         self._left = prompts
         self._thread = threading.Thread(target=self._run)
 
@@ -149,7 +149,7 @@ class Stream:
     def _run(self) -> None:
         while self._left:
             try:
-                answer = self._genonaut.post_prompt(quick_picture())
+                answer = self._installation.post_prompt(quick_picture())
             except httpx.TransportError:  # ComfyUI is away; whether it took the prompt, nobody can say
                 time.sleep(0.2)
                 continue

@@ -29,11 +29,11 @@ Json = dict[str, Any]
 class Several:
     """A ComfyUI with the pack, one without, and what the sidecar makes of both."""
 
-    def __init__(self, genonaut: Installation, plain: RunningComfyUI, plain_id: str) -> None:
-        self.genonaut = genonaut
+    def __init__(self, installation: Installation, plain: RunningComfyUI, plain_id: str) -> None:
+        self.genonaut = installation
         self.plain = plain
         self.plain_id = plain_id
-        self._instances = f"{genonaut.sidecar_url}/api/v1/admin/instances"
+        self._instances = f"{installation.sidecar_url}/api/v1/admin/instances"
 
     def ask(self, *workflows: Json) -> list[str]:
         """Ask the sidecar for generations; gives their ids."""
@@ -94,7 +94,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
             genonaut.start_sidecar()
             with_pack.result()
         with without.result() as plain:
-            answer = genonaut.http.post(f"{genonaut.sidecar_url}/api/v1/admin/instances", json={"url": plain.url})
+            answer = genonaut.http.post(f"{installation.sidecar_url}/api/v1/admin/instances", json={"url": plain.url})
             assert answer.status_code == 201, answer.text
             genonaut.wait_until_connected()
             yield Several(genonaut, plain, answer.json()["id"])

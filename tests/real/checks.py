@@ -79,7 +79,7 @@ def all_unless_in(arguments: Sequence[str]) -> list[str]:
     """
     if any(Path(argument.partition("::")[0]).exists() for argument in arguments):
         return []
-    side_by_side = ["--numprocesses", str(WORKERS), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    side_by_side = ["--numprocesses", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
     # Dozens of real processes share two cores. What failed once is tried once more, and the closing lines tell of both.
     once_more = ["--reruns", "1", "-raR"]
     return [*side_by_side, *once_more, *(str(TESTS / suite) for suite in SUITES)]
