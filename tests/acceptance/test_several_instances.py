@@ -94,7 +94,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
             genonaut.start_sidecar()
             with_pack.result()
         with without.result() as plain:
-            answer = genonaut.http.post(f"{installation.sidecar_url}/api/v1/admin/instances", json={"url": plain.url})
+            answer = genonaut.http.post(f"{genonaut.sidecar_url}/api/v1/admin/instances", json={"url": plain.url})
             assert answer.status_code == 201, answer.text
             genonaut.wait_until_connected()
             yield Several(genonaut, plain, answer.json()["id"])
