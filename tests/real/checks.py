@@ -25,8 +25,8 @@ TESTS = PACK_FOLDER / "tests"
 LOCK_FILE = TESTS / "requirements.lock"
 SUITES = ("acceptance", "integration", "web", "architecture", "unit")
 """The longest first: what is begun last is short, and no core is left idle at the end."""
-WORKERS = min(max(4, os.cpu_count() or 1), 8)
-"""Much of the time passes in waiting for real processes: two cores do the work of four."""
+WORKERS = min(max(3, os.cpu_count() or 1), 8)
+"""Some of the time passes in waiting for real processes: three keep two cores busy, and each more only costs."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ def open_panel(browser: Browser, sidecar: ScriptedSidecar) -> Iterator[OpenPanel
     panels = []
 
     def open_it(*, width: int = 350, height: int = 800, query: str = "", **context_options: Any) -> Panel:
-        context = browser.new_context(viewport={"width": max(width, 320), "height": height}, **context_options)
+        size = {"width": max(width, 320), "height": height}
+        # Without a graphics card every frame of an animation is drawn by the processor.
+        context = browser.new_context(**{"viewport": size, "reduced_motion": "reduce", **context_options})
         contexts.append(context)
         panel = Panel(context.new_page())
         panels.append(panel)
