@@ -174,6 +174,8 @@ def test_cancelling_what_has_ended_shows_how_it_ended(open_panel: OpenPanel, sid
     panel = open_panel()
     cancel = panel.cards.get_by_role("button", name="Cancel", exact=True)
     expect(cancel).to_be_visible()
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+    panel.settle()  # else it is read once more, and has ended before anybody can cancel it
     sidecar.end_unseen(1)
 
     cancel.click()
