@@ -25,7 +25,7 @@ from .login_page import away_page, closed_page, login_page
 from .redaction import without_facts_for_admins
 from .settings import OPEN, PROXY, PackSettings
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
-from .wire import Handler, error_answer, is_paired
+from .wire import AWAY_RETRY_AFTER_S, Handler, away_answer, error_answer, is_paired
 
 log = logging.getLogger("genonaut.door")
 
@@ -33,7 +33,6 @@ UNAUTHORIZED, FORBIDDEN, CLOSED = 401, 403, 503
 BAD_REQUEST, INTERNAL_ERROR = 400, 500
 PAGES = frozenset({"/", "/genonaut/login", FRONTEND_FILES})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-AWAY_RETRY_AFTER_S = 5
 
 OPEN_TO_EVERYBODY = (
     "This ComfyUI can be reached from other computers, and Genonaut is told to let everybody in "
@@ -128,7 +127,7 @@ class Doorkeeper:
         except SidecarAway:
             if is_navigation(request):
                 return away_page(AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
-            return error_answer(CLOSED, "sidecar_away", AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
+            return away_answer(AWAY)
         with calling(caller):
             if caller.has_everything:
                 return await handler(request)

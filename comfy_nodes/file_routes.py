@@ -37,7 +37,7 @@ from .owned_files import (
     plainly,
 )
 from .sidecar_client import SidecarAway
-from .wire import Handler, error_answer
+from .wire import Handler, away_answer, error_answer
 
 Answer = Callable[[web.Request, Handler, Caller], Awaitable[web.StreamResponse]]
 
@@ -45,7 +45,6 @@ BY_CONTENT = "blake3:"
 """How 0.30 names a file by what is in it, wherever it lies and whosever it is."""
 
 YES = frozenset({"1", "true"})
-AWAY_RETRY_AFTER_S = 5
 NOT_FOUND = "There is no such file among yours or the shared ones."
 AWAY = "Genonaut's sidecar does not answer at the moment, so nobody can say whose file that is. Please try again."
 
@@ -100,7 +99,7 @@ class FileRoutes:
         except FileNotFoundError:
             return not_found()
         except SidecarAway:
-            return error_answer(503, "sidecar_away", AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
+            return away_answer(AWAY)
 
     async def _view(self, request: web.Request, handler: Handler, person: Caller) -> web.StreamResponse:
         query = request.rel_url.query

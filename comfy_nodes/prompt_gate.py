@@ -30,13 +30,12 @@ from .owned_files import acting_for
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
 from .prompt_body import PromptBody, UnusableBody, read_prompt_body
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
-from .wire import error_answer, first_run_of, is_paired, json_answer, new_generation_id
+from .wire import away_answer, error_answer, first_run_of, is_paired, json_answer, new_generation_id
 
 log = logging.getLogger("genonaut.gate")
 
 ALREADY_FINISHED = 409
 NOT_VALID = "prompt_outputs_failed_validation"  # ComfyUI's own word (execution.py, validate_prompt)
-AWAY_RETRY_AFTER_S = 5
 AWAY = (
     "Genonaut's sidecar does not answer at the moment, so nobody can take your prompt. "
     "Please try again in a few seconds."
@@ -180,7 +179,7 @@ class PromptGate:
         except SidecarRefused as exc:
             return error_answer(exc.status, exc.code, exc.detail, retry_after_s=exc.retry_after_s)
         except SidecarAway:
-            return error_answer(503, "sidecar_away", AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
+            return away_answer(AWAY)
 
     async def _submit(self, body: PromptBody, *, usage_source: str | None) -> web.Response:
         prompt_id = new_generation_id()

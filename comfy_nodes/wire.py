@@ -21,6 +21,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NESTING = (dict, list, tuple)  # what json.dumps goes into
 PAIRED: Any = getattr(web, "RequestKey", lambda name, _kind: name)("genonaut_paired", bool)  # since aiohttp 3.14
 UUID_LENGTH, VERSION_AT = 36, 14
+AWAY_RETRY_AFTER_S = 5
 DEEPEST_VALUE = 120
 """
 What is nested deeper is told as a note. The readers' stacks end near 1000 levels, and the writer's need not end there:
@@ -110,6 +111,11 @@ def error_answer(
     if retry_after_s is not None:
         answer.headers["Retry-After"] = str(math.ceil(retry_after_s))
     return answer
+
+
+def away_answer(sentence: str) -> web.Response:
+    """Say that the sidecar does not answer, and what cannot be done for want of it."""
+    return error_answer(503, "sidecar_away", sentence, retry_after_s=AWAY_RETRY_AFTER_S)
 
 
 def is_paired(request: web.Request, secret: str) -> bool:

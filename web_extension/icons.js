@@ -1,3 +1,5 @@
+import { h } from './dom.js'
+
 /** Line icons on a grid of 24, drawn with the colour of the text beside them. */
 const PATHS = {
   cancelled: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M5.6 5.6l12.8 12.8',
@@ -41,4 +43,16 @@ export function icon(name) {
   path.setAttribute('d', PATHS[name])
   svg.append(path)
   return svg
+}
+
+/**
+ * @param {IconName} name
+ * @param {string} className
+ * @param {string} label
+ * @param {() => void} onClick
+ */
+export function iconButton(name, className, label, onClick) {
+  const button = h('button', { type: 'button', className, ariaLabel: label, title: label }, icon(name))
+  button.addEventListener('click', onClick)
+  return button
 }

@@ -5,9 +5,10 @@
 
 import { copyText } from '../clipboard.js'
 import { h, setText } from '../dom.js'
-import { icon } from '../icons.js'
+import { icon, iconButton } from '../icons.js'
 import { SidecarError } from '../sidecar_client.js'
 import { accountStyles } from '../styles/account.js'
+import { dialogFrame } from '../styles/dialog_frame.js'
 import { theme } from '../styles/theme.js'
 
 /** What the sidecar takes at least (sidecar/accounts/passwords.py). */
@@ -55,7 +56,7 @@ export class AccountElement extends HTMLElement {
     this.#button.title = strings.say('account.title')
     this.#dialog = this.#build()
     const root = this.attachShadow({ mode: 'open' })
-    root.adoptedStyleSheets = [theme, accountStyles]
+    root.adoptedStyleSheets = [theme, dialogFrame, accountStyles]
     root.append(this.#button, this.#dialog)
     this.#button.addEventListener('click', () => this.#open())
   }
@@ -70,8 +71,7 @@ export class AccountElement extends HTMLElement {
 
   #build() {
     const { strings } = this.#surroundings
-    const close = h('button', { type: 'button', className: 'close', ariaLabel: strings.say('dialog.close') }, icon('close'))
-    close.addEventListener('click', () => dialog.close())
+    const close = iconButton('close', 'close', strings.say('dialog.close'), () => dialog.close())
     const dialog = h('dialog', {}, h('header', {}, this.#title, close), this.#role, this.#body, this.#said)
     dialog.append(h('footer', {}, this.#logOut))
     dialog.setAttribute('aria-labelledby', 'title')

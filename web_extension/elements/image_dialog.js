@@ -8,7 +8,8 @@ import { copyText } from '../clipboard.js'
 import { h, setText } from '../dom.js'
 import { factsOf } from '../facts.js'
 import { isOpen } from '../history.js'
-import { icon } from '../icons.js'
+import { icon, iconButton } from '../icons.js'
+import { dialogFrame } from '../styles/dialog_frame.js'
 import { dialogStyles } from '../styles/image_dialog.js'
 import { theme } from '../styles/theme.js'
 import { insteadOfPicture, nameOf, stateOf, stepOf } from '../wording.js'
@@ -87,7 +88,7 @@ export class ImageDialogElement extends HTMLElement {
     this.#stage = h('div', { className: 'stage' }, this.#picture, this.#instead, this.#previous, this.#next)
     this.#dialog = this.#build()
     const root = this.attachShadow({ mode: 'open' })
-    root.adoptedStyleSheets = [theme, dialogStyles]
+    root.adoptedStyleSheets = [theme, dialogFrame, dialogStyles]
     root.append(this.#dialog)
     this.#nameForm.addEventListener('close', () => this.#edit.focus())
     this.#load.addEventListener('click', () => this.#loadWorkflow())
@@ -294,18 +295,6 @@ export class ImageDialogElement extends HTMLElement {
   #tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }))
   }
-}
-
-/**
- * @param {import('../icons.js').IconName} name
- * @param {string} className
- * @param {string} label
- * @param {() => void} onClick
- */
-function iconButton(name, className, label, onClick) {
-  const button = h('button', { type: 'button', className, ariaLabel: label, title: label }, icon(name))
-  button.addEventListener('click', onClick)
-  return button
 }
 
 /**

@@ -5,19 +5,11 @@ export const accountStyles = sheet(`
   .person { max-width: 100%; min-height: 32px; padding: 0 10px; border-color: transparent; background: none; }
   .person span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .person .icon { font-size: 17px; }
-  dialog {
-    width: min(520px, calc(100vw - 32px)); max-height: min(760px, calc(100dvh - 32px)); margin: auto; padding: 0;
-    border: 1px solid var(--genonaut-line); border-radius: 16px; overflow: hidden;
-    background: var(--genonaut-ground); color: inherit; box-shadow: 0 24px 80px rgb(0 0 0 / .45);
-  }
-  dialog[open] { display: flex; flex-direction: column; animation: rise 160ms ease-out; }
-  dialog::backdrop { background: rgb(0 0 0 / .6); }
-  @keyframes rise { from { opacity: 0; transform: translateY(6px); } }
+  dialog { width: min(520px, calc(100vw - 32px)); max-height: min(760px, calc(100dvh - 32px)); }
+  dialog[open] { display: flex; flex-direction: column; }
   header { display: flex; align-items: center; gap: 8px; padding: 14px 12px 0 20px; }
   h2 { flex: 1; margin: 0; font-size: 17px; font-weight: 600; line-height: 24px; overflow-wrap: anywhere; }
   h3 { margin: 0 0 6px; font-size: 13px; font-weight: 600; }
-  .close { width: 36px; min-height: 36px; padding: 0; border: 0; background: none; font-size: 18px; }
-  .close:hover { background: var(--genonaut-hover); }
   .role { margin: 0; padding: 0 20px 12px; color: var(--genonaut-quiet); }
   .body { flex: 1; min-height: 0; overflow-y: auto; padding: 0 20px; scrollbar-width: thin; overscroll-behavior: contain; }
   section { padding: 14px 0; border-top: 1px solid var(--genonaut-line); }

@@ -3,12 +3,8 @@ import { sheet } from '../dom.js'
 export const dialogStyles = sheet(`
   dialog {
     width: min(1400px, calc(100vw - 32px)); height: min(1000px, calc(100dvh - 32px)); max-width: none; max-height: none;
-    margin: auto; padding: 0; border: 1px solid var(--genonaut-line); border-radius: 16px; overflow: hidden;
-    background: var(--genonaut-ground); color: inherit; box-shadow: 0 24px 80px rgb(0 0 0 / .45);
   }
-  dialog[open] { display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr) 340px; animation: rise 160ms ease-out; }
-  dialog::backdrop { background: rgb(0 0 0 / .6); }
-  @keyframes rise { from { opacity: 0; transform: translateY(6px); } }
+  dialog[open] { display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr) 340px; }
   .stage { position: relative; min-height: 0; background: color-mix(in srgb, #000 14%, var(--genonaut-ground)); }
   genonaut-picture { position: absolute; inset: 20px; border-radius: 6px; }
   .instead {
@@ -33,9 +29,9 @@ export const dialogStyles = sheet(`
     flex: 1; margin: 0; padding-block: 8px; font-size: 15px; font-weight: 600; line-height: 20px; overflow-wrap: anywhere;
     display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden;
   }
-  .close, .favourite, .edit { width: 36px; min-height: 36px; padding: 0; border: 0; background: none; font-size: 18px; }
+  .favourite, .edit { width: 36px; min-height: 36px; padding: 0; border: 0; background: none; font-size: 18px; }
   .favourite[aria-pressed='true'] .icon { fill: currentColor; color: var(--genonaut-accent); }
-  .close:hover, .favourite:hover, .edit:hover { background: var(--genonaut-hover); }
+  .favourite:hover, .edit:hover { background: var(--genonaut-hover); }
   .state { display: flex; align-items: center; gap: 6px; padding: 0 20px 10px; color: var(--genonaut-quiet); }
   .facts {
     flex: 1; min-height: 0; overflow-y: auto; padding: 4px 20px 16px; scrollbar-width: thin; overscroll-behavior: contain;
