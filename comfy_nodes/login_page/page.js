@@ -137,11 +137,11 @@ async function purpose() {
     return { path: '/first-administrator', more: { secret: given.get('first') }, isNew: true }
   }
   if (given.has('invite')) {
-    const code = encodeURIComponent(given.get('invite'))
-    const answer = await ask('GET', `/invites/${code}`)
+    const code = given.get('invite')
+    const answer = await ask('POST', '/invites/look', { code })
     if (answer.status === 200) {
       say(words.inviteTitle, words.inviteLead[answer.body.role] ?? words.inviteLead.member)
-      return { path: `/invites/${code}/accept`, more: {}, isNew: true }
+      return { path: '/invites/accept', more: { code }, isNew: true }
     }
     complain(sentenceFor(answer))
   }

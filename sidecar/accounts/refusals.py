@@ -51,7 +51,7 @@ class Refusals:
         actor = actor_of(scope)
         if not self._is_worth_telling(str(actor.user_id or actor.address), exc):
             return
-        # The route, not the path: an invite's code stands in there.
+        # The route, not the path: whatever somebody types there would be written down for good.
         asked: dict[str, Any] = {"method": scope.get("method", ""), "route": scope["path_template"]}
         try:
             await self._audit.note(Action.REFUSED, actor, code=exc.code, **asked)

@@ -120,9 +120,16 @@ class InviteTerms(Struct):
     expires_at: datetime
 
 
-class Acceptance(Struct, forbid_unknown_fields=True):
-    """Who wants to have an account."""
+class InviteCode(Struct, forbid_unknown_fields=True):
+    """What whoever was invited has: what stands behind `#invite=` in the link."""
 
+    code: Secret
+
+
+class Acceptance(Struct, forbid_unknown_fields=True):
+    """Who wants to have an account, with the code of an invite."""
+
+    code: Secret
     name: Name
     password: NewPassword
 

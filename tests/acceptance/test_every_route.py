@@ -253,8 +253,8 @@ def test_a_websocket_is_for_whoever_has_logged_in(members: Members, path: str) -
 
 FOR_EVERYBODY = {
     "/api/v1/first-administrator",
-    "/api/v1/invites/{code}",
-    "/api/v1/invites/{code}/accept",
+    "/api/v1/invites/accept",
+    "/api/v1/invites/look",
     "/api/v1/sessions",
     "/health/live",
     "/health/ready",

@@ -98,6 +98,18 @@ def test_every_example_fits_its_schema(name: str) -> None:
         validator.validate(example)
 
 
+def test_no_secret_stands_in_an_address() -> None:
+    """
+    Whatever stands in front writes addresses into its log. What opens something comes in a body, a header or a cookie.
+    """
+    asked = [parameter for operation in OPERATIONS.values() for parameter in operation.get("parameters", [])]
+    in_paths = {each["name"] for each in asked if each["in"] == "path" and each["schema"].get("format") != "uuid"}
+    in_queries = {each["name"] for each in asked if each["in"] == "query"}
+
+    assert in_paths == {"size"}
+    assert not {"code", "invite", "password", "secret", "session", "token"} & in_queries
+
+
 def test_every_fact_is_about_a_route_that_there_is() -> None:
     """
     A route that is gone takes what was said of it along.

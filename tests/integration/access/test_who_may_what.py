@@ -67,8 +67,8 @@ DELETE /me/tokens/{token_id}                          401    404    404    404  
 POST   /sessions                                      201    201    201    201     201       201    201
 DELETE /sessions/current                              401    204    204    204     403       401    204
 
-GET    /invites/{code}                                200    200    200    200     200       200    200
-POST   /invites/{code}/accept                         201    201    201    201     201       201    201
+POST   /invites/look                                  200    200    200    200     200       200    200
+POST   /invites/accept                                201    201    201    201     201       201    201
 POST   /first-administrator                           401    401    401    401     401       401    401
 
 GET    /admin/users                                   401    403    403    200     403       401    403
@@ -124,7 +124,8 @@ BODIES: dict[str, Any] = {
     "PUT /me/password": {"current": PASSWORD, "new": PASSWORD},
     "POST /me/tokens": {"name": "another", "scopes": ["read"]},
     "POST /sessions": {"name": "sue", "password": PASSWORD},
-    "POST /invites/{code}/accept": {"name": "{new_name}", "password": PASSWORD},
+    "POST /invites/look": {"code": "{code}"},
+    "POST /invites/accept": {"code": "{code}", "name": "{new_name}", "password": PASSWORD},
     "POST /first-administrator": {"secret": "guessed", "name": "me", "password": PASSWORD},
     "POST /admin/users": {"name": "{new_name}"},
     "PATCH /admin/users/{user_id}": {"plan": "other"},
