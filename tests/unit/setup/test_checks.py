@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from real.checks import SUITES, TESTS, Check, all_unless_in, run_all
+from real.checks import SUITES, TESTS, Check, all_unless_in, check_of_types, run, run_all
+
+from install import PACK_FOLDER
 
 
 def check(headline: str, status: int) -> Check:
@@ -33,6 +38,36 @@ def test_the_status_is_that_of_pytest(capfd: pytest.CaptureFixture[str]) -> None
     assert run_all([check("Format", 1), check("Tests", 5)]) == 5
     assert run_all([check("Format", 0), check("Tests", 0)]) == 0
     assert capfd.readouterr().err == ""
+
+
+def test_what_is_known_of_the_types_in_one_checkout_is_not_believed_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    All checkouts share it, and two may have files of the same length that were written in the same second.
+    """
+    (tmp_path / "environment").mkdir()
+    types = check_of_types(tmp_path / "environment" / "bin" / "python")
+    tool = Path(sys.executable).with_name("mypy")
+    right = checkout(tmp_path / "right", "number: int = 1\n")
+    wrong = checkout(tmp_path / "wrong", "number: str = 1\n")
+
+    def status_in(folder: Path) -> int:
+        monkeypatch.setattr("real.checks.PACK_FOLDER", folder)
+        return run(replace(types, command=[str(tool), *types.command[1:]]))
+
+    assert [status_in(folder) for folder in (right, wrong, right)] == [0, 1, 0]
+
+
+def checkout(folder: Path, text: str) -> Path:
+    """Some files where mypy is told to look, of the same time."""
+    files = [folder / name for name in ("install.py", "comfy_nodes/a.py", "sidecar/b.py", "tests/c.py")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        os.utime(file, (1, 1))
+    shutil.copy(PACK_FOLDER / "pyproject.toml", folder)
+    return folder
 
 
 def test_naming_a_test_runs_that_alone() -> None:
