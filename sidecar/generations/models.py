@@ -67,6 +67,8 @@ class Generation(Base):
     turn: Mapped[int] = mapped_column(Integer, default=lambda row: row.get_current_parameters()["number"])
     """While it waits, its place in the order of turns: its number, unless somebody moved their own ones about."""
     owner_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("users.id"))
+    person_id: Mapped[UUID] = mapped_column(GUID, default=lambda row: row.get_current_parameters()["owner_id"])
+    """Whom limits and turns are about: the owner; in `open` access perhaps whoever asks from another address."""
     state: Mapped[str] = mapped_column(State)
     source: Mapped[str] = mapped_column(String(16))
     title: Mapped[str] = mapped_column(String(200), default="")

@@ -235,6 +235,7 @@ def make_generations() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("owner_id", GUID(), nullable=False),
+        sa.Column("person_id", GUID(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("source", sa.String(16), nullable=False),
         sa.Column("title", sa.String(200), nullable=False),
