@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidecar.accounts.models import ApiToken, AuditEntry, Invite, LogInFailures, User, UserSession
+from sidecar.accounts.models import ApiToken, AuditEntry, Invite, KnownAddress, LogInFailures, User, UserSession
 from sidecar.catalog.models import CatalogVersion, Listing, Model, ModelInstance
 from sidecar.counters import Counter
 from sidecar.database import Base
@@ -31,6 +31,7 @@ __all__ = [
     "Instance",
     "Invite",
     "JournalPosition",
+    "KnownAddress",
     "Listing",
     "LogInFailures",
     "Model",

@@ -15,7 +15,7 @@ from sidecar.accounts.names import comparable
 from sidecar.accounts.passwords import Passwords
 from sidecar.accounts.people import by_name
 from sidecar.accounts.sessions import Sessions
-from sidecar.accounts.throttling import Throttle
+from sidecar.accounts.throttling import Throttle, know
 from sidecar.database import Database
 from sidecar.errors import AccountDisabled, PasswordWrong
 
@@ -97,6 +97,7 @@ class LogIn:
             ):
                 raise PasswordWrong
             note(session, Action.LOGGED_IN, Actor.being(user, address), user.id)
+            await know(session, user.name, address)  # also of somebody who has just made the account
             begun, secret = self._sessions.begin(session, user, address=address, user_agent=user_agent)
         return to_caller(user, session_id=begun.id), secret
 

@@ -86,13 +86,26 @@ class Invite(Base):
 
 
 class LogInFailures(Base):
-    """How often in a row somebody could not show who they are: for one account, or from one address."""
+    """
+    How often in a row somebody could not show who they are: for one account, from one address, or for one account from
+    an address that is known to be its owner's.
+    """
 
     __tablename__ = "log_in_failures"
 
     key: Mapped[bytes] = mapped_column(LargeBinary(HASH_BYTES), primary_key=True)
     """A hash: people type passwords where names belong."""
     count: Mapped[int] = mapped_column(Integer)
+    last_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), index=True)
+
+
+class KnownAddress(Base):
+    """From where somebody has logged in lately."""
+
+    __tablename__ = "known_addresses"
+
+    key: Mapped[bytes] = mapped_column(LargeBinary(HASH_BYTES), primary_key=True)
+    """A hash of name and address together, so that it is looked for in the same way whether there is such a name."""
     last_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), index=True)
 
 

@@ -1,6 +1,9 @@
 """
 Whoever fails to log in waits before the next try, ever longer: for each account, and for each address.
 
+Anybody can fail on somebody's account, from as many addresses as they have. That must not keep its owner out, so where
+its owner has logged in before, tries are counted for the account at that address, and not with all others.
+
 Counted in the database, so that several processes agree. A try is counted before its password is looked at and taken
 back when it fits: a hundred tries in the same moment are a hundred tries. One that is refused is not counted, so nobody
 is ever locked out for good: who waits as long as the answer says has a try.
@@ -18,13 +21,14 @@ from typing import Any
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.accounts.models import LogInFailures
+from sidecar.accounts.models import KnownAddress, LogInFailures
 from sidecar.accounts.names import comparable
 from sidecar.database import Database
 from sidecar.errors import TooManyAttempts
 from sidecar.identity import now
 
 FORGOTTEN_AFTER = timedelta(hours=1)
+KNOWN_FOR = timedelta(days=30)
 IPV6 = 6
 IPV6_NEIGHBOURS = 64  # whoever has one such address has them all
 LONGEST_EXPONENT = 20
@@ -61,7 +65,11 @@ class Throttle:
         """
         async with self._database.writing() as session:
             at = now()
-            known = [(await failures_of(session, key, at), patience) for key, patience in keys(name, address)]
+            counts = (
+                (await count_of(session, name, address, at), FOR_AN_ACCOUNT),
+                (of_address(address), FOR_AN_ADDRESS),
+            )
+            known = [(await failures_of(session, key, at), patience) for key, patience in counts]
             wait_s = max(left_s(failures, patience, at) for failures, patience in known)
             if wait_s > 0:
                 raise TooManyAttempts(retry_after_s=math.ceil(wait_s))
@@ -70,22 +78,45 @@ class Throttle:
                 failures.last_at = at
 
     async def give_back(self, name: str, address: str) -> None:
-        """The last try was a good one: the account begins anew, the address has one failure fewer."""
-        (of_account, _), (of_address, _) = keys(name, address)
+        """The last try was a good one: the account begins anew, the address has one failure fewer and is known."""
         async with self._database.writing() as session:
-            await session.execute(delete(LogInFailures).where(LogInFailures.key == of_account))
-            failures = await failures_of(session, of_address, now())
+            at = now()
+            counted = await count_of(session, name, address, at)
+            await session.execute(delete(LogInFailures).where(LogInFailures.key == counted))
+            failures = await failures_of(session, of_address(address), at)
             failures.count = max(failures.count - 1, 0)
+            await know(session, name, address)
 
     async def forget_old(self, _context: Any) -> None:
         """A job on a clock."""
-        old = LogInFailures.last_at <= now() - FORGOTTEN_AFTER
+        at = now()
         async with self._database.writing() as session:
-            await session.execute(delete(LogInFailures).where(old))
+            await session.execute(delete(LogInFailures).where(LogInFailures.last_at <= at - FORGOTTEN_AFTER))
+            await session.execute(delete(KnownAddress).where(KnownAddress.last_at <= at - KNOWN_FOR))
 
 
-def keys(name: str, address: str) -> tuple[tuple[bytes, Patience], tuple[bytes, Patience]]:
-    return (key("account", comparable(name)), FOR_AN_ACCOUNT), (key("address", neighbourhood(address)), FOR_AN_ADDRESS)
+async def know(session: AsyncSession, name: str, address: str) -> None:
+    """Remember that the owner of this account is at this address, in the caller's transaction."""
+    await session.merge(KnownAddress(key=of_account_at(name, address), last_at=now()))
+
+
+async def count_of(session: AsyncSession, name: str, address: str, at: datetime) -> bytes:
+    """Where failures for this account are counted that come from this address."""
+    here = of_account_at(name, address)
+    known = await session.get(KnownAddress, here)
+    return here if known is not None and known.last_at > at - KNOWN_FOR else of_account(name)
+
+
+def of_account(name: str) -> bytes:
+    return key("account", comparable(name))
+
+
+def of_account_at(name: str, address: str) -> bytes:
+    return key("account at", f"{neighbourhood(address)} {comparable(name)}")
+
+
+def of_address(address: str) -> bytes:
+    return key("address", neighbourhood(address))
 
 
 def key(kind: str, text: str) -> bytes:

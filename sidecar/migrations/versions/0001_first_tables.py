@@ -57,6 +57,7 @@ def downgrade() -> None:
         "paces",
         "instances",
         "audit_entries",
+        "known_addresses",
         "log_in_failures",
         "invites",
         "api_tokens",
@@ -142,6 +143,13 @@ def make_credentials() -> None:
         sa.PrimaryKeyConstraint("key", name="pk_log_in_failures"),
     )
     op.create_index("ix_log_in_failures_last_at", "log_in_failures", ["last_at"])
+    op.create_table(
+        "known_addresses",
+        sa.Column("key", sa.LargeBinary(32), nullable=False),
+        sa.Column("last_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_known_addresses"),
+    )
+    op.create_index("ix_known_addresses_last_at", "known_addresses", ["last_at"])
 
 
 def make_audit_entries() -> None:

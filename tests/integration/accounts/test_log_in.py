@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from sidecar.accounts import throttling
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.callers import Role
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.first_administrator import secret_of
+from sidecar.accounts.models import KnownAddress, LogInFailures
 from sidecar.accounts.passwords import Passwords
+from sidecar.database import Database
 from sidecar.errors import CredentialsInvalid, PasswordWrong, TooManyAttempts
 from sidecar.identity import now
 from sidecar.settings import Settings, read_settings
@@ -150,6 +155,62 @@ async def test_whoever_tries_many_names_waits_too(accounts: Accounts, add_person
     with pytest.raises(TooManyAttempts):
         await accounts.log_in.whose("Ada", PASSWORD, address=ADDRESS)
     assert (await accounts.log_in.whose("Ada", PASSWORD, address="192.0.2.8")).id == ada.id
+
+
+async def test_nobody_is_kept_out_where_they_have_logged_in_before(
+    accounts: Accounts, add_person: AddPerson, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    Whoever has many addresses can keep an account waiting for good; but not its owner where they are known, which holds
+    for 30 days. Guesses from there are counted, too.
+    """
+    moment = now()
+    monkeypatch.setattr(throttling, "now", lambda: moment)
+    ada = await add_person("Ada")
+    await accounts.log_in.begin_session(ada, address=ADDRESS, user_agent="")
+    await fail(accounts, "198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4", "198.51.100.5")
+    at_home = [await accounts.log_in.whose("ada", PASSWORD, address=ADDRESS) for _ in range(2)]
+    with pytest.raises(TooManyAttempts):  # that they were let in gives nobody else new tries
+        await accounts.log_in.whose("Ada", PASSWORD, address="198.51.100.6")
+    await fail(accounts, *[ADDRESS] * 5)
+    with pytest.raises(TooManyAttempts):
+        await accounts.log_in.whose("Ada", PASSWORD, address=ADDRESS)
+    moment += throttling.KNOWN_FOR
+    await fail(accounts, "198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4", "198.51.100.5")
+    with pytest.raises(TooManyAttempts):
+        await accounts.log_in.whose("Ada", PASSWORD, address=ADDRESS)
+
+    assert [user.id for user in at_home] == [ada.id, ada.id]
+
+
+async def test_what_is_over_is_forgotten(accounts: Accounts, add_person: AddPerson, database: Database):
+    """An hour after the last failure, 30 days after the last log-in from somewhere."""
+    ada = await add_person("Ada")
+    await accounts.log_in.begin_session(ada, address=ADDRESS, user_agent="")
+    await fail(accounts, ADDRESS)
+    await age(database, LogInFailures, throttling.FORGOTTEN_AFTER)
+    await age(database, KnownAddress, throttling.KNOWN_FOR - timedelta(minutes=1))
+    await accounts.throttle.forget_old(None)
+    async with database.reading() as session:
+        left = [await session.scalar(select(func.count()).select_from(kind)) for kind in (LogInFailures, KnownAddress)]
+    await age(database, KnownAddress, timedelta(minutes=1))
+    await accounts.throttle.forget_old(None)
+
+    async with database.reading() as session:
+        assert (left, (await session.scalars(select(KnownAddress))).all()) == ([0, 1], [])
+
+
+async def age(database: Database, kind: type[Any], by: timedelta) -> None:
+    async with database.writing() as session:
+        for row in await session.scalars(select(kind)):
+            row.last_at -= by
+
+
+async def fail(accounts: Accounts, *addresses: str) -> None:
+    """Try a wrong password for Ada from each of them."""
+    for address in addresses:
+        with pytest.raises(PasswordWrong):
+            await accounts.log_in.whose("Ada", "wrong", address=address)
 
 
 async def test_another_password_ends_all_other_sessions(browser: Browser, accounts: Accounts, add_person: AddPerson):

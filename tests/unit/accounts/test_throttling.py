@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.accounts.throttling import FOR_AN_ACCOUNT, Patience, keys, neighbourhood
+from sidecar.accounts.throttling import FOR_AN_ACCOUNT, Patience, neighbourhood, of_account, of_account_at
 
 
 def test_each_failure_after_the_free_ones_doubles_the_wait_up_to_an_end():
@@ -32,4 +32,5 @@ def test_neighbours_are_not_taken_for_one_another():
 
 def test_a_name_is_counted_however_it_is_written():
     """Else capital letters would buy tries."""
-    assert keys("Ada", "192.0.2.1") == keys("ADA ", "192.0.2.1")
+    assert of_account("Ada") == of_account("ADA ")
+    assert of_account_at("Ada", "192.0.2.1") == of_account_at("ADA ", "192.0.2.1")
