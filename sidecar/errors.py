@@ -20,6 +20,7 @@ Every error that leaves a subject, in one tree.
               AdministratorsOnly
               MembersOnly
               ScopeMissing
+              NotWithToken
           PasswordUnfit
           NameTaken
           LastAdministrator
@@ -251,6 +252,12 @@ class ScopeMissing(NotAllowed):
     """This token was made for less than this. Make one with a scope that allows it."""
 
     code = "scope_missing"
+
+
+class NotWithToken(NotAllowed):
+    """This is done by whoever has logged in, and not with a token. Log in, and do it then."""
+
+    code = "not_with_token"
 
 
 class NotCancellable(Refused):

@@ -26,7 +26,14 @@ from litestar.openapi.spec.base import BaseSchemaObject
 
 from sidecar import __version__
 from sidecar.accounts.authentication import PUBLIC, SESSION_COOKIE
-from sidecar.accounts.guards import guarded_routes, requires_admin, requires_member, requires_read, requires_submit
+from sidecar.accounts.guards import (
+    guarded_routes,
+    requires_admin,
+    requires_log_in,
+    requires_member,
+    requires_read,
+    requires_submit,
+)
 from sidecar.errors import (
     AdministratorsOnly,
     BodyTooLarge,
@@ -37,6 +44,7 @@ from sidecar.errors import (
     MembersOnly,
     NotFound,
     NotLoggedIn,
+    NotWithToken,
     ScopeMissing,
 )
 from sidecar.openapi_facts import EVENTS, EXAMPLES, OTHER_ANSWERS, REFUSALS
@@ -89,6 +97,7 @@ REFUSED_BY: dict[Any, tuple[type[GenonautError], ...]] = {
     requires_submit: (NotLoggedIn, CredentialsInvalid, ScopeMissing, ForeignOrigin),
     requires_admin: (NotLoggedIn, CredentialsInvalid, AdministratorsOnly, ScopeMissing),
     requires_member: (MembersOnly,),
+    requires_log_in: (NotWithToken,),
 }
 METHODS = ("get", "put", "post", "delete", "head", "patch")
 

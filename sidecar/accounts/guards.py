@@ -19,7 +19,7 @@ from litestar.routes import HTTPRoute
 
 from sidecar.accounts.authentication import PUBLIC
 from sidecar.accounts.callers import Caller, Role, Scope
-from sidecar.errors import AdministratorsOnly, MembersOnly, NotPaired, ScopeMissing
+from sidecar.errors import AdministratorsOnly, MembersOnly, NotPaired, NotWithToken, ScopeMissing
 from sidecar.pairing import PAIRING_HEADER, pairing_of
 
 OPTIONS = "OPTIONS"  # tells what may be asked, to everybody
@@ -59,6 +59,17 @@ async def requires_member(connection: Connection, _handler: BaseRouteHandler) ->
     """
     if connection.user.role is Role.GUEST:
         raise MembersOnly
+
+
+async def requires_log_in(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """
+    Beside one of the others, for what says how somebody is let in: a token that leaked must not lock its owner out.
+
+    Raises:
+        NotWithToken: A program asks, with a token.
+    """
+    if connection.user.token_id is not None:
+        raise NotWithToken
 
 
 async def requires_admin(connection: Connection, _handler: BaseRouteHandler) -> None:

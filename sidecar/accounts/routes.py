@@ -16,7 +16,7 @@ from sidecar.accounts.authentication import PUBLIC
 from sidecar.accounts.callers import Caller, Role, Scope
 from sidecar.accounts.cookies import SessionCookies
 from sidecar.accounts.first_administrator import FirstAdministrator
-from sidecar.accounts.guards import requires_member, requires_read, requires_submit
+from sidecar.accounts.guards import requires_log_in, requires_member, requires_read, requires_submit
 from sidecar.accounts.invites import Invites
 from sidecar.accounts.log_in import LogIn
 from sidecar.accounts.models import User
@@ -39,7 +39,7 @@ from sidecar.accounts.sessions import Sessions
 from sidecar.accounts.tokens import Tokens
 from sidecar.accounts.views import to_session_view, to_token_view
 from sidecar.clients import client_of
-from sidecar.errors import NoLogIn, NotAllowed
+from sidecar.errors import NoLogIn
 from sidecar.settings import Access
 
 AnyRequest = Request[Caller, Any, Any]
@@ -134,7 +134,7 @@ async def show_me(caller: Asking, people: NamedDependency[People], front_door: D
     return to_me(await people.show(caller.user_id), caller, front_door.access)
 
 
-@put("/me/password", guards=[requires_submit], status_code=HTTP_204_NO_CONTENT)
+@put("/me/password", guards=[requires_submit, requires_log_in], status_code=HTTP_204_NO_CONTENT)
 async def change_password(
     data: JSONBody[PasswordChange],
     request: AnyRequest,
@@ -158,7 +158,7 @@ async def list_sessions(caller: Asking, sessions: NamedDependency[Sessions]) -> 
     return SessionList([to_session_view(each, current=caller.session_id) for each in found])
 
 
-@delete("/me/sessions/{session_id:uuid}", guards=[requires_submit])
+@delete("/me/sessions/{session_id:uuid}", guards=[requires_submit, requires_log_in])
 async def end_session(
     request: AnyRequest, caller: Asking, sessions: NamedDependency[Sessions], session_id: FromPath[UUID]
 ) -> None:
@@ -166,7 +166,7 @@ async def end_session(
     await sessions.end(caller.user_id, session_id, Actor.of(caller, client_of(request).address))
 
 
-@delete("/me/sessions", guards=[requires_submit])
+@delete("/me/sessions", guards=[requires_submit, requires_log_in])
 async def end_other_sessions(request: AnyRequest, caller: Asking, sessions: NamedDependency[Sessions]) -> None:
     """Log out everywhere but here."""
     await sessions.end_all(caller.user_id, Actor.of(caller, client_of(request).address), but=caller.session_id)
@@ -178,20 +178,18 @@ async def list_tokens(caller: Asking, tokens: NamedDependency[Tokens]) -> TokenL
     return TokenList([to_token_view(token) for token in await tokens.list(caller.user_id)])
 
 
-@post("/me/tokens", guards=[requires_submit, requires_member])
+@post("/me/tokens", guards=[requires_submit, requires_member, requires_log_in])
 async def make_token(
     data: JSONBody[NewToken], request: AnyRequest, caller: Asking, tokens: NamedDependency[Tokens]
 ) -> TokenMade:
     """Make an API token. Its secret is in the answer, and nowhere else afterwards."""
-    if caller.token_id is not None:
-        raise NotAllowed("A token makes no other token. Log in, and make it then.")
     scopes = frozenset(map(Scope, data.scopes))
     actor = Actor.of(caller, client_of(request).address)
     token, secret = await tokens.make(caller.user_id, data.name, scopes, data.expires_at, actor)
     return TokenMade(to_token_view(token), secret)
 
 
-@delete("/me/tokens/{token_id:uuid}", guards=[requires_submit])
+@delete("/me/tokens/{token_id:uuid}", guards=[requires_submit, requires_log_in])
 async def revoke_token(
     request: AnyRequest, caller: Asking, tokens: NamedDependency[Tokens], token_id: FromPath[UUID]
 ) -> None:

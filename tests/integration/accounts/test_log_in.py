@@ -241,8 +241,10 @@ async def test_where_nobody_logs_in_it_is_said(environment: dict[str, str], acce
     assert (answer.status_code, answer.json()["code"]) == (409, "no_log_in")
 
 
-async def test_a_guest_makes_no_tokens_and_a_token_makes_no_other(browser: Browser, add_person: AddPerson):
-    """A token that leaks must not be worth more than itself."""
+async def test_a_guest_makes_no_tokens_and_with_a_token_nobody_touches_how_its_owner_is_let_in(
+    browser: Browser, add_person: AddPerson
+):
+    """A token that leaks must be worth no more than itself, and not lock its owner out."""
     await add_person("Ada")
     await add_person("Gus", Role.GUEST)
     wanted = {"name": "script", "scopes": ["read", "submit"]}
@@ -253,12 +255,22 @@ async def test_a_guest_makes_no_tokens_and_a_token_makes_no_other(browser: Brows
     made = (await browser.post(f"{API}/me/tokens", json=wanted)).json()
     browser.cookies.clear()
     bearer = {"Authorization": f"Bearer {made['secret']}"}
-    by_token = await browser.post(f"{API}/me/tokens", json=wanted, headers=bearer)
+    tries: list[tuple[str, str, Any]] = [
+        ("POST", "/me/tokens", wanted),
+        ("DELETE", f"/me/tokens/{made['token']['id']}", None),
+        ("DELETE", f"/me/sessions/{made['token']['id']}", None),
+        ("DELETE", "/me/sessions", None),
+        ("PUT", "/me/password", {"current": PASSWORD, "new": ANOTHER}),
+    ]
+    by_token = [await browser.request(how, API + path, json=body, headers=bearer) for how, path, body in tries]
     shown = (await browser.get(f"{API}/me/tokens", headers=bearer)).text
-    revoked = await browser.delete(f"{API}/me/tokens/{made['token']['id']}", headers=bearer)
+    await log_in(browser, "Ada")
+    revoked = await browser.delete(f"{API}/me/tokens/{made['token']['id']}")
+    browser.cookies.clear()
     after = await browser.get(f"{API}/me", headers=bearer)
 
-    assert [answer.status_code for answer in (by_guest, for_more, by_token)] == [403, 400, 403]
+    assert [answer.status_code for answer in (by_guest, for_more)] == [403, 400]
+    assert {answer.json()["code"] for answer in by_token} == {"not_with_token"}
     assert made["secret"] not in shown
     assert (revoked.status_code, after.status_code) == (204, 401)
 
