@@ -22,7 +22,7 @@ from sidecar.accounts.callers import Role, Scope
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.invites import Terms
 from sidecar.accounts.models import ApiToken, User
-from sidecar.accounts.people import STANDARD_PLAN, Alteration, NewPerson
+from sidecar.accounts.people import Alteration, NewPerson
 from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.errors import InvalidRequest
@@ -63,7 +63,7 @@ def describe_users(commands: Commands) -> None:
     adding = commands.add_parser("add", help="make somebody an account; asks for the password, or reads it from a pipe")
     adding.add_argument("name")
     adding.add_argument("--role", type=Role, choices=list(Role), default=Role.MEMBER, metavar=each_of(Role))
-    adding.add_argument("--plan", default=STANDARD_PLAN, help="which limits hold for them")
+    adding.add_argument("--plan", help="which limits hold for them")
     adding.add_argument("--no-password", action="store_true", help="a proxy or tokens say who they are")
     adding.set_defaults(do=add_user)
     commands.add_parser("list", help="everybody who has an account").set_defaults(do=list_users)
@@ -105,7 +105,7 @@ def describe_tokens(commands: Commands) -> None:
 def describe_invites(commands: Commands) -> None:
     making = commands.add_parser("create", help="make a link with which people make themselves an account")
     making.add_argument("--role", type=Role, choices=list(Role), default=Role.MEMBER, metavar=each_of(Role))
-    making.add_argument("--plan", default=STANDARD_PLAN)
+    making.add_argument("--plan", help="which limits hold for them")
     making.add_argument("--uses", type=some, default=1, help="how many people (1)")
     making.add_argument("--days", type=some, default=7, help="for how many days (7)")
     making.set_defaults(do=make_invite)
@@ -125,7 +125,8 @@ def each_of(kind: type[Role] | type[Scope]) -> str:
 
 async def add_user(accounts: Accounts, asked: argparse.Namespace) -> list[str]:
     password = None if asked.no_password else await ask_for_password()
-    user = await accounts.people.add(NewPerson(asked.name, asked.role, asked.plan, password), COMMAND_LINE)
+    plan = asked.plan or accounts.people.default_plan
+    user = await accounts.people.add(NewPerson(asked.name, asked.role, plan, password), COMMAND_LINE)
     return [told(user)]
 
 
@@ -179,7 +180,9 @@ async def revoke_token(accounts: Accounts, asked: argparse.Namespace) -> list[st
 
 
 async def make_invite(accounts: Accounts, asked: argparse.Namespace) -> list[str]:
-    terms = Terms(asked.role, asked.plan, asked.uses, now() + timedelta(days=asked.days))
+    terms = Terms(
+        asked.role, asked.plan or accounts.people.default_plan, asked.uses, now() + timedelta(days=asked.days)
+    )
     _invite, code = await accounts.invites.make(terms, COMMAND_LINE)
     return [f"At ComfyUI's own address: {INVITE_PATH}{code}"]
 

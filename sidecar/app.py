@@ -62,6 +62,7 @@ from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
 from sidecar.instances import registry
 from sidecar.instances.connections import Instances
+from sidecar.limits.plans import Plans
 from sidecar.live_events import LiveEvents
 from sidecar.migrations import upgrade
 from sidecar.openapi import DOCS_FILES, complete, openapi_config
@@ -94,6 +95,7 @@ class Parts:
     settings: Settings
     database: Database
     accounts: Accounts
+    plans: Plans
     proxies: TrustedProxies
     instances: Instances
     live_events: LiveEvents
@@ -130,6 +132,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     live_events = LiveEvents()
     bus, leadership = cluster_of(database)
     accounts = desk.put_together(database, bus, settings, owns_anything, hasher)
+    plans = Plans(database, bus, settings)
+    accounts.changes.on(plans.hear)
     board = ProgressBoard(live_events, bus)
     history = History(database, board, live_events)
     turns = choose_queue(settings.queue_url, worker.TURNS)
@@ -199,6 +203,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         settings=settings,
         database=database,
         accounts=accounts,
+        plans=plans,
         proxies=TrustedProxies(settings.trusted_proxies),
         instances=instances,
         live_events=live_events,
@@ -310,6 +315,7 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
             await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
         await parts.catalog.load()
         stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
+        stack.push_async_callback(stopped, asyncio.create_task(parts.plans.stay_true()))
         if parts.settings.access is not Access.OPEN:
             stack.push_async_callback(stopped, asyncio.create_task(parts.accounts.changes.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.discovery.run()))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sidecar.database import Base
 
 TERMS = "terms"  #: how often a process came to lead all the others
+LIMITS = "limits"  #: how often plans, overrides or groups have changed
 PURGED = "purged"  #: the highest number of a generation that was removed for good: nobody gets it again
 
 

@@ -7,6 +7,7 @@ Every error that leaves a subject, in one tree.
       x Refused                      the caller can do something about it: 4xx
           NotFound
           InvalidRequest
+              PlanUnknown
           BodyTooLarge
           InvalidParameters          all field errors together
           ModelsUnusable             each with its node
@@ -116,6 +117,12 @@ class InvalidRequest(Refused):
     """The request is not of the form that is needed."""
 
     code = "invalid_request"
+
+
+class PlanUnknown(InvalidRequest):
+    """There is no plan of this name."""
+
+    code = "plan_unknown"
 
 
 class BodyTooLarge(Refused):

@@ -90,6 +90,12 @@ class Settings:
     """In `proxy` access: the role of somebody whom the proxy names for the first time (`GENONAUT_PROXY_ROLE`: member,
     guest)."""
 
+    default_plan: str = "standard"
+    """Which limits hold for a new account where nobody says so (`GENONAUT_DEFAULT_PLAN`)."""
+
+    open_plan: str = "unlimited"
+    """In `open` access: which limits hold for everybody (`GENONAUT_OPEN_PLAN`)."""
+
     cookie_secure: bool = False
     """Send the session's cookie through TLS alone, whatever a proxy says (`GENONAUT_COOKIE_SECURE`: no, yes)."""
 
@@ -161,6 +167,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         proxy_user_header=values.get("GENONAUT_PROXY_USER_HEADER") or Settings.proxy_user_header,
         allowed_origins=read_origins(values, "GENONAUT_ALLOWED_ORIGINS"),
         proxy_role=read_choice(values, "GENONAUT_PROXY_ROLE", PROXY_ROLES),
+        default_plan=values.get("GENONAUT_DEFAULT_PLAN") or Settings.default_plan,
+        open_plan=values.get("GENONAUT_OPEN_PLAN") or Settings.open_plan,
         cookie_secure=read_choice(values, "GENONAUT_COOKIE_SECURE", YES_OR_NO) == "yes",
         session_idle_s=read_lifetime(values, "GENONAUT_SESSION_IDLE_S", Settings.session_idle_s),
         session_at_most_s=read_lifetime(values, "GENONAUT_SESSION_AT_MOST_S", Settings.session_at_most_s),

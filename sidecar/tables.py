@@ -17,6 +17,7 @@ from sidecar.generations.models import (
     Workflow,
 )
 from sidecar.instances.models import Instance, Pace
+from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
 
 __all__ = [
     "ApiToken",
@@ -26,6 +27,8 @@ __all__ = [
     "Counter",
     "Generation",
     "GenerationEvent",
+    "Group",
+    "GroupMember",
     "IdempotencyKey",
     "Image",
     "Instance",
@@ -37,6 +40,8 @@ __all__ = [
     "Model",
     "ModelInstance",
     "Pace",
+    "Plan",
+    "PlanOverride",
     "SearchEntry",
     "SearchWord",
     "User",

@@ -78,7 +78,7 @@ async def list_users(people: Everybody, limit: Limit = 100, cursor: Cursor = Non
 @post("/users")
 async def add_user(data: JSONBody[NewUser], people: Everybody, actor: Doing) -> UserView:
     """Make somebody an account."""
-    person = NewPerson(data.name, Role(data.role), data.plan, data.password)
+    person = NewPerson(data.name, Role(data.role), data.plan or people.default_plan, data.password)
     return to_user_view(await people.add(person, actor))
 
 
@@ -147,10 +147,11 @@ async def list_invites(invites: AllInvites) -> InviteList:
 
 
 @post("/invites")
-async def make_invite(data: JSONBody[NewInvite], invites: AllInvites, actor: Doing) -> InviteMade:
+async def make_invite(data: JSONBody[NewInvite], invites: AllInvites, people: Everybody, actor: Doing) -> InviteMade:
     """Make an invite. Its code is in the answer, and nowhere else afterwards."""
     expires_at = data.expires_at or now() + INVITE_LASTS
-    invite, code = await invites.make(Terms(Role(data.role), data.plan, data.uses, expires_at), actor)
+    terms = Terms(Role(data.role), data.plan or people.default_plan, data.uses, expires_at)
+    invite, code = await invites.make(terms, actor)
     return InviteMade(to_invite_view(invite), code, INVITE_PATH + code)
 
 

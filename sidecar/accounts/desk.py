@@ -56,7 +56,7 @@ def put_together(
     changes = Changes(database, bus)
     passwords = Passwords(hasher)
     throttle = Throttle(database)
-    people = People(database, passwords, changes, owns_anything)
+    people = People(database, passwords, changes, owns_anything, settings.default_plan)
     sessions = Sessions(database, changes, settings)
     tokens = Tokens(database, changes)
     log_in = LogIn(database, passwords, throttle, sessions)

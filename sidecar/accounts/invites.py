@@ -14,6 +14,7 @@ from sidecar.accounts.audit import Action, Actor, nobody, note
 from sidecar.accounts.callers import Role
 from sidecar.accounts.models import Invite, User
 from sidecar.accounts.people import NewPerson, People
+from sidecar.accounts.plan_names import require_plan
 from sidecar.accounts.random_secrets import hash_of, new_secret
 from sidecar.database import Database
 from sidecar.errors import InvalidRequest, InviteUnknown, NotFound
@@ -43,6 +44,7 @@ class Invites:
 
         Raises:
             InvalidRequest: It would be over already.
+            PlanUnknown: There is none of this name.
         """
         if terms.expires_at <= now():
             raise InvalidRequest("This invite would be over already.")
@@ -57,6 +59,7 @@ class Invites:
             created_at=now(),
         )
         async with self._database.writing() as session:
+            await require_plan(session, made.plan)
             session.add(made)
             note(session, Action.INVITE_MADE, actor, role=made.role, uses=terms.uses)
         return made, code

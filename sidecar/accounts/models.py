@@ -29,7 +29,7 @@ class User(Base):
     comparable_name: Mapped[str] = mapped_column(String(3 * NAME_CHARACTERS), unique=True)
     """By which a name is found, however somebody writes it (`names.py`)."""
     role: Mapped[str] = mapped_column(String(16))
-    plan: Mapped[str] = mapped_column(String(60))
+    plan: Mapped[str] = mapped_column(String(60), ForeignKey("plans.name"), index=True)
     password_hash: Mapped[str | None] = mapped_column(String(200))
     """Argon2's own text. None: nobody can log in with a password."""
     disabled_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True))

@@ -18,13 +18,17 @@ from sidecar.accounts.changes import Changes, touch
 from sidecar.accounts.models import LOCAL_OWNER_ID, User
 from sidecar.accounts.names import comparable, readable
 from sidecar.accounts.passwords import Passwords
+from sidecar.accounts.plan_names import require_plan
 from sidecar.accounts.sessions import end_all
 from sidecar.accounts.tokens import revoke_all
 from sidecar.database import Database
 from sidecar.errors import LastAdministrator, NameTaken, NotFound, StillEnabled, StillOwner
 from sidecar.identity import now, uuid7
+from sidecar.settings import Settings
 
-STANDARD_PLAN = "standard"
+FIRST_PLAN = "unlimited"
+"""What the first administrator has: nobody is held up by limits that they have not looked at yet."""
+
 LOCAL_NAME = "LOCAL"
 """
 The comparable name of the local owner, as the first migration writes it: in capitals, which no name that somebody says
@@ -40,7 +44,7 @@ class NewPerson:
 
     name: str
     role: Role = Role.MEMBER
-    plan: str = STANDARD_PLAN
+    plan: str = Settings.default_plan
     password: str | None = None
     """None: nobody can log in with one."""
 
@@ -61,6 +65,7 @@ class People:
 
     Args:
         owns_anything: Does the history hold something of this person?
+        default_plan: What a new account has where nobody says so.
     """
 
     def __init__(
@@ -69,7 +74,9 @@ class People:
         passwords: Passwords,
         changes: Changes,
         owns_anything: Callable[[AsyncSession, UUID], Awaitable[bool]],
+        default_plan: str,
     ) -> None:
+        self.default_plan = default_plan
         self._database = database
         self._passwords = passwords
         self._changes = changes
@@ -110,6 +117,7 @@ class People:
         Raises:
             InvalidRequest: Nobody can be called that.
             NameTaken: Somebody is.
+            PlanUnknown: There is none of this name.
             PasswordUnfit: It says why.
         """
         password_hash = await self.hashed(person.password, name=person.name)
@@ -127,6 +135,7 @@ class People:
         Raises:
             NotFound: There is nobody with this id.
             NameTaken: Somebody else is called that.
+            PlanUnknown: There is none of this name.
             LastAdministrator: Nobody would be left who may do this.
         """
         async with self._database.writing() as session:
@@ -135,6 +144,7 @@ class People:
             if isinstance(alteration.name, str):
                 await rename(session, user, alteration.name)
             if isinstance(alteration.plan, str):
+                await require_plan(session, alteration.plan)
                 user.plan = alteration.plan
             if isinstance(alteration.role, Role):
                 user.role = alteration.role.value
@@ -213,6 +223,7 @@ async def add(session: AsyncSession, person: NewPerson, password_hash: str | Non
     Args:
         actor: Without a name where people make their own account.
     """
+    await require_plan(session, person.plan)
     is_first = person.role is Role.ADMIN and not await has_administrator(session)
     user = await by_id(session, LOCAL_OWNER_ID) if is_first else new_user()
     if is_first:

@@ -70,6 +70,7 @@ class Recognition:
         self._database = database
         self._access = settings.access
         self._new_role = Role(settings.proxy_role)
+        self._new_plan = settings.default_plan
         self._log_in = log_in
         self._sessions = sessions
         self._tokens = tokens
@@ -188,7 +189,7 @@ class Recognition:
         if user is None:
             async with self._database.writing() as session:
                 user = await people.by_name(session, shown.name) or await people.add(
-                    session, NewPerson(shown.name, self._new_role), None, nobody(address)
+                    session, NewPerson(shown.name, self._new_role, self._new_plan), None, nobody(address)
                 )
         if user.disabled_at is not None:
             raise AccountDisabled

@@ -166,7 +166,8 @@ class NewUser(Struct, forbid_unknown_fields=True):
 
     name: Name
     role: RoleName = "member"
-    plan: Plan = "standard"
+    plan: Plan | None = None
+    """None: that of new accounts (`GENONAUT_DEFAULT_PLAN`)."""
     password: NewPassword | None = None
     """None: nobody can log in with one."""
 
@@ -184,7 +185,8 @@ class NewInvite(Struct, forbid_unknown_fields=True):
     """Whom an invite is for."""
 
     role: RoleName = "member"
-    plan: Plan = "standard"
+    plan: Plan | None = None
+    """None: that of new accounts (`GENONAUT_DEFAULT_PLAN`)."""
     uses: Uses = 1
     expires_at: datetime | None = None
     """None: in seven days."""

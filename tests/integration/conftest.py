@@ -26,6 +26,7 @@ SQLITE_FILE = "genonaut.sqlite3"
 END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+KEEP_WHAT_IS_THERE = "CREATE SCHEMA as_migrated; CREATE TABLE as_migrated.plans AS TABLE public.plans"
 # Without looking at what refers to what; of the people the local owner stays, who was there from the start.
 EMPTY_ALL_TABLES = f"""
 DO $$
@@ -40,7 +41,8 @@ BEGIN
   END LOOP;
   UPDATE counters AS counter SET value = 0 WHERE counter.name = 'purged';
   DELETE FROM users WHERE id <> '{LOCAL_OWNER_ID}';
-  UPDATE users SET name = 'local', comparable_name = 'LOCAL', role = 'admin', plan = 'standard',
+  INSERT INTO plans SELECT * FROM as_migrated.plans;
+  UPDATE users SET name = 'local', comparable_name = 'LOCAL', role = 'admin', plan = 'unlimited',
     password_hash = NULL, disabled_at = NULL;
 END $$
 """
@@ -66,6 +68,8 @@ def migrated_postgresql(postgresql: PostgreSQL) -> str:
     """One database for all tests of this process, emptied after each: that takes a few milliseconds."""
     url = postgresql.create("genonaut")
     migrate_now(url)
+    with psycopg.connect(url) as connection:
+        connection.execute(KEEP_WHAT_IS_THERE)
     return url
 
 

@@ -19,7 +19,9 @@ LOCAL_OWNER_ID = UUID("00000000-0000-7000-8000-000000000001")
 
 
 def upgrade() -> None:
+    make_plans()
     make_users()
+    make_groups()
     make_credentials()
     make_audit_entries()
     make_instances()
@@ -62,11 +64,54 @@ def downgrade() -> None:
         "invites",
         "api_tokens",
         "sessions",
+        "group_members",
+        "groups",
+        "plan_overrides",
         "users",
+        "plans",
     ):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION refuse_to_change_audit_entries")
+
+
+def make_plans() -> None:
+    plans = op.create_table(
+        "plans",
+        sa.Column("name", sa.String(60), nullable=False),
+        sa.Column("title", sa.String(100), nullable=False),
+        sa.Column("generations_per_hour", sa.Integer()),
+        sa.Column("generations_per_day", sa.Integer()),
+        sa.Column("gpu_seconds_per_day", sa.Integer()),
+        sa.Column("running_at_once", sa.Integer()),
+        sa.Column("waiting_at_most", sa.Integer()),
+        sa.Column("pixels_at_most", sa.Integer()),
+        sa.Column("batch_at_most", sa.Integer()),
+        sa.Column("steps_at_most", sa.Integer()),
+        sa.Column("frames_at_most", sa.Integer()),
+        sa.Column("storage_bytes", sa.BigInteger()),
+        sa.Column("weight", sa.Float(), nullable=False),
+        sa.Column("over_limit", sa.String(8), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_plans"),
+    )
+    begin = datetime.now(timezone.utc)
+    op.bulk_insert(plans, [{**dict(zip(PLAN_COLUMNS, plan)), "updated_at": begin} for plan in PLANS])
+
+
+HOUR_S = 3600
+MEGAPIXEL = 1024**2
+GIB = 1024**3
+PLAN_COLUMNS = (
+    "name", "title", "generations_per_hour", "generations_per_day", "gpu_seconds_per_day", "running_at_once", "waiting_at_most",
+    "pixels_at_most", "batch_at_most", "steps_at_most", "frames_at_most", "storage_bytes", "weight", "over_limit",
+)
+PLANS = (
+    ("free", "Free", 10, 50, HOUR_S, 1, 10, 2 * MEGAPIXEL, 4, 60, 81, 2 * GIB, 1.0, "reject"),
+    ("standard", "Standard", 60, 500, 4 * HOUR_S, 2, 200, 4 * MEGAPIXEL, 8, 100, 161, 20 * GIB, 2.0, "wait"),
+    ("premium", "Premium", 300, 3000, 12 * HOUR_S, 4, 1000, 16 * MEGAPIXEL, 16, 150, 481, 200 * GIB, 4.0, "wait"),
+    ("unlimited", "Unlimited", None, None, None, None, None, None, None, None, None, None, 4.0, "wait"),
+)
 
 
 def make_users() -> None:
@@ -83,12 +128,55 @@ def make_users() -> None:
         sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("comparable_name", name="uq_users_comparable_name"),
+        sa.ForeignKeyConstraint(["plan"], ["plans.name"], name="fk_users_plan_plans"),
     )
+    op.create_index("ix_users_plan", "users", ["plan"])
     op.create_index("ix_users_credentials_changed_at", "users", ["credentials_changed_at"])
     begin = datetime.now(timezone.utc)
     local_owner = {"id": LOCAL_OWNER_ID, "name": "local", "comparable_name": "LOCAL", "role": "admin"}
     times = {"credentials_changed_at": begin, "created_at": begin}
-    op.bulk_insert(users, [{**local_owner, "plan": "standard", **times}])
+    op.bulk_insert(users, [{**local_owner, "plan": "unlimited", **times}])
+
+
+def make_groups() -> None:
+    op.create_table(
+        "plan_overrides",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("user_id", GUID(), nullable=False),
+        sa.Column("limits", sa.JSON(), nullable=False),
+        sa.Column("expires_at", DateTimeUTC(timezone=True)),
+        sa.Column("reason", sa.String(400), nullable=False),
+        sa.Column("created_by", GUID()),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_plan_overrides"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name="fk_plan_overrides_user_id_users", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_plan_overrides_user_id", "plan_overrides", ["user_id"])
+    op.create_index("ix_plan_overrides_expires_at", "plan_overrides", ["expires_at"])
+    op.create_table(
+        "groups",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("comparable_name", sa.String(300), nullable=False),
+        sa.Column("limits", sa.JSON(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_groups"),
+        sa.UniqueConstraint("comparable_name", name="uq_groups_comparable_name"),
+    )
+    op.create_table(
+        "group_members",
+        sa.Column("group_id", GUID(), nullable=False),
+        sa.Column("user_id", GUID(), nullable=False),
+        sa.PrimaryKeyConstraint("group_id", "user_id", name="pk_group_members"),
+        sa.ForeignKeyConstraint(
+            ["group_id"], ["groups.id"], name="fk_group_members_group_id_groups", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_group_members_user_id_users", ondelete="CASCADE"),
+    )
+    op.create_index("ix_group_members_user_id", "group_members", ["user_id"])
 
 
 def make_credentials() -> None:
@@ -503,4 +591,4 @@ def make_counters() -> None:
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_counters"),
     )
-    op.bulk_insert(counters, [{"name": "terms", "value": 0}, {"name": "purged", "value": 0}])
+    op.bulk_insert(counters, [{"name": "terms", "value": 0}, {"name": "purged", "value": 0}, {"name": "limits", "value": 0}])

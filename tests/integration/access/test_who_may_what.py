@@ -128,7 +128,7 @@ BODIES: dict[str, Any] = {
     "POST /invites/accept": {"code": "{code}", "name": "{new_name}", "password": PASSWORD},
     "POST /first-administrator": {"secret": "guessed", "name": "me", "password": PASSWORD},
     "POST /admin/users": {"name": "{new_name}"},
-    "PATCH /admin/users/{user_id}": {"plan": "other"},
+    "PATCH /admin/users/{user_id}": {"plan": "premium"},
     "POST /admin/users/{user_id}/password": {"password": PASSWORD},
     "POST /admin/invites": {"role": "guest"},
     "POST /admin/instances": {"url": f"{NOBODY_THERE}/{{new_name}}"},

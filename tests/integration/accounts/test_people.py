@@ -23,6 +23,7 @@ from sidecar.errors import (
     LastAdministrator,
     NameTaken,
     PasswordUnfit,
+    PlanUnknown,
     StillEnabled,
     StillOwner,
 )
@@ -91,9 +92,23 @@ async def test_there_is_always_an_administrator_left_who_can_log_in(accounts: Ac
     for alteration in (Alteration(disabled=True), Alteration(role=Role.MEMBER)):
         with pytest.raises(LastAdministrator):
             await accounts.people.change(ada.id, alteration, COMMAND_LINE)
-    await accounts.people.change(ada.id, Alteration(name="Ada Lovelace", plan="large"), COMMAND_LINE)
+    await accounts.people.change(ada.id, Alteration(name="Ada Lovelace", plan="premium"), COMMAND_LINE)
     await accounts.people.change(bob.id, Alteration(disabled=False), COMMAND_LINE)
     assert (await accounts.people.change(ada.id, Alteration(role=Role.MEMBER), COMMAND_LINE)).name == "Ada Lovelace"
+
+
+async def test_nobody_has_a_plan_that_there_is_not(accounts: Accounts, add_person: AddPerson):
+    """At every door; whoever asks is told which there are."""
+    ada = await add_person("Ada")
+    terms = Terms(Role.MEMBER, "gold", 1, now() + timedelta(days=1))
+
+    for door in (
+        accounts.people.add(NewPerson("Bob", plan="gold"), COMMAND_LINE),
+        accounts.people.change(ada.id, Alteration(plan="gold"), COMMAND_LINE),
+        accounts.invites.make(terms, COMMAND_LINE),
+    ):
+        with pytest.raises(PlanUnknown, match="free, premium, standard, unlimited"):
+            await door
 
 
 @both_databases
