@@ -2,8 +2,8 @@
 What a sliding window still has room for: arithmetic over what was counted, and when.
 
 A window ends at some moment and reaches back over its length; what was counted exactly one length before has just left
-it. Whoever waits for room is counted at the moment at which they will have it, in the future, so that the next one finds
-room after them.
+it. Whoever waits for room is counted at the moment at which they will have it, in the future, so that the next one
+finds room after them.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Room(NamedTuple):
 
 
 def first_room(claims: Sequence[Claim], at: datetime) -> Room:
-    """The first moment from `at` on at which there is room for all claims. Each of them must fit into an empty window."""
+    """The first moment from `at` on at which there is room for all claims. Each must fit into an empty window."""
     obstacle = None
     while True:
         later = [(claim.tally.room_from(claim.window, claim.amount, at), claim) for claim in claims]

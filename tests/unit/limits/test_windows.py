@@ -151,7 +151,7 @@ def fits(counted: list[tuple[int, Amount]], claims: list[Claim], moment: int) ->
 
 @given(st.lists(st.tuples(st.integers(0, 3), amounts), min_size=1, max_size=40))
 def test_whoever_waits_for_room_never_makes_a_stretch_too_full(arrivals: list[tuple[int, Amount]]):
-    """However they come, each in their order: no stretch ever holds more than is allowed, beyond what one alone does."""
+    """However they come, in their order: no stretch ever holds more than is allowed, beyond what one alone does."""
     tally, moment, counted = Tally(), NOON, []
     for pause, amount in arrivals:
         moment += SECOND * pause
