@@ -13,7 +13,7 @@ from real.processes import WITHOUT_A_PAGE
 @pytest.fixture(scope="session")
 def genonaut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """As a person has it: ComfyUI starts the sidecar. Tests leave it with nothing waiting and nothing running."""
-    with Installation(tmp_path_factory.mktemp("genonaut"), pack_starts_sidecar=True) as installation:
+    with Installation(tmp_path_factory.mktemp("genonaut"), pack_starts_sidecar=True, forked=False) as installation:
         installation.start_comfyui()
         installation.wait_for_sidecar()
         installation.wait_until_connected()

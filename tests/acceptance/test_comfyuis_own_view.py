@@ -125,7 +125,7 @@ def comfyui_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     base: Path = tmp_path_factory.mktemp("alone")
     program = found_comfyui()
     models.link_models(models.make_models(program), base)
-    with start_comfyui(program, base=base, environment={"OMP_NUM_THREADS": "1"}) as comfyui:
+    with start_comfyui(program, base=base, environment={"OMP_NUM_THREADS": "1"}, forked=True) as comfyui:
         yield comfyui.url
 
 

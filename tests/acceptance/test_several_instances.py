@@ -89,7 +89,12 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
         with ThreadPoolExecutor() as pool:
             with_pack = pool.submit(genonaut.start_comfyui)
             without = pool.submit(
-                start_comfyui, program, base=base, environment={"OMP_NUM_THREADS": "1"}, arguments=WITHOUT_A_PAGE
+                start_comfyui,
+                program,
+                base=base,
+                arguments=WITHOUT_A_PAGE,
+                environment={"OMP_NUM_THREADS": "1"},
+                forked=True,
             )
             genonaut.start_sidecar()
             with_pack.result()

@@ -89,7 +89,7 @@ def comfyui_itself(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.C
     environment = {**dict.fromkeys(SETTINGS_OF_OTHERS, ""), "GENONAUT_SIDECAR_START": "no"}
     environment["GENONAUT_DATA"] = str(base / "genonaut")
     with (
-        start_comfyui(found_comfyui(), base=base, pack=CHECKOUT, environment=environment) as running,
+        start_comfyui(found_comfyui(), base=base, pack=CHECKOUT, environment=environment, forked=True) as running,
         httpx.Client(base_url=running.url, trust_env=False, timeout=60) as http,
     ):
         yield http

@@ -23,6 +23,7 @@ from types import TracebackType
 
 from comfy_nodes.locations import SetupFailed
 from real.comfyui import ComfyUIProgram
+from real.forking import ForkedProcess, can_fork, fork_server
 from real.http import serves
 
 PACK_NAME = "comfyui-genonaut"
@@ -82,21 +83,24 @@ class Program:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         hear_interrupts()
         try:
-            with self.log.open("ab") as output:
-                self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                    self._command,
-                    cwd=self._folder,
-                    env=self._environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    user=self._account,
-                    start_new_session=True,  # means nothing on Windows, where the flags say it
-                    creationflags=GROUP_FLAGS,
-                )
+            self._process = self._begin()
         except OSError as exc:
             raise SetupFailed(f"{self._command[0]} cannot be started ({exc.strerror}).") from exc
         self._watch = None if self._outlives_us else watch_for_our_end(self.pid)
+
+    def _begin(self) -> subprocess.Popen[bytes] | ForkedProcess:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                self._command,
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                user=self._account,
+                start_new_session=True,  # means nothing on Windows, where the flags say it
+                creationflags=GROUP_FLAGS,
+            )
 
     @property
     def pid(self) -> int:
@@ -159,6 +163,27 @@ class RunningComfyUI(Program):
     url: str
     base: Path
 
+    def __init__(
+        self,
+        program: ComfyUIProgram,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        forked: bool,
+    ) -> None:
+        self._program = program
+        self._arguments = arguments
+        self._forked = forked and can_fork()
+        super().__init__(
+            [str(program.python), "main.py", *arguments], log=log, environment=environment, folder=program.folder
+        )
+
+    def _begin(self) -> subprocess.Popen[bytes] | ForkedProcess:
+        if not self._forked:
+            return super()._begin()
+        return fork_server(self._program).start(self._arguments, self._environment or {}, self.log)
+
     def __enter__(self) -> RunningComfyUI:
         return self
 
@@ -179,6 +204,7 @@ def start_comfyui(
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
     arguments: Iterable[str] = (),
+    forked: bool = False,
 ) -> RunningComfyUI:
     """
     Start a ComfyUI whose models, images, users and packs all lie in `base`, and wait until it answers.
@@ -187,6 +213,7 @@ def start_comfyui(
         pack: The checkout to put in as a pack; None for ComfyUI alone.
         port: None for a free one.
         environment: Variables besides those of this process.
+        forked: From a process that has imported its libraries already (`forking.py`), where that can be.
 
     Raises:
         SetupFailed: The port is taken, or ComfyUI does not come up.
@@ -198,15 +225,16 @@ def start_comfyui(
     if pack:
         put_pack_into(base, pack)
     comfyui = RunningComfyUI(
+        program,
         [
-            *(str(program.python), "main.py", *program.arguments),
+            *program.arguments,
             *("--listen", LOOPBACK, "--port", str(port), "--base-directory", str(base)),
             *("--database-url", f"sqlite:///{(base / 'user' / 'comfyui.db').as_posix()}"),
             *("--disable-auto-launch", *arguments),
         ],
         log=base / "comfyui.log",
         environment={**program.environment(), "PYTHONUNBUFFERED": "1", **(environment or {})},
-        folder=program.folder,
+        forked=forked,
     )
     comfyui.url = f"http://{LOOPBACK}:{port}"
     comfyui.base = base

@@ -28,7 +28,7 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, sidecar_port: int) -> Iter
     }
     base = tmp_path_factory.mktemp("comfyui")
     with start_comfyui(
-        fetch_comfyui(), base=base, pack=CHECKOUT, environment=environment, arguments=WITHOUT_A_PAGE
+        fetch_comfyui(), base=base, pack=CHECKOUT, environment=environment, arguments=WITHOUT_A_PAGE, forked=True
     ) as running:
         yield running
 
