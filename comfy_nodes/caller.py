@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -26,7 +26,9 @@ from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
 LOCAL_OWNER_ID = "00000000-0000-7000-8000-000000000001"
 """Whose everything is in open access."""
 
-SESSION_COOKIE = "genonaut_session"
+SESSION_COOKIES = ("genonaut_session", "__Host-genonaut_session")
+"""Without and with TLS. Which one counts, the sidecar knows: it knows who is believed about TLS."""
+
 TAKES_TOKEN_IN_QUERY = frozenset({"/ws", "/view"})
 """Where browsers and clients cannot send a header: an address is written into logs, so nowhere else."""
 
@@ -104,8 +106,8 @@ def only_theirs() -> Caller | None:
 class Credentials:
     """What a request shows of who is asking."""
 
-    cookie: str | None = None
-    """The value of the session's cookie."""
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    """Those of SESSION_COOKIES that are there."""
 
     authorization: str | None = None
     token: str | None = None
@@ -113,11 +115,13 @@ class Credentials:
     """What a proxy says; whether that proxy is to be believed, the sidecar knows."""
 
     address: str = ""
+    scheme: str = "http"
     forwarded_for: str | None = None
+    forwarded_proto: str | None = None
 
     @property
     def are_there(self) -> bool:
-        return any((self.cookie, self.authorization, self.token, self.forwarded_user))
+        return any((self.cookies, self.authorization, self.token, self.forwarded_user))
 
     @property
     def come_by_themselves(self) -> bool:
@@ -139,12 +143,14 @@ class Credentials:
         """
         return hashlib.sha256(json.dumps([self.as_question(), self.forwarded_for]).encode()).digest()
 
-    def as_question(self) -> dict[str, str | None]:
+    def as_question(self) -> dict[str, Any]:
         return {
-            "cookie": self.cookie,
+            "cookies": dict(self.cookies),
             "authorization": self.authorization,
             "token": self.token,
             "address": self.address,
+            "scheme": self.scheme,
+            "forwarded_proto": self.forwarded_proto,
             "forwarded_user": self.forwarded_user,
         }
 
@@ -158,13 +164,20 @@ def read_credentials(request: web.Request, path: str, *, user_header: str | None
         user_header: In which a proxy names the person; None where no proxy is to be believed.
     """
     return Credentials(
-        cookie=request.cookies.get(SESSION_COOKIE) or None,
+        cookies={name: request.cookies[name] for name in SESSION_COOKIES if request.cookies.get(name)},
         authorization=request.headers.get("Authorization") or None,
         token=request.query.get("token") or None if path in TAKES_TOKEN_IN_QUERY else None,
         forwarded_user=name_in(request.headers.get(user_header)) if user_header else None,
         address=request.remote or "",
-        forwarded_for=request.headers.get("X-Forwarded-For"),
+        scheme=request.scheme,
+        forwarded_for=told(request, "X-Forwarded-For"),
+        forwarded_proto=told(request, "X-Forwarded-Proto"),
     )
+
+
+def told(request: web.Request, name: str) -> str | None:
+    """A list as every proxy on the way has added to it: some add to the header, some add another one."""
+    return ", ".join(request.headers.getall(name, [])) or None
 
 
 def name_in(header: str | None) -> str | None:

@@ -24,7 +24,6 @@ from sidecar import __version__, worker
 from sidecar.accounts import admin_routes, authentication, desk, internal_routes
 from sidecar.accounts import routes as account_routes
 from sidecar.accounts.authentication import PUBLIC, Authentication
-from sidecar.accounts.cookies import SessionCookies
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.guards import require_guards
 from sidecar.accounts.refusals import Refusals
@@ -288,6 +287,7 @@ def app_of(parts: Parts) -> Litestar:
                 "live_events": parts.live_events,
                 "pairing_secret": settings.pairing_secret,
                 "proxy_user_header": settings.proxy_user_header,
+                "session_cookies": parts.accounts.cookies,
             }
         ),
         logging_config=None,  # `logs` has set it up
@@ -381,7 +381,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
     )
     of_accounts = ("recognition", "people", "sessions", "tokens", "invites", "first_administrator", "audit")
     settings, accounts = parts.settings, parts.accounts
-    front_door = account_routes.FrontDoor(settings.access, accounts.log_in, SessionCookies(settings))
+    front_door = account_routes.FrontDoor(settings.access, accounts.log_in, accounts.cookies)
     return {
         **{name: always(getattr(parts, name)) for name in names + subjects},
         **{name: always(getattr(accounts, name)) for name in of_accounts},

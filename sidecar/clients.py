@@ -28,7 +28,7 @@ CLIENT = "genonaut_client"
 THE_PACK = "x-forwarded-prefix"  # it says so of itself (`comfy_nodes/sidecar_proxy.py`)
 FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
 HOST = re.compile(r"(?P<name>\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:(?P<port>\d{1,5}))?", re.IGNORECASE)
-SCHEMES = frozenset({"http", "https"})
+SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # some proxies name the last two
 PROXIES_AT_MOST = 20  # in a row
 
 
@@ -77,7 +77,7 @@ class TrustedProxies:
             found = replace(
                 found,
                 address=str(read_address(address) or found.address),
-                scheme=scheme if scheme in SCHEMES else found.scheme,
+                scheme=SCHEMES.get(scheme, found.scheme),
                 host=read_host(host) or found.host,
             )
             if address not in self:
@@ -91,6 +91,21 @@ class TrustedProxies:
                 break
             peer = str(read_address(address))
         return peer
+
+    def scheme_through_pack(
+        self, pack: ASGIConnection[Any, Any, Any, Any], peer: str, scheme: str, told: str | None
+    ) -> str:
+        """
+        What somebody speaks who asks the pack for something of ComfyUI's: found as for what the pack passes on to us,
+        since a browser has one cookie for both.
+
+        Args:
+            pack: In whose request that is told.
+            peer: Who spoke to ComfyUI; `scheme` and `told` (`X-Forwarded-Proto`) are what it spoke and said.
+        """
+        chain, schemes = f"{as_list(pack.headers, FORWARDED[0])},{peer}", f"{told or ''},{scheme}"
+        address = pack.client.host if pack.client else ""
+        return self._read(address, pack.scope["scheme"], "", (chain, schemes, ""), by_the_pack=True).scheme
 
 
 def client_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Client:

@@ -25,7 +25,8 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.base import BaseSchemaObject
 
 from sidecar import __version__
-from sidecar.accounts.authentication import PUBLIC, SESSION_COOKIE
+from sidecar.accounts.authentication import PUBLIC
+from sidecar.accounts.cookies import HOST_SESSION_COOKIE, SESSION_COOKIE
 from sidecar.accounts.guards import (
     guarded_routes,
     requires_admin,
@@ -89,7 +90,12 @@ WITHOUT_A_BODY = {"204"}
 WAYS_TO_SHOW_WHO_ASKS = {
     "token": SecurityScheme(type="http", scheme="bearer", description="An API token."),
     "password": SecurityScheme(type="http", scheme="basic", description="A name, and its token or password."),
-    "session": SecurityScheme(type="apiKey", name=SESSION_COOKIE, security_scheme_in="cookie", description="A log-in."),
+    "session": SecurityScheme(
+        type="apiKey",
+        name=SESSION_COOKIE,
+        security_scheme_in="cookie",
+        description=f"A log-in. Through TLS its name is `{HOST_SESSION_COOKIE}`.",
+    ),
 }
 """In `open` access none is needed."""
 REFUSED_BY: dict[Any, tuple[type[GenonautError], ...]] = {

@@ -17,13 +17,13 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from litestar.types import ASGIApp
 
 from sidecar.accounts.callers import Caller
+from sidecar.accounts.cookies import SessionCookies
 from sidecar.accounts.credentials import Credentials
 from sidecar.accounts.recognition import Recognition
 from sidecar.clients import client_of
 from sidecar.errors import Refused
 
 PUBLIC = "public"
-SESSION_COOKIE = "genonaut_session"
 
 
 class Authentication(AbstractAuthenticationMiddleware):
@@ -41,9 +41,10 @@ class Authentication(AbstractAuthenticationMiddleware):
 def credentials_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Credentials:
     client = client_of(connection)
     user_header: str = connection.app.state.proxy_user_header
+    cookies: SessionCookies = connection.app.state.session_cookies
     return Credentials(
         address=client.address,
-        cookie=connection.cookies.get(SESSION_COOKIE),
+        cookie=cookies.secret_in(connection.cookies, client.scheme),
         authorization=connection.headers.get("authorization"),
         forwarded_user=name_in(connection.headers.get(user_header)) if client.is_vouched_for else None,
     )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.audit import Audit
 from sidecar.accounts.changes import Changes
+from sidecar.accounts.cookies import SessionCookies
 from sidecar.accounts.first_administrator import FirstAdministrator
 from sidecar.accounts.invites import Invites
 from sidecar.accounts.log_in import LogIn
@@ -39,6 +40,7 @@ class Accounts:
     first_administrator: FirstAdministrator
     log_in: LogIn
     recognition: Recognition
+    cookies: SessionCookies
 
 
 def put_together(
@@ -73,4 +75,5 @@ def put_together(
         first_administrator=FirstAdministrator(database, people, changes, settings),
         log_in=log_in,
         recognition=recognition,
+        cookies=SessionCookies(settings),
     )

@@ -31,18 +31,20 @@ async def recognise(
     request: Request[Any, Any, Any],
     recognition: NamedDependency[Recognition],
     proxies: NamedDependency[TrustedProxies],
+    front_door: Door,
 ) -> CallerView:
     """
     Who is asking ComfyUI for something.
 
     `address` is who spoke to ComfyUI, perhaps a proxy; what that one said of whom it speaks for comes along as it was
-    (`X-Forwarded-For`, `forwarded_user`) and counts if it is trusted.
+    (`X-Forwarded-For`, `forwarded_proto`, `forwarded_user`) and counts if it is trusted.
     """
     is_vouched_for = data.address in proxies
+    scheme = proxies.scheme_through_pack(request, data.address, data.scheme, data.forwarded_proto)
     caller = await recognition.caller_of(
         Credentials(
             address=proxies.origin_of(data.address, request.headers),
-            cookie=data.cookie,
+            cookie=front_door.cookies.secret_in(data.cookies, scheme),
             authorization=data.authorization,
             token=data.token,
             forwarded_user=data.forwarded_user if is_vouched_for else None,

@@ -124,7 +124,7 @@ async def log_out(
         actor = Actor.of(caller, client_of(request).address)
         await sessions.end(caller.user_id, caller.session_id, actor, logs_out=True)
     answer = Response(None, status_code=HTTP_204_NO_CONTENT)
-    front_door.cookies.take_away(request, answer)
+    front_door.cookies.take_away(answer)
     return answer
 
 

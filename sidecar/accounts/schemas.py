@@ -246,10 +246,14 @@ class AccessView(Struct):
 
 
 class ShownCredentials(Struct):
-    """From the pack: what a request to ComfyUI shows of who is asking."""
+    """From the pack: what a request to ComfyUI shows of who is asking, and how it came."""
 
     address: str
-    cookie: str | None = None
+    scheme: Literal["http", "https"] = "http"
+    """What whoever has that address speaks."""
+    forwarded_proto: str | None = None
+    cookies: dict[str, str] = {}
+    """Those that may be a session's."""
     authorization: str | None = None
     token: str | None = None
     forwarded_user: str | None = None

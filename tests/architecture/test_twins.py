@@ -7,15 +7,24 @@ from pathlib import Path
 
 import pytest
 
+import comfy_nodes.caller
 import comfy_nodes.locations
 import comfy_nodes.pairing
 import comfy_nodes.settings
 import sidecar.pairing
 import sidecar.settings
 import sidecar.sole_use
+from sidecar.accounts.cookies import HOST_SESSION_COOKIE, SESSION_COOKIE
 from sidecar.accounts.passwords import SHORTEST
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def test_pack_and_sidecar_name_the_sessions_cookie_alike() -> None:
+    """
+    With TLS and without.
+    """
+    assert comfy_nodes.caller.SESSION_COOKIES == (SESSION_COOKIE, HOST_SESSION_COOKIE)
 
 
 @pytest.mark.parametrize("name", ["read_or_make_secret", "write_secret", "read_whole_secret"])

@@ -61,7 +61,8 @@ class KnowingSidecar:
         await asyncio.sleep(0)
         if self.is_away:
             raise SidecarAway("nobody answers")
-        shown = [question[name] for name in ("cookie", "authorization", "token", "forwarded_user")]
+        shown = [question[name] for name in ("authorization", "token", "forwarded_user")]
+        shown += question["cookies"].values()
         for value in filter(None, shown):
             found = self.people.get(value.removeprefix("Bearer "))
             if found is not None:

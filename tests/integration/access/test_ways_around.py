@@ -285,14 +285,26 @@ async def test_whoever_forges_where_they_come_from_is_who_they_are(house: House)
 
 async def test_through_tls_a_cookie_stays_with_tls(house: House) -> None:
     """
-    A trusted proxy says so. No script reads it, and other sites' pages do not send it along with what they post.
+    A trusted proxy says so. No script reads it, other sites' pages do not send it along with what they post, and pages
+    of siblings (another name below the same domain) can neither plant nor replace it. Who logs out has none left.
     """
     browser = house.browser({"X-Forwarded-Proto": "https", "X-Forwarded-For": STRANGER})
     answer = await browser.ask("POST", f"{API}/sessions", body={"name": "ada", "password": PASSWORD})
-    flags = {flag.strip().lower() for flag in str(answer.header("set-cookie")).split(";")[1:]}
+    cookie, *flags = (part.strip() for part in str(answer.header("set-cookie")).split(";"))
+    planted = {"Cookie": cookie.removeprefix("__Host-")}
+    fooled = await browser.ask("GET", f"{API}/me", headers=planted)
+    left = await browser.ask("DELETE", f"{API}/sessions/current", headers={"Cookie": cookie})
+    removed = [value for name, value in left.headers if name == "set-cookie"]
 
-    assert {"secure", "httponly", "samesite=lax", "path=/"} <= flags
+    assert cookie.startswith("__Host-genonaut_session=")
+    assert {flag.lower() for flag in flags} >= {"secure", "httponly", "samesite=lax", "path=/"}
+    assert not any(flag.lower().startswith("domain") for flag in flags)
     assert answer.header("strict-transport-security") is not None
+    assert (fooled.status, left.status) == (401, 204)
+    assert {each.partition("=")[0] for each in removed if "Max-Age=0" in each} == {
+        "genonaut_session",
+        "__Host-genonaut_session",
+    }
 
 
 @pytest.mark.parametrize("is_announced", [True, False])

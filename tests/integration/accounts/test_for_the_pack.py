@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from sidecar.accounts import authentication
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.callers import Scope
 from sidecar.accounts.desk import Accounts
-from sidecar.accounts.models import LogInFailures
+from sidecar.accounts.models import LogInFailures, User
 from sidecar.accounts.people import Alteration
 from sidecar.accounts.throttling import key
 from sidecar.database import Database
@@ -22,7 +23,7 @@ from sidecar.settings import read_settings
 from .conftest import AddPerson, Browser, browser_at, paired
 
 WORKFLOW = {"1": {"class_type": "EmptyImage", "inputs": {}}}
-PROXY, STRANGER = "10.0.0.2", "192.0.2.66"
+PACK, PROXY, STRANGER = "192.0.2.7", "10.0.0.2", "192.0.2.66"
 
 
 async def test_the_pack_hears_who_shows_it_what(browser: Browser, accounts: Accounts, add_person: AddPerson):
@@ -31,18 +32,18 @@ async def test_the_pack_hears_who_shows_it_what(browser: Browser, accounts: Acco
     _caller, cookie = await accounts.log_in.begin_session(ada, address="", user_agent="")
     _token, token = await accounts.tokens.make(ada.id, "script", frozenset({Scope.READ}), None, COMMAND_LINE)
 
-    async def asked(**shown: str) -> tuple[int, str, list[str]]:
+    async def asked(**shown: Any) -> tuple[int, str, list[str]]:
         answer = await browser.post(
             "/internal/callers", json={"address": STRANGER, **shown}, headers=paired("/internal/callers")
         )
         told = answer.json()
         return answer.status_code, told.get("name") or told["code"], told.get("scopes", [])
 
-    assert await asked(cookie=cookie) == (200, "Ada", ["read", "submit"])
+    assert await asked(cookies={"genonaut_session": cookie}) == (200, "Ada", ["read", "submit"])
     assert await asked(token=token) == (200, "Ada", ["read"])
     assert await asked(authorization=f"Bearer {token}") == (200, "Ada", ["read"])
     assert await asked() == (401, "not_logged_in", [])
-    assert await asked(cookie="of old") == (401, "credentials_invalid", [])
+    assert await asked(cookies={"genonaut_session": "of old"}) == (401, "credentials_invalid", [])
     assert await asked(forwarded_user="Ada") == (401, "not_logged_in", [])
     await accounts.people.change(ada.id, Alteration(disabled=True), COMMAND_LINE)
     assert await asked(token="gno_never given") == (401, "credentials_invalid", [])
@@ -81,6 +82,45 @@ async def test_failures_count_for_the_address_from_which_they_come(
     assert answer.json()["code"] == "credentials_invalid"
     async with database.reading() as session:
         assert key("address", counted) in (await session.scalars(select(LogInFailures.key))).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "counts"),
+    [
+        ({"address": PROXY, "forwarded_proto": "https"}, "__Host-genonaut_session"),
+        ({"address": PROXY, "forwarded_proto": "wss"}, "__Host-genonaut_session"),
+        ({"address": PROXY, "forwarded_proto": "http"}, "genonaut_session"),
+        ({"address": PROXY}, "genonaut_session"),
+        ({"address": STRANGER, "forwarded_proto": "https"}, "genonaut_session"),
+        ({"address": STRANGER, "forwarded_proto": "http", "scheme": "https"}, "__Host-genonaut_session"),
+    ],
+)
+async def test_which_cookie_counts_follows_from_how_a_request_came(
+    environment: dict[str, str], accounts: Accounts, add_person: AddPerson, asked: dict[str, str], counts: str
+):
+    """For the pack as for the API behind it, and never from what is there: a sibling's page can plant the plain one."""
+    ada, eve = await add_person("Ada"), await add_person("Eve")
+    cookies = {name: await begun(accounts, ada if name == counts else eve) for name in caller.SESSION_COOKIES}
+    passed_on = {
+        "X-Forwarded-For": asked["address"],
+        "X-Forwarded-Proto": ", ".join([*filter(None, [asked.get("forwarded_proto")]), asked.get("scheme", "http")]),
+        "X-Forwarded-Prefix": "/genonaut",
+        "Cookie": "; ".join(f"{name}={secret}" for name, secret in cookies.items()),
+    }
+    async with browser_at(read_settings({**environment, "GENONAUT_TRUSTED_PROXIES": f"{PACK},{PROXY}"})) as browser:
+        path = "/internal/callers"
+        of_the_pack = await browser.post(path, json={**asked, "cookies": cookies}, headers=paired(path))
+        of_the_api = await browser.get("/api/v1/me", headers=passed_on)
+        del cookies[counts]
+        without = await browser.post(path, json={**asked, "cookies": cookies}, headers=paired(path))
+
+    assert (of_the_pack.json()["name"], of_the_api.json()["name"]) == ("Ada", "Ada")
+    assert without.json()["code"] == "not_logged_in"
+
+
+async def begun(accounts: Accounts, user: User) -> str:
+    """The secret of a session that has just begun."""
+    return (await accounts.log_in.begin_session(user, address="", user_agent=""))[1]
 
 
 async def test_a_prompt_is_whose_the_pack_says(

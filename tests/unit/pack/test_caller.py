@@ -13,7 +13,7 @@ from fakes.knowing_sidecar import KnowingSidecar, id_of, person
 from comfy_nodes.caller import CALLER, LOCAL_OWNER, Callers, Credentials, calling, only_theirs, read_caller
 from comfy_nodes.sidecar_client import SidecarAway, SidecarRefused
 
-ADA, BOB = Credentials(cookie="ada"), Credentials(authorization="Bearer bob")
+ADA, BOB = Credentials(cookies={"genonaut_session": "ada"}), Credentials(authorization="Bearer bob")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def test_who_is_refused_is_not_asked_about_again_at_once(
     callers: Callers, sidecar: KnowingSidecar, clock: list[float]
 ) -> None:
     """A page without a session asks for dozens of things; but who has just been let in does not wait long."""
-    stranger = Credentials(cookie="stranger")
+    stranger = Credentials(cookies={"genonaut_session": "stranger"})
     for _ in range(3):
         with pytest.raises(SidecarRefused):
             await callers.find(stranger)
@@ -133,7 +133,7 @@ async def test_by_setting_those_whom_it_knew_go_on(sidecar: KnowingSidecar, cloc
     clock[0] += 3600
 
     assert (await callers.find(ADA)).name == "ada"
-    for nobody in (BOB, Credentials(cookie="root")):
+    for nobody in (BOB, Credentials(cookies={"genonaut_session": "root"})):
         with pytest.raises(SidecarAway):
             await callers.find(nobody)
 
@@ -183,12 +183,12 @@ def test_only_a_person_is_shown_only_what_is_theirs() -> None:
 @pytest.mark.parametrize(
     ("credentials", "by_themselves"),
     [
-        (Credentials(cookie="x"), True),
+        (Credentials(cookies={"genonaut_session": "x"}), True),
         (Credentials(authorization="Basic eDp5"), True),
         (Credentials(forwarded_user="x"), True),
         (Credentials(authorization="bearer x"), False),
         (Credentials(token="x"), False),
-        (Credentials(token="x", cookie="y"), False),  # the token counts, and must be good
+        (Credentials(token="x", cookies={"genonaut_session": "y"}), False),  # the token counts, and must be good
         (Credentials(token="x", forwarded_user="y"), True),  # the proxy's word counts
         (Credentials(), False),
     ],
@@ -211,7 +211,7 @@ async def test_a_refusal_that_is_remembered_remembers_nothing_of_who_was_refused
 
     async def refused() -> int:
         with pytest.raises(SidecarRefused) as told:
-            await callers.find(Credentials(cookie="nobody's"))
+            await callers.find(Credentials(cookies={"genonaut_session": "nobody's"}))
         return len(list(traceback.walk_tb(told.value.__traceback__)))
 
     await refused()
