@@ -9,12 +9,20 @@ that has changed nothing.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
+
+T = TypeVar("T")
+Call = tuple["asyncio.Future[Any] | None", Callable[[], Any]]
+"""What is to be done, and whoever waits for it."""
 
 
 class Outcome(NamedTuple):
@@ -62,10 +70,14 @@ class QuickCursor:
 
 
 class QuickConnection(aiosqlite.Connection):
-    """A connection of aiosqlite with quicker cursors and transactions."""
+    """A connection of aiosqlite with quicker cursors and transactions, and a thread that outlives whoever asks it."""
 
-    _begin: str | None = None
-    """How the transaction begins that has no statement yet."""
+    def __init__(self, path: str) -> None:
+        super().__init__(partial(sqlite3.connect, path), iter_chunk_size=1)
+        self._begin: str | None = None
+        """How the transaction begins that has no statement yet."""
+        # No process waits for it, as with SQLAlchemy's own connector.
+        self._thread = Thread(target=work_off, args=(self._tx,), daemon=True)
 
     async def cursor(self) -> QuickCursor:  # type: ignore[override]
         return QuickCursor(self)
@@ -74,13 +86,29 @@ class QuickConnection(aiosqlite.Connection):
         """Begin a transaction, so or so, together with its first statement; one without statements is none."""
         self._begin = statement
 
-    async def run(self, work: Callable[..., Outcome], *arguments: Any) -> Outcome:
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do something with the connection in its own thread."""
         begin, self._begin = self._begin, None
         if begin is not None:
             work = partial(after, begin, work)
-        outcome: Outcome = await self._execute(work, self._conn, *arguments)  # type: ignore[no-untyped-call]
+        outcome: T = await self._execute(work, self._conn, *arguments)  # type: ignore[no-untyped-call]
         return outcome
+
+    def stop(self) -> asyncio.Future[None] | None:
+        """Close it, and let its thread end, after all that was asked for."""
+        self._running = False
+        try:
+            waiting: asyncio.Future[None] | None = asyncio.get_running_loop().create_future()
+        except RuntimeError:  # nobody is there to wait: the garbage collector asks
+            waiting = None
+        self._tx.put_nowait((waiting, self._close_now))
+        return waiting
+
+    def _close_now(self) -> object:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        return THE_END
 
     async def commit(self) -> None:
         if self._begin is None:
@@ -98,7 +126,38 @@ class QuickConnection(aiosqlite.Connection):
         self._begin = None
 
 
-def after(begin: str, work: Callable[..., Outcome], connection: sqlite3.Connection, *arguments: Any) -> Outcome:
+THE_END = object()
+
+
+def work_off(calls: SimpleQueue[Call]) -> None:
+    """
+    What the thread of a connection does, to its end.
+
+    aiosqlite's own dies, and closes nothing, when an event loop ends before what was asked there is done. So it is with
+    a reader that was cancelled: what it asked for, and the end of its connection, are done when nobody waits any more.
+    """
+    outcome: Any = None
+    while outcome is not THE_END:
+        waiting, work = calls.get()
+        try:
+            outcome = work()
+        except BaseException as exc:  # noqa: BLE001 - whoever asked hears of it
+            tell(waiting, asyncio.Future.set_exception, exc)
+        else:
+            tell(waiting, asyncio.Future.set_result, outcome)
+
+
+def tell(waiting: asyncio.Future[Any] | None, how: Callable[..., None], outcome: Any) -> None:
+    def tell_now() -> None:
+        if waiting is not None and not waiting.done():
+            how(waiting, outcome)
+
+    if waiting is not None:
+        with suppress(RuntimeError):  # their loop has ended
+            waiting.get_loop().call_soon_threadsafe(tell_now)
+
+
+def after(begin: str, work: Callable[..., T], connection: sqlite3.Connection, *arguments: Any) -> T:
     """Begin, and do the first thing. If that fails the transaction stays open until its owner ends it."""
     connection.execute(begin)
     return work(connection, *arguments)
@@ -108,8 +167,7 @@ def connector(path: str) -> Callable[[], Coroutine[Any, Any, QuickConnection]]:
     """What SQLAlchemy calls for each new connection (`async_creator`)."""
 
     async def connect() -> QuickConnection:
-        connection = QuickConnection(partial(sqlite3.connect, path), iter_chunk_size=1)
-        connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy's own connector does: no process waits for it
+        connection = QuickConnection(path)
         await connection
         return connection
 

@@ -7,11 +7,14 @@ A migration is one file in `versions/`, written by hand, with both ways; what wa
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sidecar.database import UNHURRIED, WRITING
+from sidecar.sqlite_connection import QuickConnection
+from sidecar.write_ahead_log import use_write_ahead_log
 
 NEWEST = "0001"
 FOLDER = Path(__file__).parent
@@ -24,7 +27,7 @@ async def upgrade(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         if await connection.run_sync(revision_of) == NEWEST:
             return
-    await use_write_ahead_log(engine)
+    await let_nobody_wait_for_readers(engine)
     await migrate(engine, NEWEST)
 
 
@@ -37,15 +40,14 @@ async def migrate(engine: AsyncEngine, revision: str) -> None:
         await connection.commit()
 
 
-async def use_write_ahead_log(engine: AsyncEngine) -> None:
-    """Readers and the writer of a SQLite file no longer wait for each other. It stays so: the file remembers."""
+async def let_nobody_wait_for_readers(engine: AsyncEngine) -> None:
+    """On SQLite, where this is to be said; it is once for all."""
     if engine.dialect.name != "sqlite":
         return
     async with engine.connect() as connection:
         # Past SQLAlchemy, which would begin a transaction, where the mode cannot be changed.
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert driver is not None  # noqa: S101 - for the type checker: a connection that is open has one
-        await driver.execute("PRAGMA journal_mode=WAL")
+        driver = cast("QuickConnection", (await connection.get_raw_connection()).driver_connection)
+        await driver.run(use_write_ahead_log)
 
 
 def revision_of(connection: Connection) -> str | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sidecar.errors import QueueUnavailable
+from sidecar.write_ahead_log import use_write_ahead_log
 
 T = TypeVar("T")
 
@@ -79,8 +80,7 @@ class SqliteFile:
         # The time-out holds from the first statement on: two processes may open a new file together.
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
-            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                connection.execute("PRAGMA journal_mode=WAL")
+            use_write_ahead_log(connection)
             # A commit survives the end of the process at once, and the end of the power within a checkpoint.
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(f"PRAGMA journal_size_limit={JOURNAL_SIZE_LIMIT_BYTES}")
