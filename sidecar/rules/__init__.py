@@ -1,0 +1,5 @@
+"""
+What may be asked for.
+
+    readings (how a text can be read) -> content (which words a rule finds in it)
+"""
