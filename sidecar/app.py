@@ -57,6 +57,7 @@ from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
 from sidecar.generations.timeouts import Timeouts
 from sidecar.generations.trash import Trash
+from sidecar.handing_over import hand_over_in_turn
 from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
 from sidecar.instances import registry
@@ -295,6 +296,7 @@ def app_of(parts: Parts) -> Litestar:
     require_guards(app)
     app.asgi_handler = Entrance(app.asgi_handler, parts.proxies)
     complete(app)
+    hand_over_in_turn(app)
     return app
 
 
