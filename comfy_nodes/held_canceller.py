@@ -1,17 +1,27 @@
-"""Cancels at the sidecar what it holds: one prompt after the other, however many somebody deletes at once."""
+"""Cancels at the sidecar what it holds: one request after the other, however many prompts somebody deletes at once."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
-import time
+from dataclasses import dataclass
 from typing import Any
 
 from .held_prompts import HeldPrompt, HeldPrompts
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
 
 log = logging.getLogger("genonaut.canceller")
+
+
+@dataclass
+class Clearing:
+    """Everything that is held for somebody is cancelled, in as many requests as that takes."""
+
+    shown: list[HeldPrompt]
+    """What was shown of it in ComfyUI's queue; there may be more."""
+    through: int | None = None
+    """Up to which prompt, once the sidecar has said so."""
 
 
 class HeldCanceller:
@@ -27,8 +37,8 @@ class HeldCanceller:
         self._held = held
         self._lock = threading.Lock()
         self._waiting: dict[str, HeldPrompt] = {}
-        self._cleared_at_ms: dict[str | None, int] = {}
-        """By owner; what was cleared for everybody stands under None."""
+        self._clearings: dict[str | None, Clearing] = {}
+        """By owner; None: the local one."""
         self._task: asyncio.Task[None] | None = None
 
     def cancel(self, *prompts: HeldPrompt) -> None:
@@ -43,43 +53,57 @@ class HeldCanceller:
         self._server.loop.call_soon_threadsafe(self._start)
 
     def clear(self, owner_id: str | None = None) -> None:
-        """Cancel all that is held now for somebody, or for all (None), also what the list was too short to tell."""
-        told = self._held.now()
+        """Cancel all that is held now for somebody, also what the sidecar's list was too short to tell."""
+        shown = [prompt for prompt in self._held.now() if owner_id in (None, prompt.owner_id)]
+        for prompt in shown:
+            self._held.remove(prompt.prompt_id)
         with self._lock:
-            if self._held.count() > len(told):
-                self._cleared_at_ms[owner_id] = int(time.time() * 1000)
-        self.cancel(*(prompt for prompt in told if owner_id in (None, prompt.owner_id)))
+            self._clearings[owner_id] = Clearing(shown)
+        self._server.queue_updated()
+        self._server.loop.call_soon_threadsafe(self._start)
 
     def list_was_told(self) -> None:
-        """The sidecar's list may bring what waits to be cancelled, and the next ones of those that were cleared."""
+        """The sidecar's list may bring what waits to be cancelled."""
         told = self._held.now()
         with self._lock:
-            chosen = [prompt for prompt in told if prompt.prompt_id in self._waiting or self._is_cleared(prompt)]
-            if not chosen and self._held.count() == len(told):
-                self._cleared_at_ms.clear()
+            chosen = [prompt for prompt in told if prompt.prompt_id in self._waiting]
         self.cancel(*chosen)
-
-    def _is_cleared(self, prompt: HeldPrompt) -> bool:
-        cleared_at_ms = [self._cleared_at_ms.get(owner_id, -1) for owner_id in (None, prompt.owner_id)]
-        return prompt.created_at_ms <= max(cleared_at_ms)
 
     def _start(self) -> None:
         if self._task is None or self._task.done():
             self._task = self._server.loop.create_task(self._work())
 
     async def _work(self) -> None:
-        while (prompt := self._first()) is not None:
-            try:
-                await self._sidecar.cancel(prompt.prompt_id, owner_id=prompt.owner_id)
-            except SidecarRefused as exc:
-                log.info("Prompt %s was not cancelled: %s", prompt.prompt_id, exc)
-            except SidecarAway as exc:
-                self._give_up(exc)
-                return
-            # Once more, because a list that the sidecar wrote just before may still be on its way.
-            self._held.remove(prompt.prompt_id)
-            with self._lock:
-                self._waiting.pop(prompt.prompt_id, None)
+        try:
+            while self._clearings or self._waiting:
+                for owner_id, clearing in list(self._clearings.items()):
+                    await self._clear_some(owner_id, clearing)
+                prompt = self._first()
+                if prompt is not None:
+                    await self._cancel(prompt)
+        except SidecarAway as exc:
+            self._give_up(exc)
+
+    async def _clear_some(self, owner_id: str | None, clearing: Clearing) -> None:
+        try:
+            clearing.through, more = await self._sidecar.clear(owner_id=owner_id, through=clearing.through)
+        except SidecarRefused as exc:
+            log.info("Nothing is cleared for %s: %s", owner_id, exc)
+            more = False
+        with self._lock:
+            # They may have cleared once more meanwhile.
+            if not more and self._clearings[owner_id] is clearing:
+                del self._clearings[owner_id]
+
+    async def _cancel(self, prompt: HeldPrompt) -> None:
+        try:
+            await self._sidecar.cancel(prompt.prompt_id, owner_id=prompt.owner_id)
+        except SidecarRefused as exc:
+            log.info("Prompt %s was not cancelled: %s", prompt.prompt_id, exc)
+        # Once more, because a list that the sidecar wrote just before may still be on its way.
+        self._held.remove(prompt.prompt_id)
+        with self._lock:
+            self._waiting.pop(prompt.prompt_id, None)
 
     def _first(self) -> HeldPrompt | None:
         with self._lock:
@@ -87,7 +111,9 @@ class HeldCanceller:
 
     def _give_up(self, reason: SidecarAway) -> None:
         with self._lock:
-            kept, self._waiting, self._cleared_at_ms = list(self._waiting.values()), {}, {}
+            kept = [*self._waiting.values()]
+            kept += [prompt for clearing in self._clearings.values() for prompt in clearing.shown]
+            self._waiting, self._clearings = {}, {}
         log.warning("%d prompts could not be cancelled and are still held: %s", len(kept), reason)
         for prompt in kept:
             self._held.restore(prompt)

@@ -179,6 +179,23 @@ class SidecarClient:
         """
         await self._ask("POST", f"/internal/prompts/{generation_id}/cancel", {"owner_id": owner_id})
 
+    async def clear(self, *, owner_id: str | None, through: int | None) -> tuple[int, bool]:
+        """
+        Cancel the first of all that the sidecar holds for somebody.
+
+        Args:
+            through: Up to which prompt, as told the last time; None at first: up to the latest one.
+
+        Returns:
+            Up to which prompt, and whether more of them are left.
+
+        Raises:
+            SidecarAway: They may still be held.
+            SidecarRefused: There is no such person any more.
+        """
+        told = await self._ask("POST", "/internal/prompts/clear", {"owner_id": owner_id, "through": through})
+        return int(told["through"]), bool(told["more"])
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()

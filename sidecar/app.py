@@ -42,6 +42,7 @@ from sidecar.gallery.storage import ImageStore
 from sidecar.generations import routes as generation_routes
 from sidecar.generations.admission import Admission
 from sidecar.generations.bulk import Bulk
+from sidecar.generations.clearing import Clearing
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor, NewImages
 from sidecar.generations.following import Following, Surroundings
@@ -110,6 +111,7 @@ class Parts:
     editor: Editor
     trash: Trash
     bulk: Bulk
+    clearing: Clearing
     timeouts: Timeouts
     recorders: Recorders
     following: Following
@@ -218,6 +220,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         editor=editor,
         trash=trash,
         bulk=Bulk(dispatcher, trash, editor),
+        clearing=Clearing(database, dispatcher, announce),
         timeouts=timeouts,
         recorders=recorders,
         following=following,
@@ -369,7 +372,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
     def always(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False)
 
-    subjects = ("kept_images", "catalog", "discovery", "repeats", "editor", "trash", "bulk")
+    subjects = ("kept_images", "catalog", "discovery", "repeats", "editor", "trash", "bulk", "clearing")
     names = (
         "database",
         "proxies",

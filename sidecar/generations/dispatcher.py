@@ -152,10 +152,16 @@ class Dispatcher:
             if state is GenerationState.PENDING:
                 move(session, generation, GenerationState.CANCELLED, at=now())
         log.info("generation_cancel_requested", generation_id=str(generation_id), state=state.value)
-        # One that was tried before may have arrived there, and only the answer was lost.
-        if state is not GenerationState.PENDING or generation.tries:
+        if state is GenerationState.PENDING:
+            await self.after_cancelling(generation)
+        else:
             await self._cancel_in_comfyui(generation)
         await self._announce(generation_id)
+
+    async def after_cancelling(self, generation: Generation) -> None:
+        """One that waited was cancelled. It may have been tried before and arrived there, and the answer was lost."""
+        if generation.tries:
+            await self._cancel_in_comfyui(generation)
 
     async def _cancel_in_comfyui(self, generation: Generation) -> None:
         if generation.instance_id is None:

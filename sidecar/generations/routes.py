@@ -24,6 +24,7 @@ from sidecar.errors import InvalidRequest
 from sidecar.field_faults import WRONG_TYPE
 from sidecar.generations.admission import Admission, from_prompt
 from sidecar.generations.bulk import Bulk
+from sidecar.generations.clearing import Clearing
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor
 from sidecar.generations.filters import Filter
@@ -33,11 +34,13 @@ from sidecar.generations.repeat import Repeats
 from sidecar.generations.schemas import (
     BulkAction,
     BulkOutcomes,
+    Cleared,
     GenerationPage,
     GenerationPatch,
     GenerationView,
     PromptAdmitted,
     PromptCancellation,
+    PromptClearing,
     PromptSubmission,
     Repeat,
     Submission,
@@ -331,6 +334,14 @@ async def cancel_prompt(
     await dispatcher.cancel(await recognition.owner(data.owner_id), generation_id)
 
 
+@post("/internal/prompts/clear", guards=[requires_pairing], status_code=HTTP_200_OK, include_in_schema=False)
+async def clear_prompts(
+    data: JSONBody[PromptClearing], clearing: NamedDependency[Clearing], recognition: NamedDependency[Recognition]
+) -> Cleared:
+    """Somebody clears ComfyUI's own queue: some of what is held for them is cancelled, oldest first."""
+    return await clearing.clear(await recognition.owner(data.owner_id), data.through)
+
+
 async def event_stream(
     live_events: LiveEvents,
     owner_id: UUID,
@@ -384,4 +395,4 @@ PUBLIC_ROUTES = [
     follow_all,
     follow_generation,
 ]
-INTERNAL_ROUTES = [submit_prompt, cancel_prompt]
+INTERNAL_ROUTES = [submit_prompt, cancel_prompt, clear_prompts]

@@ -95,6 +95,21 @@ class PromptCancellation(Struct):
     owner_id: UUID | None = None
 
 
+class PromptClearing(Struct):
+    """Who clears ComfyUI's own queue; in `open` access the local owner, whatever it says."""
+
+    owner_id: UUID | None = None
+    through: int | None = None
+    """As answered the last time; None at first."""
+
+
+class Cleared(Struct):
+    """Up to which number everything that waits is to be cancelled, and whether some of it is left."""
+
+    through: int
+    more: bool
+
+
 class PromptAdmitted(Struct):
     """What the gate answers to ComfyUI's page."""
 

@@ -50,6 +50,7 @@ class PatientSidecar:
         self.url = f"http://127.0.0.1:{port}"
         self.submissions: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
+        self.dispatched: list[str] = []
         self.comfyui_url = comfyui_url
         self._port = port
         self._pairing_secret = pairing_secret
@@ -58,6 +59,7 @@ class PatientSidecar:
         app = web.Application(client_max_size=64 * 1024**2)
         app.router.add_post("/internal/prompts", self.take)
         app.router.add_post("/internal/prompts/{id}/cancel", self.take_back)
+        app.router.add_post("/internal/prompts/clear", self.take_all_back)
         app.router.add_get("/api/v1/events", self.stream)
         app.router.add_route("*", "/{path:.*}", self.echo)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -81,6 +83,11 @@ class PatientSidecar:
         self.cancelled.append(request.match_info["id"])
         return web.json_response({"id": request.match_info["id"], "state": "cancelled"}, status=202)
 
+    async def take_all_back(self, request: web.Request) -> web.StreamResponse:
+        held = [submission["id"] for submission in self.submissions]
+        self.cancelled += [each for each in held if each not in self.dispatched + self.cancelled]
+        return web.json_response({"through": len(held), "more": False})
+
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Send two events with a pause in between that a buffering proxy would not let through."""
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -102,6 +109,7 @@ class PatientSidecar:
         )
 
     async def dispatch(self, submission: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self.dispatched.append(submission["id"])
         body = {
             "prompt_id": submission["id"],
             "prompt": submission["workflow"],

@@ -102,6 +102,7 @@ HEAD   /schema-files/{file_path}                      200    200    200    200  
 
 POST   /internal/prompts                              401    401    401    401     401       401    401
 POST   /internal/prompts/{generation_id}/cancel       401    401    401    401     401       401    401
+POST   /internal/prompts/clear                        401    401    401    401     401       401    401
 GET    /internal/outputs/owner                        401    401    401    401     401       401    401
 GET    /internal/access                               401    401    401    401     401       401    401
 POST   /internal/callers                              401    401    401    401     401       401    401
@@ -135,6 +136,7 @@ BODIES: dict[str, Any] = {
     "PATCH /admin/instances/{instance_id}": {"wanted": "active"},
     "POST /internal/prompts": {"id": "{new_name}", "workflow": WORKFLOW},
     "POST /internal/prompts/{generation_id}/cancel": {},
+    "POST /internal/prompts/clear": {},
     "POST /internal/callers": {"address": "127.0.0.1"},
 }
 QUERIES = {"DELETE /generations/{generation_id}": "?cancel=true", "GET /internal/outputs/owner": "?filename=a.png"}

@@ -14,11 +14,11 @@ from comfy_nodes.held_canceller import HeldCanceller
 from comfy_nodes.held_prompts import HeldPrompt, HeldPrompts
 from comfy_nodes.sidecar_client import SidecarAway, SidecarRefused
 
-MOST_TOLD = 1000
+MOST_TOLD, CLEARED_AT_ONCE = 1000, 500
 
 
 class HoldingSidecar:
-    """Holds prompts, tells the first thousand of them, and cancels one at a time."""
+    """Holds prompts, tells the first thousand of them, and cancels one at a time, or the first hundreds that wait."""
 
     def __init__(self, held: HeldPrompts, count: int, *, created_at_ms: int = 0) -> None:
         self.holds = {str(number): HeldPrompt(str(number), number, None, created_at_ms) for number in range(count)}
@@ -31,6 +31,17 @@ class HoldingSidecar:
 
     def tell(self) -> None:
         self._held.replace(list(self.holds.values())[:MOST_TOLD], len(self.holds))
+
+    async def clear(self, *, owner_id: str | None, through: int | None) -> tuple[int, bool]:
+        if self.fails is not None:
+            raise self.fails
+        own = [prompt for prompt in self.holds.values() if prompt.owner_id == owner_id]
+        through = max(int(prompt.number) for prompt in own) if through is None else through
+        await asyncio.sleep(0)
+        cleared = [prompt.prompt_id for prompt in own if prompt.number <= through][:CLEARED_AT_ONCE]
+        for prompt_id in cleared:
+            await self.cancel(prompt_id, owner_id=owner_id)
+        return through, len(cleared) == CLEARED_AT_ONCE
 
     async def cancel(self, prompt_id: str, *, owner_id: str | None) -> None:
         self.at_once += 1
@@ -64,15 +75,14 @@ def ids(held: HeldPrompts) -> list[str]:
 
 
 async def test_clear_reaches_also_what_the_list_was_too_short_for() -> None:
-    """The sidecar tells a thousand at a time; the next thousand comes when these are gone."""
+    """The sidecar tells a thousand, and cancels whatever it holds."""
     held = HeldPrompts()
     sidecar = HoldingSidecar(held, 2500)
     canceller = canceller_for(sidecar, held)
     sidecar.tell()
     canceller.clear()
-    for _ in range(3):
-        await settle(sidecar)
-        sidecar.tell()
+    await settle(sidecar)
+    sidecar.tell()
 
     assert len(sidecar.cancelled) == len(set(sidecar.cancelled)) == 2500
     assert sidecar.most_at_once == 1
@@ -88,9 +98,8 @@ async def test_somebody_clears_what_is_theirs() -> None:
     canceller = canceller_for(sidecar, held)
     sidecar.tell()
     canceller.clear("ada")
-    for _ in range(3):
-        await settle(sidecar)
-        sidecar.tell()
+    await settle(sidecar)
+    sidecar.tell()
 
     assert sorted(sidecar.cancelled, key=int) == [key for key, owner in owners.items() if owner == "ada"]
     assert sidecar.owners == {"ada"}
@@ -104,12 +113,28 @@ async def test_what_is_posted_after_clear_stays() -> None:
     canceller = canceller_for(sidecar, held)
     sidecar.tell()
     canceller.clear()
-    sidecar.holds["later"] = HeldPrompt("later", 1501, None, int(time.time() * 1000) + 1)
-    for _ in range(3):
-        await settle(sidecar)
-        sidecar.tell()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    sidecar.holds["later"] = HeldPrompt("later", 1501, None, 0)
+    await settle(sidecar)
+    sidecar.tell()
 
     assert list(sidecar.holds) == ids(held) == ["later"]
+
+
+async def test_who_clears_twice_has_cleared_twice() -> None:
+    """What came between the two is no longer held either, though the first one was not over."""
+    held = HeldPrompts()
+    sidecar = HoldingSidecar(held, 1500)
+    canceller = canceller_for(sidecar, held)
+    canceller.clear()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    sidecar.holds["between"] = HeldPrompt("between", 1501, None, 0)
+    canceller.clear()
+    await settle(sidecar)
+
+    assert sidecar.holds == {}
 
 
 async def test_what_waits_to_be_cancelled_does_not_come_back_with_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,17 +186,3 @@ async def test_a_refusal_keeps_nobody_from_being_cancelled() -> None:
 
     assert sidecar.cancelled == ["next"]
     assert ids(held) == []
-
-
-async def test_a_clear_that_reached_everything_is_over() -> None:
-    """What a later list brings was not there, whatever its clock says."""
-    held = HeldPrompts()
-    sidecar = HoldingSidecar(held, 1)
-    canceller = canceller_for(sidecar, held)
-    sidecar.tell()
-    canceller.clear()
-    await settle(sidecar)
-    sidecar.holds["later"] = HeldPrompt("later", 2, None, 0)
-    sidecar.tell()
-
-    assert ids(held) == ["later"]

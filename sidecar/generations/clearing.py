@@ -1,0 +1,65 @@
+"""Everything that somebody has waiting, taken back at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sidecar.database import Database
+from sidecar.generations.dispatcher import Dispatcher
+from sidecar.generations.models import Generation, move
+from sidecar.generations.schemas import Cleared
+from sidecar.generations.states import GenerationState
+from sidecar.identity import now
+
+CLEARED_AT_ONCE = 500  # everybody else's writes go on in between
+
+log = structlog.get_logger(__name__)
+
+
+class Clearing:
+    """Takes back what waits, however much it is. One a process."""
+
+    def __init__(self, database: Database, dispatcher: Dispatcher, announce: Callable[[UUID], Awaitable[None]]) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._announce = announce
+
+    async def clear(self, owner_id: UUID, through: int | None = None) -> Cleared:
+        """
+        Cancel the first of those that wait, for somebody who asks again until none is left.
+
+        Args:
+            through: Up to which number. None: up to the latest one that waits now, so that what comes later stays.
+        """
+        async with self._database.writing() as session:
+            if through is None:
+                through = await latest_held(session, owner_id)
+            cancelled = await cancel_held(session, owner_id, through=through, at_most=CLEARED_AT_ONCE)
+        log.info("held_cleared", owner_id=str(owner_id), generations=len(cancelled), through=through)
+        for generation in cancelled:
+            await self._dispatcher.after_cancelling(generation)
+            await self._announce(generation.id)
+        return Cleared(through, more=len(cancelled) == CLEARED_AT_ONCE)
+
+
+async def latest_held(session: AsyncSession, owner_id: UUID) -> int:
+    return await session.scalar(select(func.max(Generation.number)).where(*is_held(owner_id))) or 0
+
+
+async def cancel_held(session: AsyncSession, owner_id: UUID, *, through: int, at_most: int) -> list[Generation]:
+    """Cancel what somebody has waiting, oldest first, in the caller's transaction."""
+    query = select(Generation).where(*is_held(owner_id), Generation.number <= through)
+    held = list(await session.scalars(query.order_by(Generation.created_at, Generation.id).limit(at_most)))
+    for generation in held:
+        generation.cancel_requested = True
+        move(session, generation, GenerationState.CANCELLED, at=now())
+    return held
+
+
+def is_held(owner_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return Generation.owner_id == owner_id, Generation.state == GenerationState.PENDING.value
