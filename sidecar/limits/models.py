@@ -38,6 +38,8 @@ class Plan(Base):
     """Of the share of turns: who has twice the weight gets twice the time while both have something waiting."""
     over_limit: Mapped[str] = mapped_column(String(8))
     """`reject` or `wait`: what becomes of a submission that goes beyond a window's limit."""
+    sensitivity: Mapped[str] = mapped_column(String(8))
+    """Which content rules concern them: `off` none, `low` those of this level, ... `high` all."""
     updated_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
 
 

@@ -44,6 +44,7 @@ REMEMBERED_AT_MOST = 10_000
 LOOK_EVERY_S = 5.0
 
 OverLimit = Literal["reject", "wait"]
+Sensitivity = Literal["off", "low", "medium", "high"]
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,8 @@ class Limits(Budget, frozen=True, kw_only=True):
     weight: float = 1.0
     """Of their share of turns."""
     over_limit: OverLimit = "reject"
+    sensitivity: Sensitivity = "off"
+    """Which content rules concern them."""
 
     def merged(self, overrides: Iterable[Mapping[str, Any]]) -> Limits:
         """These, with what is different; where two say something of the same limit, the later one holds."""

@@ -92,11 +92,12 @@ def make_plans() -> None:
         sa.Column("storage_bytes", sa.BigInteger()),
         sa.Column("weight", sa.Float(), nullable=False),
         sa.Column("over_limit", sa.String(8), nullable=False),
+        sa.Column("sensitivity", sa.String(8), nullable=False),
         sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_plans"),
     )
     begin = datetime.now(timezone.utc)
-    op.bulk_insert(plans, [{**dict(zip(PLAN_COLUMNS, plan)), "updated_at": begin} for plan in PLANS])
+    op.bulk_insert(plans, [{**dict(zip(PLAN_COLUMNS, plan)), "sensitivity": "off", "updated_at": begin} for plan in PLANS])
 
 
 HOUR_S = 3600

@@ -53,7 +53,7 @@ async def test_four_plans_are_there_from_the_start(plans: Plans, database: Datab
     assert (free.limits.generations_per_hour, free.limits.generations_per_day) == (10, 50)
     assert (free.limits.weight, free.limits.over_limit) == (1, "reject")
     limited = {name: value for name, value in unlimited.limits.__rich_repr__() if value is not None}
-    assert limited.keys() == {"weight", "over_limit"}
+    assert limited.keys() == {"weight", "over_limit", "sensitivity"}
     for plan in ("standard", "premium"):
         assert (await standing(plans, database, await add_somebody(plan=plan))).plan == plan
 
