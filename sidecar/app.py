@@ -66,7 +66,7 @@ from sidecar.instances.connections import Instances
 from sidecar.limits.plans import Plans
 from sidecar.live_events import LiveEvents
 from sidecar.migrations import upgrade
-from sidecar.openapi import DOCS_FILES, complete, openapi_config
+from sidecar.openapi import DOCS_FILES, openapi_config
 from sidecar.operations import routes as operation_routes
 from sidecar.operations.instance_desk import InstanceDesk
 from sidecar.origins import pages_let_in, refuse_foreign_pages
@@ -298,7 +298,6 @@ def app_of(parts: Parts) -> Litestar:
     )
     require_guards(app)
     app.asgi_handler = Entrance(app.asgi_handler, parts.proxies)
-    complete(app)
     hand_over_in_turn(app)
     return app
 

@@ -27,6 +27,7 @@ from sidecar.errors import GenonautError, SettingsUnusable
 from sidecar.live_events import LiveEvents
 from sidecar.logs import set_up_logs
 from sidecar.model_commands import list_models, refresh_models
+from sidecar.openapi import describe
 from sidecar.parent_watch import wait_for_end_of
 from sidecar.settings import Settings, read_settings
 from sidecar.tasks import end
@@ -124,7 +125,7 @@ def answer(command: Callable[[Settings], Coroutine[Any, Any, list[str]]]) -> int
 def describe_api() -> str:
     """The API as OpenAPI 3.1, the same text for the same code."""
     with tempfile.TemporaryDirectory() as folder:
-        schema = create_app(read_settings({"GENONAUT_DATA": folder})).openapi_schema.to_schema()
+        schema = describe(create_app(read_settings({"GENONAUT_DATA": folder})))
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False)
 
 

@@ -27,6 +27,7 @@ import sidecar
 
 from .conftest import NOBODY, Served
 
+FILE = Path(sidecar.__file__).with_name("openapi.json")
 QUESTIONS = 8  # of each kind, to each route
 TIMEOUT_S = 30.0
 EVENT_STREAM = "text/event-stream"
@@ -39,7 +40,7 @@ def described() -> dict[str, Any]:
     The description without its answer for everything else, with which every answer would be a described one; and
     without the streams, which never end and have tests of their own.
     """
-    schema: dict[str, Any] = json.loads(Path(sidecar.__file__).with_name("openapi.json").read_text(encoding="utf-8"))
+    schema: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     for operations in schema["paths"].values():
         for method, operation in list(operations.items()):
             del operation["responses"]["default"]
@@ -83,6 +84,16 @@ def http() -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
         yield session
+
+
+def test_who_asks_for_the_description_gets_it_however_often(served: Served, http: requests.Session) -> None:
+    """
+    All of it, with what no handler says, also the second time.
+    """
+    first, second = (http.get(f"{served.url}/schema/openapi.json", timeout=TIMEOUT_S).json() for _ in range(2))
+
+    assert first == json.loads(FILE.read_text(encoding="utf-8"))
+    assert second == first
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
