@@ -11,6 +11,7 @@ a group's name runs that one alone; `--json FILE --resume` goes on where a run w
     panel       the history panel in Chromium, with 100 000 generations
     queue       SAQ's queue on SQLite
     rest        a sidecar with nothing to do
+    waiting     up to 100 000 people who wait: who comes in, and whose turn is next
 
 `figures` says what a row is. A benchmark prints; it never fails by the clock, since every machine has its own.
 """

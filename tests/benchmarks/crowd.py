@@ -16,7 +16,7 @@ import aiohttp
 from benchmarks.busy_comfyui import BusyComfyUI
 from benchmarks.figures import Budget, Row, Scale, percentile, timed
 from benchmarks.history_filling import WORKFLOW
-from benchmarks.running_sidecar import running_sidecar
+from benchmarks.running_sidecar import running_bare_server, running_sidecar
 from comfy_nodes.locations import SetupFailed
 
 PEOPLE = Scale(full=(10, 100, 1000), quick=(10, 100))
@@ -38,6 +38,21 @@ async def measure(folder: Path, crowds: tuple[int, ...]) -> list[Row]:
                 found += await one_crowd(
                     f"{sidecar.url}/api/v1/generations", folder / "genonaut.sqlite3", people, comfyui
                 )
+    return [*found, *await at_a_bare_server(folder, crowds)]
+
+
+async def at_a_bare_server(folder: Path, crowds: tuple[int, ...]) -> list[Row]:
+    """What the libraries, this machine and this benchmark's own client take of it: no work of ours is quicker."""
+    found: list[Row] = []
+    with running_bare_server(folder) as server:
+        for people in crowds:
+            with timed() as until_answered:
+                seconds, _ = await submit_at_once(f"{server.url}/api/v1/generations", people)
+            name = f"{named(people)}, at a server that only writes a row"
+            found += [
+                Row(f"{name}, p95", percentile(seconds, 95) * 1000, "ms"),
+                Row(f"{name}, submitted", people / until_answered.seconds, "a second"),
+            ]
     return found
 
 
@@ -47,7 +62,7 @@ async def one_crowd(url: str, database: Path, people: int, comfyui: BusyComfyUI)
         with timed() as until_answered:
             seconds, submitted = await submit_at_once(url, people)
         await until(partial(all_ended, database, submitted))
-    name = f"{people:_} people at once".replace("_", " ")
+    name = named(people)
     return [
         *(
             Row(f"{name}, answered, p{percent}", percentile(seconds, percent) * 1000, "ms", budget=budget)
@@ -58,6 +73,10 @@ async def one_crowd(url: str, database: Path, people: int, comfyui: BusyComfyUI)
         Row(f"{name}, lost", people - len(set(comfyui.received) & set(submitted)), "prompts", budget=Budget(0)),
         Row(f"{name}, out of turn", out_of_turn(database, comfyui.received), "prompts", budget=Budget(0)),
     ]
+
+
+def named(people: int) -> str:
+    return f"{people:_} people at once".replace("_", " ")
 
 
 async def submit_at_once(url: str, people: int) -> tuple[list[float], list[str]]:

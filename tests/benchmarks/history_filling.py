@@ -35,7 +35,7 @@ from sidecar.generations.words import document, words_of
 from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.identity import uuid7
 from sidecar.migrations import upgrade
-from sidecar.tables import Generation, Image
+from sidecar.tables import Generation, Image, User
 
 GO_ON_FOR_S = 90.0
 AT_ONCE = 20_000
@@ -64,7 +64,7 @@ SAMPLER = {"seed": 1, "steps": 20, "cfg": 7.0, "sampler_name": "euler", "schedul
 INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
 TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 DIFFERING = (
-    *("id", "owner_id", "number", "state", "created_at", "prompt"),
+    *("id", "owner_id", "person_id", "number", "turn", "state", "created_at", "prompt"),
     *("checkpoint", "loras", "tags", "favourite", "trashed_at"),
 )
 ENTRY = "INSERT INTO search_entries (moment, generation_id, words) VALUES (?, ?, ?)"
@@ -190,7 +190,9 @@ class GenerationRow(NamedTuple):
 
     id: UUID
     owner_id: UUID
+    person_id: UUID
     number: int
+    turn: int
     state: str
     created_at: datetime
     prompt: str
@@ -217,10 +219,13 @@ class Rows:
         prompt = self._chance.choice(self._prompts)
         lora = RARE_LORA if is_rare else LORA
         tag = RARE_TAG if is_rare else TAG
+        owner_id = self._chance.choice(self._people) if number % 2 else LOCAL_OWNER_ID
         return GenerationRow(
             id=id_at(at),
-            owner_id=self._chance.choice(self._people) if number % 2 else LOCAL_OWNER_ID,
+            owner_id=owner_id,
+            person_id=owner_id,
             number=number,
+            turn=number,
             state=(GenerationState.COMPLETED if number % ONE_IN_FAILED else GenerationState.FAILED).value,
             created_at=at,
             prompt=f"{prompt}, a {RARE_WORD}" if is_rare else prompt,
@@ -270,10 +275,30 @@ def made_up_words(chance: random.Random) -> list[str]:
 def add_waiting(file: Path, count: int) -> list[UUID]:
     """Let so many more generations wait, beside a sidecar that runs. Returns their ids in the order of their turns."""
     with closing(sqlite3.connect(file, timeout=30)) as connection, connection:
-        (last, newest) = connection.execute("SELECT max(number), max(id) FROM generations").fetchone()
-        at = datetime.now(timezone.utc)
-        rows = [(id_at(at), last + place, GenerationState.PENDING.value, at) for place in range(1, count + 1)]
-        copier(connection, Generation, UUID(bytes=newest), "id", "number", "state", "created_at")(rows)
+        (newest,) = connection.execute("SELECT owner_id FROM generations ORDER BY id DESC LIMIT 1").fetchone()
+        return copy_waiting(connection, [UUID(bytes=newest)] * count)
+
+
+def add_people_waiting(file: Path, count: int) -> None:
+    """The same with a person for each, whom nobody knew."""
+    with closing(sqlite3.connect(file, timeout=30)) as connection, connection:
+        (somebody_there,) = connection.execute("SELECT max(id) FROM users").fetchone()
+        people = [uuid7() for _ in range(count)]
+        copy_people = copier(connection, User, UUID(bytes=somebody_there), "id", "name", "comparable_name")
+        copy_people((person, str(person), str(person)) for person in people)
+        copy_waiting(connection, people)
+
+
+def copy_waiting(connection: sqlite3.Connection, owners: list[UUID]) -> list[UUID]:
+    """Let a copy of the newest generation wait for each of them."""
+    (last, newest) = connection.execute("SELECT max(number), max(id) FROM generations").fetchone()
+    at = datetime.now(timezone.utc)
+    pending = GenerationState.PENDING.value
+    rows = [
+        (id_at(at), number, number, pending, at, owner, owner) for number, owner in enumerate(owners, start=last + 1)
+    ]
+    differing = ("id", "number", "turn", "state", "created_at", "owner_id", "person_id")
+    copier(connection, Generation, UUID(bytes=newest), *differing)(rows)
     return [row[0] for row in rows]
 
 
