@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -29,23 +30,32 @@ from sidecar.errors import (
 )
 from sidecar.generations.models import Workflow
 from sidecar.identity import now, uuid7
+from sidecar.settings import Settings
 from sidecar.tables import Generation
 
-from .conftest import PASSWORD, SECRET, AddPerson
+from .conftest import PASSWORD, SECRET, AddPerson, another_process
 
 HERE = "192.0.2.7"
 
 
+@pytest.fixture
+async def both(accounts: Accounts, settings: Settings) -> AsyncIterator[list[Accounts]]:
+    """Two processes on one database, each with connections of its own."""
+    of_the_other = Database(settings.database_url)
+    yield [accounts, another_process(of_the_other, settings)]
+    await of_the_other.close()
+
+
 @both_databases
-async def test_an_invite_makes_exactly_as_many_accounts_as_it_is_for(accounts: Accounts):
-    """However many try in the same moment."""
-    _invite, code = await accounts.invites.make(terms(uses=3), COMMAND_LINE)
-    tries = [accounts.invites.accept(code, f"person {number}", PASSWORD, address=HERE) for number in range(8)]
+async def test_an_invite_makes_exactly_as_many_accounts_as_it_is_for(both: list[Accounts]):
+    """However many try in the same moment, in two processes."""
+    _invite, code = await both[0].invites.make(terms(uses=4), COMMAND_LINE)
+    tries = [both[n % 2].invites.accept(code, f"person {n}", PASSWORD, address=HERE) for n in range(8)]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
 
-    assert len([outcome for outcome in outcomes if isinstance(outcome, InviteUnknown)]) == 5
-    assert len(await accounts.people.list()) == 3
-    assert await accounts.invites.list() == []
+    assert [type(outcome) for outcome in outcomes].count(InviteUnknown) == 4
+    assert len(await both[0].people.list()) == 4
+    assert await both[0].invites.list() == []
 
 
 async def test_who_does_not_get_in_does_not_use_up_an_invite(accounts: Accounts, add_person: AddPerson):
@@ -71,17 +81,15 @@ async def test_an_invite_that_is_over_or_taken_back_opens_nothing(accounts: Acco
 
 
 @both_databases
-async def test_there_is_one_first_administrator_who_has_what_was_there_before(accounts: Accounts):
-    """Of several who follow the link in the same moment, one is it: the local owner, whose everything was."""
-    tries = [
-        accounts.first_administrator.make(secret_of(SECRET), f"admin {number}", PASSWORD, address=HERE)
-        for number in range(4)
-    ]
+async def test_there_is_one_first_administrator_who_has_what_was_there_before(both: list[Accounts]):
+    """Of several who follow the link in the same moment, in two processes, one is it: the local owner."""
+    secret = secret_of(SECRET)
+    tries = [both[n % 2].first_administrator.make(secret, f"admin {n}", PASSWORD, address=HERE) for n in range(6)]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
 
-    assert [type(outcome) for outcome in outcomes].count(AdministratorThere) == 3
-    assert [user.id for user in await accounts.people.list()] == [LOCAL_OWNER_ID]
-    assert not await accounts.first_administrator.is_missing()
+    assert [type(outcome) for outcome in outcomes].count(AdministratorThere) == 5
+    assert [user.id for user in await both[0].people.list()] == [LOCAL_OWNER_ID]
+    assert not await both[1].first_administrator.is_missing()
 
 
 async def test_there_is_always_an_administrator_left_who_can_log_in(accounts: Accounts, add_person: AddPerson):
