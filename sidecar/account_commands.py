@@ -27,6 +27,7 @@ from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.errors import InvalidRequest
 from sidecar.generations.history import owns_anything
+from sidecar.generations.stopping import stop_all
 from sidecar.identity import now
 from sidecar.migrations import upgrade
 from sidecar.settings import Settings
@@ -47,7 +48,7 @@ async def run(asked: argparse.Namespace, settings: Settings) -> list[str]:
     database = Database(settings.database_url)
     try:
         await upgrade(database.engine)
-        accounts = desk.put_together(database, Bus(), settings, owns_anything)
+        accounts = desk.put_together(database, Bus(), settings, owns_anything, stop_all)
         command: Command = asked.do
         return await command(accounts, asked)
     finally:
@@ -135,8 +136,12 @@ async def list_users(accounts: Accounts, _asked: argparse.Namespace) -> list[str
 
 
 async def disable_user(accounts: Accounts, asked: argparse.Namespace) -> list[str]:
-    """Let somebody in no longer; what is theirs stays."""
-    return await change(accounts, asked.name, Alteration(disabled=True))
+    """Let somebody in no longer; what is theirs stays, what is not made yet is cancelled."""
+    user = await accounts.people.find(asked.name)
+    altered = await accounts.people.change(user.id, Alteration(disabled=True), COMMAND_LINE)
+    cancelled, interrupted = altered.stopped.cancelled, altered.stopped.interrupted
+    what = [f"Cancelled: {cancelled} of theirs that waited, {interrupted} that ComfyUI had."]
+    return [told(altered.user), *(what if cancelled + interrupted else ())]
 
 
 async def enable_user(accounts: Accounts, asked: argparse.Namespace) -> list[str]:
@@ -150,7 +155,7 @@ async def change_role(accounts: Accounts, asked: argparse.Namespace) -> list[str
 
 async def change(accounts: Accounts, name: str, alteration: Alteration) -> list[str]:
     user = await accounts.people.find(name)
-    return [told(await accounts.people.change(user.id, alteration, COMMAND_LINE))]
+    return [told((await accounts.people.change(user.id, alteration, COMMAND_LINE)).user)]
 
 
 async def set_password(accounts: Accounts, asked: argparse.Namespace) -> list[str]:

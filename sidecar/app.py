@@ -54,6 +54,7 @@ from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Postings, Recorders
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.repeat import Repeats
+from sidecar.generations.stopping import Interruptions, stop_all
 from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
 from sidecar.generations.timeouts import Timeouts
@@ -115,6 +116,7 @@ class Parts:
     timeouts: Timeouts
     recorders: Recorders
     following: Following
+    interruptions: Interruptions
     tending: Tending
     instance_desk: InstanceDesk
     bus: Bus
@@ -133,7 +135,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     instances = Instances(database, settings.pairing_secret)
     live_events = LiveEvents()
     bus, leadership = cluster_of(database)
-    accounts = desk.put_together(database, bus, settings, owns_anything, hasher)
+    accounts = desk.put_together(database, bus, settings, owns_anything, stop_all, hasher)
     plans = Plans(database, bus, settings)
     accounts.changes.on(plans.hear)
     board = ProgressBoard(live_events, bus)
@@ -192,6 +194,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     bus.on_gap(board.start_anew)
     accounts.changes.on(live_events.end_of)
     accounts.changes.on(following.callers_changed)
+    interruptions = Interruptions(database, dispatcher.cancel_in_comfyui)
+    accounts.changes.on(interruptions.callers_changed)
 
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
@@ -224,6 +228,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         timeouts=timeouts,
         recorders=recorders,
         following=following,
+        interruptions=interruptions,
         tending=tending,
         instance_desk=InstanceDesk(database, changed=instances_changed),
         bus=bus,
@@ -351,7 +356,7 @@ async def drive(parts: Parts) -> None:
     async with parts.leadership.writing() as session:
         await registry.nobody_is_met_yet(session)
     parts.dispatcher.wake()
-    await until_one_ends(parts.following.run(), parts.dispatcher.run())
+    await until_one_ends(parts.following.run(), parts.dispatcher.run(), parts.interruptions.run())
 
 
 async def stop_workers(workers: Iterable[EmbeddedWorker]) -> None:

@@ -231,6 +231,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "Acceptance": [{"code": CODE, "name": "Ada", "password": FOUR_WORDS}],
     "FirstAcceptance": [{"secret": CODE, "name": "Ada", "password": FOUR_WORDS}],
     "UserView": [USER],
+    "AlteredUser": [{**USER, "disabled": True, "cancelled": 3, "interrupted": 1}],
     "UserPage": [{"items": [USER], "next_cursor": None}],
     "NewUser": [{"name": "Ada", "password": FOUR_WORDS}],
     "UserPatch": [{"role": "guest"}, {"disabled": True}],

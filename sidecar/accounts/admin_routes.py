@@ -18,6 +18,7 @@ from sidecar.accounts.guards import requires_admin
 from sidecar.accounts.invites import Invites, Terms
 from sidecar.accounts.people import Alteration, NewPerson, People
 from sidecar.accounts.schemas import (
+    AlteredUser,
     AuditPage,
     InviteList,
     InviteMade,
@@ -32,7 +33,14 @@ from sidecar.accounts.schemas import (
 )
 from sidecar.accounts.sessions import Sessions
 from sidecar.accounts.tokens import Tokens
-from sidecar.accounts.views import to_audit_view, to_invite_view, to_session_view, to_token_view, to_user_view
+from sidecar.accounts.views import (
+    to_altered_view,
+    to_audit_view,
+    to_invite_view,
+    to_session_view,
+    to_token_view,
+    to_user_view,
+)
 from sidecar.clients import client_of
 from sidecar.cursors import decode_cursor, encode_cursor
 from sidecar.identity import now
@@ -89,16 +97,17 @@ async def show_user(people: Everybody, user_id: UserId) -> UserView:
 
 
 @patch("/users/{user_id:uuid}")
-async def change_user(data: JSONBody[UserPatch], people: Everybody, user_id: UserId, actor: Doing) -> UserView:
+async def change_user(data: JSONBody[UserPatch], people: Everybody, user_id: UserId, actor: Doing) -> AlteredUser:
     """
     Rename somebody, give them another role or plan, or disable their account.
 
-    Whoever is disabled is out at once, in every browser and with every token. Enabled again, they log in anew; their
-    tokens are good again.
+    Whoever is disabled is out at once, in every browser and with every token; what waits of theirs is cancelled, and
+    what runs is interrupted. Enabled again, they log in anew and their tokens are good again; what was cancelled stays
+    so.
     """
     role = Role(data.role) if isinstance(data.role, str) else data.role
     alteration = Alteration(name=data.name, role=role, plan=data.plan, disabled=data.disabled)
-    return to_user_view(await people.change(user_id, alteration, actor))
+    return to_altered_view(await people.change(user_id, alteration, actor))
 
 
 @delete("/users/{user_id:uuid}")

@@ -16,7 +16,7 @@ from sidecar.accounts.first_administrator import FirstAdministrator
 from sidecar.accounts.invites import Invites
 from sidecar.accounts.log_in import LogIn
 from sidecar.accounts.passwords import Passwords
-from sidecar.accounts.people import People
+from sidecar.accounts.people import People, Stopped
 from sidecar.accounts.recognition import Recognition
 from sidecar.accounts.sessions import Sessions
 from sidecar.accounts.throttling import Throttle
@@ -48,17 +48,19 @@ def put_together(
     bus: Bus,
     settings: Settings,
     owns_anything: Callable[[AsyncSession, UUID], Awaitable[bool]],
+    stop_all: Callable[[AsyncSession, UUID], Awaitable[Stopped]],
     hasher: PasswordHasher | None = None,
 ) -> Accounts:
     """
     Args:
         owns_anything: Does the history hold something of this person?
+        stop_all: Have nothing made for this person any more.
         hasher: What hashing a password costs; as argon2-cffi sees fit where nobody says so.
     """
     changes = Changes(database, bus)
     passwords = Passwords(hasher)
     throttle = Throttle(database)
-    people = People(database, passwords, changes, owns_anything, settings.default_plan)
+    people = People(database, passwords, changes, owns_anything, stop_all, settings.default_plan)
     sessions = Sessions(database, changes, settings)
     tokens = Tokens(database, changes)
     log_in = LogIn(database, passwords, throttle, sessions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 import structlog
@@ -59,12 +59,31 @@ class Alteration:
     disabled: bool | UnsetType = UNSET
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """What was to be made for somebody when their account was disabled."""
+
+    cancelled: int = 0
+    """So many waited for their turn."""
+    interrupted: int = 0
+    """So many were with a ComfyUI already."""
+
+
+@dataclass(frozen=True)
+class Altered:
+    """An account as it is now, and what became of its owner's work."""
+
+    user: User
+    stopped: Stopped
+
+
 class People:
     """
     One a process.
 
     Args:
         owns_anything: Does the history hold something of this person?
+        stop_all: Have nothing made for this person any more.
         default_plan: What a new account has where nobody says so.
     """
 
@@ -74,6 +93,7 @@ class People:
         passwords: Passwords,
         changes: Changes,
         owns_anything: Callable[[AsyncSession, UUID], Awaitable[bool]],
+        stop_all: Callable[[AsyncSession, UUID], Awaitable[Stopped]],
         default_plan: str,
     ) -> None:
         self.default_plan = default_plan
@@ -81,6 +101,7 @@ class People:
         self._passwords = passwords
         self._changes = changes
         self._owns_anything = owns_anything
+        self._stop_all = stop_all
 
     async def find(self, name: str) -> User:
         """
@@ -130,8 +151,10 @@ class People:
         rules.check(password, name=name)
         return await self._passwords.hash(password)
 
-    async def change(self, user_id: UUID, alteration: Alteration, actor: Actor) -> User:
+    async def change(self, user_id: UUID, alteration: Alteration, actor: Actor) -> Altered:
         """
+        Whoever is disabled is logged out, and what was to be made for them is not: all of that, or nothing.
+
         Raises:
             NotFound: There is nobody with this id.
             NameTaken: Somebody else is called that.
@@ -148,8 +171,13 @@ class People:
                 user.plan = alteration.plan
             if isinstance(alteration.role, Role):
                 user.role = alteration.role.value
-            if isinstance(alteration.disabled, bool):
-                await switch(session, user, disabled=alteration.disabled, actor=actor)
+            stopped = Stopped()
+            if alteration.disabled is True and user.disabled_at is None:
+                stopped = await self._stop_all(session, user.id)
+                await disable(session, user, stopped, actor)
+            elif alteration.disabled is False and user.disabled_at is not None:
+                user.disabled_at = None
+                note(session, Action.ACCOUNT_ENABLED, actor, user_id)
             if was_last and (user.role != Role.ADMIN.value or user.disabled_at is not None):
                 raise LastAdministrator
             touch(user)
@@ -157,7 +185,7 @@ class People:
             note(session, Action.ACCOUNT_CHANGED, actor, user_id, **told)
         log.info("account_changed", user_id=str(user_id), role=user.role, disabled=user.disabled_at is not None)
         self._changes.tell(user)
-        return user
+        return Altered(user, stopped)
 
     async def set_password(self, user_id: UUID, password: str, actor: Actor, *, but: UUID | None = None) -> None:
         """
@@ -253,14 +281,11 @@ async def rename(session: AsyncSession, user: User, name: str) -> None:
     user.name, user.comparable_name = name, comparable(name)
 
 
-async def switch(session: AsyncSession, user: User, *, disabled: bool, actor: Actor) -> None:
-    """Off: whatever they are logged in with ends for good; tokens only rest, since programs cannot log in again."""
-    if disabled == (user.disabled_at is not None):
-        return
-    user.disabled_at = now() if disabled else None
-    note(session, Action.ACCOUNT_DISABLED if disabled else Action.ACCOUNT_ENABLED, actor, user.id)
-    if disabled:
-        await end_all(session, user.id)
+async def disable(session: AsyncSession, user: User, stopped: Stopped, actor: Actor) -> None:
+    """Whatever they are logged in with ends for good; tokens only rest, since programs cannot log in again."""
+    user.disabled_at = now()
+    note(session, Action.ACCOUNT_DISABLED, actor, user.id, **asdict(stopped))
+    await end_all(session, user.id)
 
 
 async def has_administrator(session: AsyncSession) -> bool:

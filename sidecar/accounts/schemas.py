@@ -154,6 +154,15 @@ class UserView(Struct):
     created_at: datetime
 
 
+class AlteredUser(UserView):
+    """Somebody's account, with what became of their work if it has just been disabled."""
+
+    cancelled: int
+    """So many of their generations waited, and are cancelled."""
+    interrupted: int
+    """So many were with a ComfyUI already, and are being taken out of it."""
+
+
 class UserPage(Struct):
     """By name."""
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
+import msgspec.structs
 
 from sidecar.accounts.models import ApiToken, AuditEntry, Invite, User, UserSession
-from sidecar.accounts.schemas import AuditView, InviteView, SessionView, TokenView, UserView
+from sidecar.accounts.people import Altered
+from sidecar.accounts.schemas import AlteredUser, AuditView, InviteView, SessionView, TokenView, UserView
 
 View = TypeVar("View", bound=msgspec.Struct)
 
 
 def to_user_view(user: User) -> UserView:
     return copied(user, UserView, disabled=user.disabled_at is not None, has_password=user.password_hash is not None)
+
+
+def to_altered_view(altered: Altered) -> AlteredUser:
+    return AlteredUser(**msgspec.structs.asdict(to_user_view(altered.user)), **dataclasses.asdict(altered.stopped))
 
 
 def to_session_view(known: UserSession, *, current: UUID | None = None) -> SessionView:

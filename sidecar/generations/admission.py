@@ -16,6 +16,7 @@ from msgspec import UnsetType, structs
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sidecar.accounts.models import User
 from sidecar.catalog.catalog import Catalog
 from sidecar.catalog.discovery import Discovery
 from sidecar.catalog.snapshot import Snapshot
@@ -32,7 +33,7 @@ from sidecar.comfyui.workflow_builder.checking import MODEL_UNKNOWN
 from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.counters import PURGED, Counter
 from sidecar.database import Database
-from sidecar.errors import Away, InvalidParameters, InvalidRequest, ModelsUnusable, Refused
+from sidecar.errors import AccountDisabled, Away, InvalidParameters, InvalidRequest, ModelsUnusable, Refused
 from sidecar.generations.idempotency import Once, recall, remember, require_same
 from sidecar.generations.models import Generation, note_transition, touch
 from sidecar.generations.queueing import Queueing
@@ -52,6 +53,7 @@ ADMITTED_AT_ONCE = 50  # the first of a crowd shall not wait for all of it
 NOTHING_KNOWN = Snapshot()
 CLIENT_ID_CHARACTERS = 200
 THESE = select(Generation).where(Generation.id.in_(bindparam("ids", expanding=True)))
+DISABLED = select(User.id).where(User.id.in_(bindparam("ids", expanding=True)), User.disabled_at.is_not(None))
 
 log = structlog.get_logger(__name__)
 
@@ -177,6 +179,7 @@ class Admission:
         async with self._database.writing() as session:
             party = Party(session)
             await party.look_up(request.id for request in requests)
+            await party.look_for_disabled(request.owner_id for request in requests)
             outcomes = [await party.receive(request) for request in requests]
             await party.write()
         return outcomes
@@ -203,14 +206,21 @@ class Party:
         self._session = session
         self._known: dict[UUID, Generation] = {}
         self._new: list[tuple[Request, Generation]] = []
+        self._disabled: frozenset[UUID] = frozenset()
 
     async def look_up(self, ids: Iterable[UUID]) -> None:
         """Find those that were written before."""
         known = await self._session.scalars(THESE, {"ids": list(ids)})
         self._known.update((generation.id, generation) for generation in known)
 
+    async def look_for_disabled(self, owner_ids: Iterable[UUID]) -> None:
+        """Who was let in a moment ago may be disabled by now, and everything of theirs cancelled."""
+        self._disabled = frozenset(await self._session.scalars(DISABLED, {"ids": list(set(owner_ids))}))
+
     async def receive(self, request: Request) -> Admitted | Refused:
         try:
+            if request.owner_id in self._disabled:
+                raise AccountDisabled
             known = self._known.get(await self._earlier(request) or request.id)
             if known is not None and known.owner_id != request.owner_id:
                 raise InvalidRequest("This id cannot be used. Submit again with a new one.")

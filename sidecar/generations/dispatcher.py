@@ -155,15 +155,16 @@ class Dispatcher:
         if state is GenerationState.PENDING:
             await self.after_cancelling(generation)
         else:
-            await self._cancel_in_comfyui(generation)
+            await self.cancel_in_comfyui(generation)
         await self._announce(generation_id)
 
     async def after_cancelling(self, generation: Generation) -> None:
         """One that waited was cancelled. It may have been tried before and arrived there, and the answer was lost."""
         if generation.tries:
-            await self._cancel_in_comfyui(generation)
+            await self.cancel_in_comfyui(generation)
 
-    async def _cancel_in_comfyui(self, generation: Generation) -> None:
+    async def cancel_in_comfyui(self, generation: Generation) -> None:
+        """Have ComfyUI let go of it, as its row says that it shall; and write down how it ended."""
         if generation.instance_id is None:
             return
         comfyui = await self._instances.client_of(generation.instance_id)
@@ -295,7 +296,7 @@ class Dispatcher:
                 latest.run_is_over = True
             if is_to_go_on:
                 take_back(session, latest, reason="its instance was removed")
-        await self._cancel_in_comfyui(generation)
+        await self.cancel_in_comfyui(generation)
         if is_to_go_on:
             await self._after_putting_back(latest)
             await self._announce(latest.id)

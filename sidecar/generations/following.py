@@ -210,8 +210,12 @@ class Following:
             observer.held_changed()
 
     def callers_changed(self, user_id: UUID) -> None:
-        """Tell each ComfyUI at once, and those that are met later, that this person may be let in no longer."""
+        """
+        Tell each ComfyUI at once, and those that are met later, that this person may be let in no longer. If so, what
+        they had waiting is gone, too.
+        """
         self._changed_callers.add(user_id)
+        self.held_changed()
         for observer in self._observers.values():
             observer.callers_changed(user_id)
 

@@ -110,6 +110,8 @@ class Generation(Base):
     run_is_over: Mapped[bool] = mapped_column(Boolean, default=False)
     """It was taken out of an instance that came back with it: its next turn is another run."""
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    cancel_reason: Mapped[str | None] = mapped_column(String(200), default=None)
+    """Where it was not its owner who wanted that."""
     error_code: Mapped[str | None] = mapped_column(String(60), default=None)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     gpu_seconds: Mapped[float | None] = mapped_column(Float, default=None)
@@ -222,6 +224,8 @@ def move(
         ImpossibleTransition: `states.TRANSITIONS` does not know this way.
     """
     before = GenerationState(generation.state)
+    if state is GenerationState.CANCELLED:
+        reason = generation.cancel_reason or reason
     if not may_go(before, state):
         raise ImpossibleTransition(f"Generation {generation.id} cannot go from {before.value} to {state.value}.")
     at = max(at, latest_time(generation))

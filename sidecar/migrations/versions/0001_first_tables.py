@@ -360,6 +360,7 @@ def make_generations() -> None:
         sa.Column("run", sa.Integer(), nullable=False),
         sa.Column("run_is_over", sa.Boolean(), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("cancel_reason", sa.String(200)),
         sa.Column("error_code", sa.String(60)),
         sa.Column("error", sa.JSON()),
         sa.Column("gpu_seconds", sa.Float()),

@@ -21,6 +21,7 @@ from sidecar.app import app_of, put_together
 from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.generations.history import owns_anything
+from sidecar.generations.stopping import stop_all
 from sidecar.pairing import pairing_of
 from sidecar.settings import Settings, read_settings
 
@@ -69,7 +70,7 @@ def accounts(database: Database, settings: Settings) -> Accounts:
 
 def another_process(database: Database, settings: Settings) -> Accounts:
     """What one more process would have: the same database, and a memory of its own."""
-    return desk.put_together(database, Bus(), settings, owns_anything, CHEAP)
+    return desk.put_together(database, Bus(), settings, owns_anything, stop_all, CHEAP)
 
 
 @pytest.fixture

@@ -102,7 +102,9 @@ async def test_there_is_always_an_administrator_left_who_can_log_in(accounts: Ac
             await accounts.people.change(ada.id, alteration, COMMAND_LINE)
     await accounts.people.change(ada.id, Alteration(name="Ada Lovelace", plan="premium"), COMMAND_LINE)
     await accounts.people.change(bob.id, Alteration(disabled=False), COMMAND_LINE)
-    assert (await accounts.people.change(ada.id, Alteration(role=Role.MEMBER), COMMAND_LINE)).name == "Ada Lovelace"
+    assert (
+        await accounts.people.change(ada.id, Alteration(role=Role.MEMBER), COMMAND_LINE)
+    ).user.name == "Ada Lovelace"
 
 
 async def test_nobody_has_a_plan_that_there_is_not(accounts: Accounts, add_person: AddPerson):

@@ -1,0 +1,96 @@
+"""What becomes of the work of somebody whose account is disabled."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from fakes.comfyui import ScriptedComfyUI
+from integration.backends import both_databases
+
+from sidecar.accounts import desk
+from sidecar.accounts.audit import COMMAND_LINE, Wanted
+from sidecar.accounts.people import Alteration, NewPerson, Stopped
+from sidecar.app import Parts
+from sidecar.cluster.bus import Bus
+from sidecar.errors import AccountDisabled
+from sidecar.generations.admission import Request
+from sidecar.generations.history import owns_anything
+from sidecar.generations.stopping import REASON, stop_all
+from sidecar.identity import uuid7
+
+from .conftest import WORKFLOW, StartSidecar, look_again, submit, until
+
+DISABLED, ENABLED = Alteration(disabled=True), Alteration(disabled=False)
+
+
+async def add_person(parts: Parts, name: str) -> UUID:
+    return (await parts.accounts.people.add(NewPerson(name), COMMAND_LINE)).id
+
+
+async def submit_of(parts: Parts, owner_id: UUID) -> UUID:
+    request = Request(id=uuid7(), owner_id=owner_id, source="page", workflow=WORKFLOW)
+    return (await parts.admission.admit(request)).id
+
+
+async def states_of(parts: Parts, owner_id: UUID, ids: list[UUID]) -> list[str]:
+    return [(await parts.history.show(owner_id, generation_id)).state for generation_id in ids]
+
+
+async def reasons_of(parts: Parts, owner_id: UUID, ids: list[UUID]) -> set[str]:
+    """Why they came to where they are."""
+    timelines = [await parts.history.timeline(owner_id, generation_id) for generation_id in ids]
+    return {timeline.items[-1].reason for timeline in timelines}
+
+
+@both_databases
+async def test_what_waits_is_cancelled_and_what_runs_interrupted_for_good(start_sidecar: StartSidecar):
+    """At once, with the reason, and counted; nobody else is concerned, and enabling brings nothing back."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        ada = await add_person(parts, "Ada")
+        theirs = [await submit_of(parts, ada) for _ in range(4)]
+        await until(lambda: len(comfyui.pending) == 2)
+        await comfyui.start(str(theirs[0]))
+        other = await submit(parts)
+        altered = await parts.accounts.people.change(ada, DISABLED, COMMAND_LINE)
+        held = await states_of(parts, ada, theirs[2:])
+        await until(lambda: comfyui.pending == [str(other)] and not comfyui.running)
+        await look_again(parts)
+        await parts.accounts.people.change(ada, ENABLED, COMMAND_LINE)
+        entries, _ = await parts.accounts.audit.page(Wanted(user_id=ada), limit=9, cursor=None)
+
+        assert altered.stopped == Stopped(cancelled=2, interrupted=2)
+        assert held == ["cancelled", "cancelled"]
+        assert await states_of(parts, ada, theirs) == ["cancelled"] * 4
+        assert await reasons_of(parts, ada, theirs) == {REASON}
+        told = [entry.details for entry in entries if entry.action == "account_disabled"]
+        assert told == [{"cancelled": 2, "interrupted": 2}]
+
+
+@pytest.mark.parametrize("look", ["every five seconds", "after a death"])
+async def test_who_is_disabled_at_a_terminal_is_interrupted_by_the_sidecar(start_sidecar: StartSidecar, look: str):
+    """Nobody told it: it looks for such changes; and reconciling finds what nobody could interrupt yet."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        ada = await add_person(parts, "Ada")
+        generation_id = await submit_of(parts, ada)
+        await until(lambda: comfyui.pending)
+        terminal = desk.put_together(parts.database, Bus(), parts.settings, owns_anything, stop_all)
+        altered = await terminal.people.change(ada, DISABLED, COMMAND_LINE)
+        assert comfyui.pending == [str(generation_id)]
+        await (parts.accounts.changes.look() if look == "every five seconds" else look_again(parts))
+        await until(lambda: not comfyui.pending)
+        await look_again(parts)
+
+        assert altered.stopped == Stopped(interrupted=1)
+        assert await states_of(parts, ada, [generation_id]) == ["cancelled"]
+        assert await reasons_of(parts, ada, [generation_id]) == {REASON}
+
+
+async def test_who_is_disabled_in_the_moment_in_which_they_submit_gets_nothing_made(idle_parts: Parts):
+    """They were let in just before, and everything of theirs was cancelled already."""
+    ada, bob = await add_person(idle_parts, "Ada"), await add_person(idle_parts, "Bob")
+    await idle_parts.accounts.people.change(ada, DISABLED, COMMAND_LINE)
+
+    with pytest.raises(AccountDisabled):
+        await submit_of(idle_parts, ada)
+    assert await states_of(idle_parts, bob, [await submit_of(idle_parts, bob)]) == ["pending"]
