@@ -76,6 +76,10 @@ def describe_users(commands: Commands) -> None:
     changing.add_argument("name")
     changing.add_argument("role", type=Role, choices=list(Role), metavar=each_of(Role))
     changing.set_defaults(do=change_role)
+    limiting = commands.add_parser("plan", help="give somebody another plan")
+    limiting.add_argument("name")
+    limiting.add_argument("plan", help="as `genonaut plan list` shows it")
+    limiting.set_defaults(do=change_plan)
 
 
 def describe_tokens(commands: Commands) -> None:
@@ -151,6 +155,10 @@ async def enable_user(accounts: Accounts, asked: argparse.Namespace) -> list[str
 
 async def change_role(accounts: Accounts, asked: argparse.Namespace) -> list[str]:
     return await change(accounts, asked.name, Alteration(role=asked.role))
+
+
+async def change_plan(accounts: Accounts, asked: argparse.Namespace) -> list[str]:
+    return await change(accounts, asked.name, Alteration(plan=asked.plan))
 
 
 async def change(accounts: Accounts, name: str, alteration: Alteration) -> list[str]:

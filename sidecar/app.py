@@ -64,6 +64,10 @@ from sidecar.health import ROUTES as HEALTH_ROUTES
 from sidecar.health import HealthCheck
 from sidecar.instances import registry
 from sidecar.instances.connections import Instances
+from sidecar.limits import admin_routes as limit_routes
+from sidecar.limits.groups import Groups
+from sidecar.limits.overrides import Overrides
+from sidecar.limits.plan_book import PlanBook
 from sidecar.limits.plans import Plans
 from sidecar.live_events import LiveEvents
 from sidecar.migrations import upgrade
@@ -98,6 +102,9 @@ class Parts:
     database: Database
     accounts: Accounts
     plans: Plans
+    plan_book: PlanBook
+    overrides: Overrides
+    groups: Groups
     proxies: TrustedProxies
     instances: Instances
     live_events: LiveEvents
@@ -138,6 +145,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     accounts = desk.put_together(database, bus, settings, owns_anything, stop_all, hasher)
     plans = Plans(database, bus, settings)
     accounts.changes.on(plans.hear)
+    overrides = Overrides(database, plans)
     board = ProgressBoard(live_events, bus)
     history = History(database, board, live_events)
     turns = choose_queue(settings.queue_url, worker.TURNS)
@@ -204,12 +212,17 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     tending = Tending(database, instances, wake)
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
     sweeper = Sweeper(database, wake, queueing)
-    clockwork = worker.clockwork(sweeper, tending, timeouts, trash, RememberedKeys(database), discovery, accounts)
+    clockwork = worker.clockwork(
+        sweeper, tending, timeouts, trash, RememberedKeys(database), discovery, accounts, overrides
+    )
     return Parts(
         settings=settings,
         database=database,
         accounts=accounts,
         plans=plans,
+        plan_book=PlanBook(database, plans, settings),
+        overrides=overrides,
+        groups=Groups(database, plans),
         proxies=TrustedProxies(settings.trusted_proxies),
         instances=instances,
         live_events=live_events,
@@ -274,6 +287,7 @@ def app_of(parts: Parts) -> Litestar:
             Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
             Router(API, route_handlers=account_routes.ROUTES, tags=["Account"]),
             Router(API, route_handlers=admin_routes.ROUTES, tags=["Administration"]),
+            Router(API, route_handlers=limit_routes.ROUTES, tags=["Limits"]),
             # Of these the pairing secret says who is asking.
             Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
             Router("/", route_handlers=gallery_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
@@ -387,6 +401,9 @@ def provided(parts: Parts) -> dict[str, Provide]:
         "dispatcher",
         "instance_desk",
         "health_check",
+        "plan_book",
+        "overrides",
+        "groups",
     )
     of_accounts = ("recognition", "people", "sessions", "tokens", "invites", "first_administrator", "audit")
     settings, accounts = parts.settings, parts.accounts

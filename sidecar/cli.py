@@ -20,7 +20,7 @@ import structlog
 import uvicorn
 from litestar import Litestar
 
-from sidecar import __version__, account_commands, event_loop, sole_use
+from sidecar import __version__, account_commands, event_loop, limit_commands, sole_use
 from sidecar.app import create_app, put_together
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import GenonautError, SettingsUnusable
@@ -40,6 +40,11 @@ ACCOUNT_COMMANDS = {
     "token": "what programs show instead of a log-in",
     "invite": "links with which people make themselves an account",
 }
+LIMIT_COMMANDS = {
+    "plan": "how much people may ask for",
+    "quota": "what holds for one person",
+    "group": "people who share a budget",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +59,15 @@ def main(arguments: list[str] | None = None) -> int:
     describe_model_commands(commands.add_parser("models", help="the checkpoints, LoRAs and VAEs of every ComfyUI"))
     for group, about in ACCOUNT_COMMANDS.items():
         account_commands.describe(commands.add_parser(group, help=about), group)
+    for group, about in LIMIT_COMMANDS.items():
+        limit_commands.describe(commands.add_parser(group, help=about), group)
     asked = parser.parse_args(arguments)
     if asked.command == "models":
         return answer(partial(run_model_command, asked))
     if asked.command in ACCOUNT_COMMANDS:
         return answer(partial(account_commands.run, asked))
+    if asked.command in LIMIT_COMMANDS:
+        return answer(partial(limit_commands.run, asked))
     if asked.command == "openapi":
         print(describe_api())  # noqa: T201 - so that it can be sent into a file
         return 0

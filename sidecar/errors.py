@@ -29,6 +29,9 @@ Every error that leaves a subject, in one tree.
           StillEnabled
           StillOwner
           InviteUnknown
+          PlanKnown
+          PlanInUse
+          PlanNeeded
           NoLogIn
           NotCancellable
           StillOpen
@@ -227,6 +230,27 @@ class InviteUnknown(Refused):
 
     code = "invite_unknown"
     http_status = 404
+
+
+class PlanKnown(Refused):
+    """There is a plan of this name already. Change that one, or take another name."""
+
+    code = "plan_known"
+    http_status = 409
+
+
+class PlanInUse(Refused):
+    """Somebody has this plan. Give them another one first."""
+
+    code = "plan_in_use"
+    http_status = 409
+
+
+class PlanNeeded(Refused):
+    """This plan has to stay."""
+
+    code = "plan_needed"
+    http_status = 409
 
 
 class NoLogIn(Refused):

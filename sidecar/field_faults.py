@@ -29,6 +29,7 @@ OTHER_FAULTS = (
     (re.compile(r"Expected `(?:str|array)` of length >= (\d+)"), "too_short", "Must not be shorter than {0}."),
     (re.compile(r"Expected `(?:int|float)` <= (\S+)"), "out_of_range", "Must be at most {0}."),
     (re.compile(r"Expected `(?:int|float)` >= (\S+)"), "out_of_range", "Must be at least {0}."),
+    (re.compile(r"Expected `str` matching regex '(.+)'"), "malformed", "Must be of the form {0}."),
     (re.compile(r"Invalid enum value (.+)"), "choice_unknown", "There is no {0} to choose here."),
     (re.compile(r"Invalid UUID"), WRONG_TYPE, "Must be an id."),
     (re.compile(r"Invalid RFC3339 encoded datetime"), WRONG_TYPE, "Must be a time as RFC 3339 writes it."),

@@ -25,6 +25,10 @@ from sidecar.errors import (
     NotCancellable,
     NotRestorable,
     PasswordUnfit,
+    PlanInUse,
+    PlanKnown,
+    PlanNeeded,
+    PlanUnknown,
     StillEnabled,
     StillOpen,
     StillOwner,
@@ -39,10 +43,15 @@ REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
     "look_at_invite": (InviteUnknown,),
     "accept_invite": (PasswordUnfit, InviteUnknown, NameTaken, NoLogIn),
     "change_password": (PasswordUnfit, CredentialsInvalid, NoLogIn, TooManyAttempts),
-    "add_user": (PasswordUnfit, NameTaken),
-    "change_user": (NameTaken, LastAdministrator),
+    "add_user": (PasswordUnfit, NameTaken, PlanUnknown),
+    "change_user": (NameTaken, LastAdministrator, PlanUnknown),
     "delete_user": (StillEnabled, StillOwner),
     "set_password": (PasswordUnfit,),
+    "make_invite": (PlanUnknown,),
+    "make_plan": (PlanKnown,),
+    "delete_plan": (PlanInUse, PlanNeeded),
+    "make_group": (NameTaken,),
+    "change_group": (NameTaken,),
     "submit_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused),
     "repeat_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused),
     "cancel_generation": (NotCancellable,),
@@ -214,6 +223,53 @@ INVITE: dict[str, Any] = {
     "expires_at": "2026-11-28T12:00:00Z",
     "created_at": "2026-11-21T12:00:00Z",
 }
+LIMITS: dict[str, Any] = {
+    "generations_per_hour": 10,
+    "generations_per_day": 50,
+    "gpu_seconds_per_day": 3600,
+    "running_at_once": 1,
+    "waiting_at_most": 10,
+    "pixels_at_most": 2097152,
+    "batch_at_most": 4,
+    "steps_at_most": 60,
+    "frames_at_most": 81,
+    "storage_bytes": 2147483648,
+    "weight": 1.0,
+    "over_limit": "reject",
+    "sensitivity": "off",
+}
+PLAN: dict[str, Any] = {
+    "name": "free",
+    "title": "Free",
+    "limits": LIMITS,
+    "people": 12,
+    "updated_at": "2026-11-20T09:00:00Z",
+}
+A_DAY_MORE: dict[str, Any] = {
+    "limits": {"generations_per_day": 200, "steps_at_most": None},
+    "expires_at": "2026-11-28T12:00:00Z",
+    "reason": "exhibition on Friday",
+}
+OVERRIDE: dict[str, Any] = {
+    "id": "019aa3b5-3d4e-7f60-a1b2-c3d4e5f60718",
+    **A_DAY_MORE,
+    "created_by": "019aa3b4-2222-7c2d-9e3f-4a5b6c7d8e9f",
+    "created_at": "2026-11-21T12:00:00Z",
+}
+CLASS_BUDGET: dict[str, Any] = {
+    "generations_per_hour": None,
+    "generations_per_day": 500,
+    "gpu_seconds_per_day": None,
+    "storage_bytes": None,
+}
+GROUP: dict[str, Any] = {
+    "id": "019aa3b5-7a8b-7c9d-8e0f-1a2b3c4d5e6f",
+    "name": "Class 7b",
+    "limits": CLASS_BUDGET,
+    "members": 24,
+    "created_at": "2026-11-20T09:00:00Z",
+    "updated_at": "2026-11-20T09:00:00Z",
+}
 CODE = "3q2-7wQb0JmXk1mB6v9oYt5rZc8dLhUeFgSaPiNxK4E"
 FOUR_WORDS = "four unlikely lamps sing"
 
@@ -255,6 +311,18 @@ EXAMPLES: dict[str, list[Any]] = {
             "next_cursor": None,
         }
     ],
+    "PlanView": [PLAN],
+    "PlanList": [{"items": [PLAN]}],
+    "NewPlan": [{"name": "workshop", "title": "Workshop", "like": "free", "limits": {"generations_per_hour": 30}}],
+    "PlanPatch": [{"limits": {"generations_per_day": 100, "steps_at_most": None}}],
+    "OverrideView": [OVERRIDE],
+    "OverrideList": [{"items": [OVERRIDE]}],
+    "NewOverride": [A_DAY_MORE],
+    "GroupView": [GROUP],
+    "GroupPage": [{"items": [GROUP], "next_cursor": None}],
+    "NewGroup": [{"name": "Class 7b", "limits": {"generations_per_day": 500}}],
+    "GroupPatch": [{"limits": {"generations_per_day": 800}}],
+    "MemberPage": [{"items": [{"id": USER_ID, "name": "Ada"}], "next_cursor": None}],
     "Submission": [
         {"parameters": PARAMETERS, "title": "Lighthouse", "tags": ["sea"]},
         {"workflow": WORKFLOW},

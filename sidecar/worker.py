@@ -21,6 +21,7 @@ from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
 from sidecar.generations.timeouts import Timeouts
 from sidecar.generations.trash import Trash
+from sidecar.limits.overrides import Overrides
 from sidecar.queues.choose import WorkQueue
 from sidecar.queues.embedded import EmbeddedWorker, cron_job
 
@@ -61,6 +62,7 @@ def clockwork(
     keys: RememberedKeys,
     discovery: Discovery,
     accounts: Accounts,
+    overrides: Overrides,
 ) -> list[CronJob[Any]]:
     """What happens by itself."""
     return [
@@ -73,5 +75,6 @@ def clockwork(
         cron_job(accounts.sessions.forget_ended, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(accounts.invites.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(accounts.throttle.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
+        cron_job(overrides.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(discovery.refresh_models, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
     ]

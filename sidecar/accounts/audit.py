@@ -39,6 +39,16 @@ class Action(str, Enum):
     ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_ENABLED = "account_enabled"
     ACCOUNT_DELETED = "account_deleted"
+    PLAN_MADE = "plan_made"
+    PLAN_CHANGED = "plan_changed"
+    PLAN_DELETED = "plan_deleted"
+    OVERRIDE_MADE = "override_made"
+    OVERRIDE_TAKEN_BACK = "override_taken_back"
+    GROUP_MADE = "group_made"
+    GROUP_CHANGED = "group_changed"
+    GROUP_DELETED = "group_deleted"
+    GROUP_JOINED = "group_joined"
+    GROUP_LEFT = "group_left"
     REFUSED = "refused"
 
 

@@ -1,6 +1,5 @@
 """
-How much somebody may ask for, in the order in which it is looked at:
+How much somebody may ask for:
 
-    plans (what holds for a person) -> models (plans, overrides, groups)
-    windows: when there is room for more, of what was counted
+    admin_routes -> plan_book, overrides, groups -> plans (what holds for a person now) -> models
 """

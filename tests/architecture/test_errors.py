@@ -10,6 +10,7 @@ import sidecar
 from sidecar.catalog import usable
 from sidecar.comfyui.workflow_builder import checking
 from sidecar.errors import GenonautError
+from sidecar.field_faults import OTHER_FAULTS, WRONG_TYPE
 from sidecar.generations import failures
 from sidecar.generations.states import GenerationState
 from sidecar.generations.timeouts import limits
@@ -44,6 +45,7 @@ def every_code() -> set[str]:
         *(limit.code for limit in limits(everything_on)),
         *(getattr(checking, name) for name in CODES_OF_FIELDS),
         *(failures.NODE_FAILED, failures.OUT_OF_MEMORY, usable.SWITCHED_OFF),
+        *(WRONG_TYPE, *(code for _pattern, code, _sentence in OTHER_FAULTS)),
         *(GenerationState.LOST.value, FieldError("", "").code),
     }
 

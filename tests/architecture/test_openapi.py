@@ -106,7 +106,7 @@ def test_no_secret_stands_in_an_address() -> None:
     in_paths = {each["name"] for each in asked if each["in"] == "path" and each["schema"].get("format") != "uuid"}
     in_queries = {each["name"] for each in asked if each["in"] == "query"}
 
-    assert in_paths == {"size"}
+    assert in_paths == {"size", "plan_name"}
     assert not {"code", "invite", "password", "secret", "session", "token"} & in_queries
 
 

@@ -84,6 +84,23 @@ DELETE /admin/users/{user_id}/tokens/{token_id}       401    403    403    204  
 GET    /admin/invites                                 401    403    403    200     403       401    403
 POST   /admin/invites                                 401    403    403    201     403       401    403
 DELETE /admin/invites/{invite_id}                     401    403    403    204     403       401    403
+GET    /admin/plans                                   401    403    403    200     403       401    403
+POST   /admin/plans                                   401    403    403    201     403       401    403
+GET    /admin/plans/{plan_name}                       401    403    403    200     403       401    403
+PATCH  /admin/plans/{plan_name}                       401    403    403    200     403       401    403
+DELETE /admin/plans/{plan_name}                       401    403    403    204     403       401    403
+GET    /admin/users/{user_id}/overrides               401    403    403    200     403       401    403
+POST   /admin/users/{user_id}/overrides               401    403    403    201     403       401    403
+DELETE /admin/users/{user_id}/overrides               401    403    403    204     403       401    403
+DELETE /admin/users/{user_id}/overrides/{override_id} 401    403    403    204     403       401    403
+GET    /admin/groups                                  401    403    403    200     403       401    403
+POST   /admin/groups                                  401    403    403    201     403       401    403
+GET    /admin/groups/{group_id}                       401    403    403    200     403       401    403
+PATCH  /admin/groups/{group_id}                       401    403    403    200     403       401    403
+DELETE /admin/groups/{group_id}                       401    403    403    204     403       401    403
+GET    /admin/groups/{group_id}/members               401    403    403    200     403       401    403
+PUT    /admin/groups/{group_id}/members/{user_id}     401    403    403    204     403       401    403
+DELETE /admin/groups/{group_id}/members/{user_id}     401    403    403    204     403       401    403
 GET    /admin/audit                                   401    403    403    200     403       401    403
 GET    /admin/instances                               401    403    403    200     403       401    403
 POST   /admin/instances                               401    403    403    201     403       401    403
@@ -132,6 +149,11 @@ BODIES: dict[str, Any] = {
     "PATCH /admin/users/{user_id}": {"plan": "premium"},
     "POST /admin/users/{user_id}/password": {"password": PASSWORD},
     "POST /admin/invites": {"role": "guest"},
+    "POST /admin/plans": {"name": "{new_name}"},
+    "PATCH /admin/plans/{plan_name}": {"limits": {"steps_at_most": 30}},
+    "POST /admin/users/{user_id}/overrides": {"limits": {"steps_at_most": 30}},
+    "POST /admin/groups": {"name": "{new_name}"},
+    "PATCH /admin/groups/{group_id}": {"limits": {"generations_per_day": 500}},
     "POST /admin/instances": {"url": f"{NOBODY_THERE}/{{new_name}}"},
     "PATCH /admin/instances/{instance_id}": {"wanted": "active"},
     "POST /internal/prompts": {"id": "{new_name}", "workflow": WORKFLOW},
@@ -224,10 +246,28 @@ async def targets_of(house: House, operation: str) -> dict[str, str]:
     if "token_id" in needed:
         token = await house.ask_as(subject, "POST", "/me/tokens", body={"name": "theirs", "scopes": ["read"]})
         made["token_id"] = token.json["token"]["id"]
+    made |= await limits_of(house, needed)
     if {"invite_id", "code"} & needed:
         invite = (await house.ask_as("root", "POST", "/admin/invites", body={"uses": len(CALLERS)})).json
         made |= {"invite_id": invite["invite"]["id"], "code": invite["code"]}
     async with house.database.reading() as session:
         made["model_id"] = str(await session.scalar(select(Model.id)))
         made["instance_id"] = str(await session.scalar(select(Instance.id).where(Instance.from_settings)))
+    return made
+
+
+async def limits_of(house: House, needed: set[str]) -> dict[str, str]:
+    """A plan, an override of sue's, and a group that she is in."""
+    made = {}
+    if "plan_name" in needed:
+        plan = await house.ask_as("root", "POST", "/admin/plans", body={"name": str(uuid7())})
+        made["plan_name"] = plan.json["name"]
+    if "override_id" in needed:
+        overrides = f"/admin/users/{house.ids['sue']}/overrides"
+        body = {"limits": {"steps_at_most": 30}}
+        made["override_id"] = (await house.ask_as("root", "POST", overrides, body=body)).json["id"]
+    if "group_id" in needed:
+        group = (await house.ask_as("root", "POST", "/admin/groups", body={"name": str(uuid7())})).json
+        made["group_id"] = group["id"]
+        await house.ask_as("root", "PUT", f"/admin/groups/{group['id']}/members/{house.ids['sue']}")
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 from typing import Any
@@ -10,12 +11,14 @@ from uuid import UUID
 import pytest
 
 from sidecar.cluster.bus import Bus
+from sidecar.cluster.postgresql import PostgresBus
 from sidecar.database import Database
 from sidecar.identity import now, uuid7
 from sidecar.limits import plans as module
 from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
 from sidecar.limits.plans import Budget, Plans, Standing, changed
 from sidecar.settings import Settings, read_settings
+from sidecar.tasks import end
 
 from .conftest import AddSomebody
 
@@ -162,3 +165,33 @@ async def test_many_people_cost_no_more_questions_than_one(plans: Plans, databas
 
     assert [found[person].plan for person in people] == ["free", "premium", "standard"]
     assert weight == found[people[1]].limits.weight
+
+
+async def test_another_process_knows_at_once(
+    postgresql_database_url: str, settings: Settings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """By the bus: long before it would have looked, and before what it remembers is too old."""
+    monkeypatch.setattr(module, "REMEMBERED_FOR_S", 3600.0)
+    database = Database(postgresql_database_url)
+    here, there = PostgresBus(database), PostgresBus(database)
+    editing = Plans(database, here, settings)
+    other = Plans(database, there, settings)
+    listening: list[asyncio.Event] = []
+    for bus in (here, there):
+        listening.append(asyncio.Event())
+        bus.on_gap(listening[-1].set)
+    doings = [asyncio.create_task(bus.run()) for bus in (here, there)]
+    heard = asyncio.Event()
+    other.on(lambda _who: heard.set())
+    for each in listening:
+        await asyncio.wait_for(each.wait(), 30)
+    ada = uuid7()
+    before = (await standing(other, database, ada)).limits.generations_per_day
+    await edit(database, settings.default_plan, generations_per_day=7)
+    editing.tell()
+    await asyncio.wait_for(heard.wait(), 30)
+    after = (await standing(other, database, ada)).limits.generations_per_day
+    await end(*doings)
+    await database.close()
+
+    assert (before, after) == (500, 7)

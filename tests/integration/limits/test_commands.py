@@ -1,0 +1,88 @@
+"""Limits at a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.cli import EXIT_UNUSABLE, main
+
+
+@pytest.fixture
+def told(tmp_path: Path, backend: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """What a command answers."""
+    for name, value in {"GENONAUT_DATA": str(tmp_path), "GENONAUT_ACCESS": "accounts", **backend}.items():
+        monkeypatch.setenv(name, value)
+
+    def tell(*command: str) -> str:
+        assert main(list(command)) in (0, EXIT_UNUSABLE)
+        output = capsys.readouterr()
+        return output.out + output.err
+
+    return tell
+
+
+def test_plans_are_kept_at_a_terminal(told):
+    """Whether a sidecar runs or not."""
+    counted = [line.split() for line in told("plan", "list").splitlines()]
+    assert [(people, name) for people, _, name, _title in counted] == [
+        ("0", "free"),
+        ("0", "premium"),
+        ("0", "standard"),
+        ("1", "unlimited"),
+    ]
+    assert "  generations_per_day   500\n  gpu_seconds_per_day   none\n" in told(
+        "plan", "set", "free", "generations_per_day=500", "gpu_seconds_per_day=none"
+    )
+    assert "weight                1.5" in told("plan", "create", "class", "--like", "free", "weight=1.5")
+    assert "There is a plan of this name already" in told("plan", "create", "class", "weight=1")
+    assert "weight: Must be at least 0.01. pages: There is no such field." in told(
+        "plan", "set", "free", "weight=0", "pages=3"
+    )
+    assert "write limit=value" in told("plan", "set", "free", "weight")
+    assert "name: Must be of the form" in told("plan", "create", "A Class", "weight=1")
+    told("user", "add", "Ada", "--no-password", "--plan", "class")
+    assert "1 person has this plan" in told("plan", "delete", "class")
+    told("user", "plan", "Ada", "free")
+    assert told("plan", "delete", "class") == "There is no plan class any more.\n"
+    assert "There is no plan 'class'. These are there: free, premium, standard, unlimited." in told(
+        "user", "plan", "Ada", "class"
+    )
+
+
+def test_what_holds_for_somebody_is_kept_at_a_terminal(told):
+    """With until when and why."""
+    told("user", "add", "Ada", "--no-password", "--plan", "free")
+    made = told(
+        "quota", "override", "Ada", "steps_at_most=none", "--until", "2099-12-24T18:00+00:00", "--reason", "exhibition"
+    )
+    assert made == "instead, until 2099-12-24 18:00 UTC: steps_at_most=none (exhibition)\n"
+    assert "until it is taken back: weight=2.0" in told("quota", "override", "Ada", "weight=2")
+    told("group", "create", "Class 7b", "generations_per_day=500")
+    told("group", "add", "Class 7b", "Ada")
+    shown = told("quota", "show", "ada").splitlines()
+    assert shown[0] == "Ada: plan free"
+    assert "  steps_at_most         none" in shown
+    assert shown[-3:] == [
+        made.strip(),
+        "instead, until it is taken back: weight=2.0",
+        "group Class 7b: generations_per_day=500",
+    ]
+    assert told("quota", "clear", "Ada") == "Taken back: 2. For Ada the plan free says what holds.\n"
+    assert "There is nobody of this name" in told("quota", "show", "Bob")
+
+
+def test_groups_are_kept_at_a_terminal(told):
+    """By their names."""
+    for name in ("Ada", "Bob"):
+        told("user", "add", name, "--no-password")
+    assert told("group", "create", "Chess", "storage_bytes=none") == "Chess: no limit\n"
+    assert told("group", "add", "chess", "Bob", "Ada") == "Chess: no limit\n  Ada\n  Bob\n"
+    assert told("group", "set", "Chess", "storage_bytes=1000") == "Chess: storage_bytes=1000\n"
+    assert "There is no such field" in told("group", "set", "Chess", "weight=2")
+    assert told("group", "remove", "Chess", "Bob") == "Chess: storage_bytes=1000\n  Ada\n"
+    assert told("group", "list") == "    1 people  Chess: storage_bytes=1000\n"
+    assert "There is nobody of this name" in told("group", "add", "Chess", "Cy")
+    assert told("group", "delete", "Chess") == "There is no group Chess any more.\n"
+    assert "There is no group of this name" in told("group", "show", "Chess")
