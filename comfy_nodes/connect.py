@@ -30,6 +30,7 @@ from .graph_files import GraphFiles
 from .held_canceller import HeldCanceller
 from .held_prompts import HeldPrompts
 from .interrupts import Interrupts
+from .leading_term import LeadingTerm
 from .locations import pack_version, sidecar_command, try_to_lock
 from .outcome_journal import OutcomeJournal
 from .own_names import listens_on_loopback_only, refuse_other_names
@@ -100,6 +101,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     queue = server.prompt_queue
     sockets = ClientSockets(server)
     files = OwnedFiles(Folders(folder_paths, settings.shared_folders), SeenOutputs(), sidecar.owner_of_output)
+    term = LeadingTerm()
     gate = PromptGate(
         server,
         execution,
@@ -109,6 +111,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
         sockets=sockets,
         passes_when_away=settings.passes_when_away,
         graphs=None if settings.access == OPEN else GraphFiles(files, nodes.NODE_CLASS_MAPPINGS),
+        term=term,
     )
     interrupts = Interrupts(queue, nodes.interrupt_processing)
     routes = PackRoutes(
@@ -119,6 +122,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
         interrupts,
         pairing_secret=settings.pairing_secret,
         introduction=lambda: introduce(journal, folder_paths),
+        term=term,
     )
     proxy = SidecarProxy(settings.sidecar_url)
 

@@ -20,6 +20,7 @@ from aiohttp import WSMsgType, web
 from .event_tap import EventTap, Observer, as_message
 from .held_prompts import HeldPrompt, HeldPrompts
 from .interrupts import Interrupts
+from .leading_term import LeadingTerm
 from .outcome_journal import OutcomeJournal
 from .wire import Handler, encode_json, error_answer, is_paired, json_answer, not_paired_answer
 
@@ -42,6 +43,7 @@ class PackRoutes:
         *,
         pairing_secret: str,
         introduction: Callable[[], dict[str, Any]],
+        term: LeadingTerm | None = None,
     ) -> None:
         self._server = server
         self._tap = tap
@@ -50,6 +52,7 @@ class PackRoutes:
         self._interrupts = interrupts
         self._pairing_secret = pairing_secret
         self._introduction = introduction
+        self._term = term or LeadingTerm()
         self._ears: dict[str, Callable[[dict[str, Any]], None]] = {
             "access": self._hear_access,
             "callers_changed": self._hear_callers_changed,
@@ -130,9 +133,10 @@ class PackRoutes:
 
     async def tell_outcomes(self, request: web.Request) -> web.Response:
         try:
-            after = int(request.query.get("after", "0"))
+            after, term = (int(request.query.get(name, "0")) for name in ("after", "term"))
         except ValueError:
-            return error_answer(400, "invalid_request", "after must be a whole number.")
+            return error_answer(400, "invalid_request", "after and term must be whole numbers.")
+        self._term.is_over(term)  # before the look: what is not in it and was sent before comes in no more
         # The queue first, then the journal: what ends in between is in both, never in neither.
         running, pending = self._server.prompt_queue.own_queue()
         entries, more = await asyncio.get_running_loop().run_in_executor(None, self._journal.entries_after, after)

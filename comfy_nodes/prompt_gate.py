@@ -25,6 +25,7 @@ from .caller import CALLER, LOCAL_OWNER, only_theirs
 from .client_sockets import NO_BROWSER, ClientSockets
 from .graph_files import ForeignFiles, GraphFiles
 from .held_prompts import HeldPrompt
+from .leading_term import TERM, LeadingTerm
 from .outcome_journal import OutcomeJournal
 from .owned_files import acting_for
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
@@ -35,6 +36,7 @@ from .wire import away_answer, error_answer, first_run_of, is_paired, json_answe
 log = logging.getLogger("genonaut.gate")
 
 ALREADY_FINISHED = 409
+TERM_IS_OVER = 412
 NOT_VALID = "prompt_outputs_failed_validation"  # ComfyUI's own word (execution.py, validate_prompt)
 AWAY = (
     "Genonaut's sidecar does not answer at the moment, so nobody can take your prompt. "
@@ -148,6 +150,7 @@ class PromptGate:
         sockets: ClientSockets | None = None,
         passes_when_away: bool = True,
         graphs: GraphFiles | None = None,
+        term: LeadingTerm | None = None,
     ) -> None:
         self._server = server
         self._execution = execution
@@ -157,6 +160,7 @@ class PromptGate:
         self._sockets = sockets or ClientSockets(server)
         self._passes_when_away = passes_when_away
         self._graphs = graphs
+        self._term = term or LeadingTerm()
         self.secrets = Secrets(tuple(execution.SENSITIVE_EXTRA_DATA_KEYS))
         self._finished = FinishedPrompts()
 
@@ -224,13 +228,14 @@ class PromptGate:
         prompt_id = body.posted.get("prompt_id")
         if not isinstance(prompt_id, str):
             raise UnusableBody("invalid_prompt_id", "The sidecar must say which prompt this is.")
-        known = self._what_is_known_of(prompt_id)
-        if known is not None:
-            return known
+        term = body.posted.pop(TERM, None)
+        answered = self._what_is_known_of(prompt_id) or self._refusal_of(term)
+        if answered is not None:
+            return answered
         validated = await self._validate(prompt_id, body.posted, owner_by_tag(body.extra_data))
         if not validated.is_valid:
             return validated.refusal()
-        return self._enqueue(prompt_id, validated, source=FROM_SIDECAR, number=body.posted.get("number"))
+        return self._enqueue(prompt_id, validated, source=FROM_SIDECAR, number=body.posted.get("number"), term=term)
 
     async def _run_without_sidecar(self, prompt_id: str, body: PromptBody) -> web.Response:
         owner = CALLER.get() or LOCAL_OWNER
@@ -277,7 +282,13 @@ class PromptGate:
             ) from exc
 
     def _enqueue(
-        self, prompt_id: str, validated: Validated, *, source: str, number: float | None = None
+        self,
+        prompt_id: str,
+        validated: Validated,
+        *,
+        source: str,
+        number: float | None = None,
+        term: int | None = None,
     ) -> web.Response:
         """Put a validated prompt into ComfyUI's queue, as ComfyUI's own handler would."""
         extra_data, secrets = self.secrets.split(validated.body.get("extra_data") or {})
@@ -286,9 +297,10 @@ class PromptGate:
         extra_data["create_time"] = int(time.time() * 1000)
         queue = self._server.prompt_queue
         with queue.mutex:
-            known = self._what_is_known_of(prompt_id)
-            if known is not None:
-                return known
+            # Once more: validation takes its time.
+            answered = self._what_is_known_of(prompt_id) or self._refusal_of(term)
+            if answered is not None:
+                return answered
             if number is None:
                 number = self._server.number
                 self._server.number += 1
@@ -309,6 +321,12 @@ class PromptGate:
                 "This prompt has run already; its outcome is in the journal until it is confirmed.",
             )
         return None
+
+    def _refusal_of(self, term: Any) -> web.Response | None:
+        if not self._term.is_over(term):
+            return None
+        message = "Another process of the sidecar drives this ComfyUI by now."
+        return error_answer(TERM_IS_OVER, "term_is_over", message, details=str(self._term.latest))
 
     def _show_as_held(self, prompt_id: str, number: float, client_id: str | None, outputs: list[str]) -> None:
         queue = self._server.prompt_queue

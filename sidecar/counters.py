@@ -26,8 +26,9 @@ async def value_of(session: AsyncSession, name: str) -> int:
     return await session.scalar(select(Counter.value).where(Counter.name == name)) or 0
 
 
-async def count_up(session: AsyncSession, name: str) -> int:
+async def count_up(session: AsyncSession, name: str, *, at_least: int = 0) -> int:
     """In a writing transaction, so that no two count to the same number; gives the new one."""
+    await raise_to(session, name, at_least - 1)
     await session.execute(update(Counter).where(Counter.name == name).values(value=Counter.value + 1))
     return await value_of(session, name)
 

@@ -46,6 +46,7 @@ Every error that leaves a subject, in one tree.
               ComfyUIUnreachable
               ComfyUITimeout
               ComfyUIBroken          5xx, or an answer that is not ComfyUI's
+          TermIsOver             another process has driven this ComfyUI since
           DatabaseUnavailable
               DatabaseBusy
           StorageUnavailable
@@ -376,6 +377,15 @@ class ComfyUIBroken(ComfyUIAway):
     """ComfyUI answered with an error of its own. What you submitted waits and is tried again."""
 
     code = "comfyui_broken"
+
+
+class TermIsOver(ComfyUIAway):
+    """Another process drives this ComfyUI by now. What was to be sent waits, and is sent by that one."""
+
+    def __init__(self, latest: int) -> None:
+        super().__init__()
+        self.latest = latest
+        """The term that this ComfyUI has heard of."""
 
 
 class DatabaseUnavailable(Away):

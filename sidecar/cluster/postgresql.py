@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.cluster.bus import GAP, Bus
 from sidecar.cluster.leadership import Leadership, Work
-from sidecar.counters import TERMS, count_up, value_of
+from sidecar.counters import TERMS, value_of
 from sidecar.database import Database
 from sidecar.errors import DatabaseUnavailable, LeadershipLost
 from sidecar.tasks import until_one_ends
@@ -127,7 +127,6 @@ class ElectedLeadership(Leadership):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._term: int | None = None
         self._refused = asyncio.Event()
 
     async def lead(self, work: Work) -> None:
@@ -136,28 +135,29 @@ class ElectedLeadership(Leadership):
                 async with self._database.session_of_its_own() as session:
                     await until_elected(session)
                     await self._begin()
-                    log.info("leadership_begins", term=self._term)
+                    log.info("leadership_begins", term=self.term)
                     await until_one_ends(work(), stay(session), self._until_refused())
             except (*LOST, LeadershipLost) as exc:
                 log.warning("leadership_lost", reason=f"{type(exc).__name__}: {exc}")
             except Exception:
                 log.exception("driving_failed")  # whoever leads next tries it again; perhaps that is this process
             finally:
-                self._term = None
+                self.term = None
             await asyncio.sleep(ASK_EVERY_S)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         async with self._database.writing() as session:
-            if await value_of(session, TERMS) != self._term:
-                self._refused.set()
-                raise LeadershipLost
+            await self.require(session)
             yield session
 
+    async def require(self, session: AsyncSession) -> None:
+        if await value_of(session, TERMS) != self.term:
+            self._refused.set()
+            raise LeadershipLost
+
     async def _begin(self) -> None:
-        """From here on, whoever led before is refused; what it wrote until now is committed."""
-        async with self._database.writing() as session:
-            self._term = await count_up(session, TERMS)
+        await super()._begin()
         self._refused.clear()
 
     async def _until_refused(self) -> None:

@@ -117,9 +117,19 @@ class ComfyUIClient:
         """Take a prompt out of the queue, or interrupt it if it is the one that runs; never another one."""
         return await self._dialect.cancel_prompt(prompt_id)
 
-    async def look(self, *, after: int, expected: Expected) -> Look:
-        """What is queued, what runs, and what has ended: of the journal, what comes after a sequence number."""
-        return await self._dialect.look(after=after, expected=expected)
+    async def look(self, *, after: int, expected: Expected, term: int | None = None) -> Look:
+        """
+        What is queued, what runs, and what has ended: of the journal, what comes after a sequence number.
+
+        Args:
+            term: Of whoever leads: what was sent in earlier ones and is not there yet is refused from here on, if
+                this ComfyUI can do that (`refuses_earlier_terms`).
+        """
+        return await self._dialect.look(after=after, expected=expected, term=term)
+
+    @property
+    def refuses_earlier_terms(self) -> bool:
+        return self._has_pack
 
     async def confirm_outcomes(self, *, through: int) -> None:
         """Outcomes up to this one are committed here, and may be forgotten there."""

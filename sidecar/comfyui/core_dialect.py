@@ -89,7 +89,8 @@ class CoreDialect:
         expect_success(await self._http.post("/interrupt", {"prompt_id": prompt_id}))
         return "running"
 
-    async def look(self, *, after: int, expected: Expected) -> Look:
+    async def look(self, *, after: int, expected: Expected, term: int | None = None) -> Look:
+        del term  # it takes prompts from whomever they come
         wanted = await expected()
         self._taken_out = {prompt_id: at for prompt_id, at in self._taken_out.items() if prompt_id in wanted}
         seen = frozenset(self._seen or ())

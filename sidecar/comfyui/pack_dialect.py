@@ -12,7 +12,7 @@ from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt, Queued
 from sidecar.comfyui.http import SUBMIT_TIMEOUT, ComfyUIHttp, expect_success, read
 from sidecar.comfyui.outcomes import Look
 from sidecar.comfyui.rejections import as_rejection, is_refusal
-from sidecar.errors import PromptFinishedAlready
+from sidecar.errors import ComfyUIBroken, PromptFinishedAlready, TermIsOver
 
 HEADLESS_CLIENT_ID = "genonaut"  # without any client id ComfyUI would broadcast its previews to every browser
 
@@ -37,10 +37,12 @@ class PackDialect:
         return await PackConversation.begin(self._http)
 
     async def submit_prompt(self, prompt: Prompt) -> None:
-        body = prompt.body(client_id=prompt.client_id or HEADLESS_CLIENT_ID)
+        body = {**prompt.body(client_id=prompt.client_id or HEADLESS_CLIENT_ID), "genonaut_term": prompt.term}
         response = await self._http.post("/prompt", body, timeout=SUBMIT_TIMEOUT)
         if response.status_code == httpx.codes.CONFLICT:
             raise PromptFinishedAlready
+        if response.status_code == httpx.codes.PRECONDITION_FAILED:
+            raise TermIsOver(latest_term(response))
         if is_refusal(response):
             raise as_rejection(response)
         read(response, Queued)
@@ -48,9 +50,18 @@ class PackDialect:
     async def cancel_prompt(self, prompt_id: str) -> CancelledWhile:
         return read(await self._http.post("/genonaut/cancel", {"prompt_id": prompt_id}), Cancelled).was
 
-    async def look(self, *, after: int, expected: Expected) -> Look:
+    async def look(self, *, after: int, expected: Expected, term: int | None = None) -> Look:
         del expected  # the journal tells of every prompt
-        return read(await self._http.get("/genonaut/outcomes", {"after": after}), Look)
+        asked = {"after": after} if term is None else {"after": after, "term": term}
+        return read(await self._http.get("/genonaut/outcomes", asked), Look)
 
     async def confirm_outcomes(self, *, through: int) -> None:
         expect_success(await self._http.post("/genonaut/outcomes/confirm", {"through": through}))
+
+
+def latest_term(response: httpx.Response) -> int:
+    """Of which term the pack has heard that refuses an earlier one."""
+    try:
+        return int(response.json()["error"]["details"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise ComfyUIBroken from exc

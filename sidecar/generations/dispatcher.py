@@ -24,9 +24,11 @@ from sidecar.errors import (
     ComfyUIBroken,
     GenonautError,
     ImpossibleTransition,
+    LeadershipLost,
     NotCancellable,
     PromptFinishedAlready,
     PromptRejected,
+    TermIsOver,
 )
 from sidecar.generations.choice import Choice
 from sidecar.generations.history import owned
@@ -235,10 +237,13 @@ class Dispatcher:
             await self._find_outcome(generation)
         except PromptRejected as exc:
             await self._reject(generation, exc)
+        except TermIsOver as exc:
+            await self._leadership.overtake(exc.latest)  # unless there is somebody else who leads
+            await self._put_back(generation, exc)
         except ComfyUIAway as exc:
             await self._put_back(generation, exc)
             await self._make_sure(generation, exc)
-        except Away:
+        except (Away, LeadershipLost):
             raise  # such as the database: nothing was tried
         except Exception:
             # A fault of ours, such as a row that cannot be read: it must not come round for ever.
@@ -252,6 +257,7 @@ class Dispatcher:
 
     async def _post(self, generation: Generation) -> None:
         async with self._database.reading() as session:
+            await self._leadership.require(session)
             stored = unpack_workflow(await session.get_one(Workflow, generation.workflow_hash))
         self._board.begin(generation.id, generation.owner_id, stored.workflow)
         comfyui = await self._instances.client_of(instance_of(generation))
@@ -265,6 +271,7 @@ class Dispatcher:
                 extra_data=tagged_extra_data(generation, stored.ui_workflow),
                 client_id=generation.client_id,
                 partial_execution_targets=generation.submission.get("partial_execution_targets"),
+                term=self._leadership.term,
             )
         )
         log.info("generation_submitted", generation_id=str(generation.id), tries=generation.tries)

@@ -50,6 +50,7 @@ from sidecar.instances.paces import learn
 log = structlog.get_logger(__name__)
 
 
+EARLIER_TERMS_GIVE_UP_AFTER_S = 75.0  # a leader that was cut off knows it within 8 s, and waits 63 s for an answer
 ENTRIES_AT_ONCE = 50  # a journal that grew for a day must not hold the database for a minute
 
 
@@ -151,26 +152,26 @@ class Recorder:
             async with self._database.reading() as session:
                 found = await believed_in_flight(session, self._instance_id)
             believed = [generation_id for generation_id in found if generation_id not in self._postings]
-            look = await self._collect()
+            look = await self._collect(term=self._leadership.term)
             await self._bring_into_line(believed, look)
 
-    async def _collect(self) -> Look:
-        look = await self._look()
+    async def _collect(self, *, term: int | None = None) -> Look:
+        look = await self._look(term)
         if look.journal != self._journal:
             self._journal, self._confirmed = look.journal, 0
             self._recorded = await self._position(look.journal)
-            look = await self._look()
+            look = await self._look(term)
         await self._record_all([read_entry(raw) for raw in look.entries])
         while look.more:
-            look = await self._look()
+            look = await self._look(term)
             await self._record_all([read_entry(raw) for raw in look.entries])
         if self._recorded > self._confirmed:
             await self._comfyui.confirm_outcomes(through=self._recorded)
             self._confirmed = self._recorded
         return look
 
-    async def _look(self) -> Look:
-        return await self._comfyui.look(after=self._recorded, expected=self._expected)
+    async def _look(self, term: int | None) -> Look:
+        return await self._comfyui.look(after=self._recorded, expected=self._expected, term=term)
 
     async def _expected(self) -> list[str]:
         """What ComfyUI calls the generations that it should have."""
@@ -260,6 +261,8 @@ class Recorder:
                 generation = await session.get_one(Generation, generation_id)
                 if not is_at(generation, self._instance_id):
                     continue
+                if generation_id not in running | queued and self._may_be_on_its_way(generation):
+                    continue
                 if generation.state == GenerationState.RUNNING.value and generation_id not in running:
                     await note_death(session, generation)
                 changed = bring_into_line(session, generation, running=running, queued=queued)
@@ -269,6 +272,17 @@ class Recorder:
             if unheard_cancel:
                 await self._comfyui.cancel_prompt(prompt_id_of(generation))
         await self._end_strays(look, (running | queued) - set(believed))
+
+    def _may_be_on_its_way(self, generation: Generation) -> bool:
+        """
+        Sent by whoever led before, to a ComfyUI that takes what comes from anybody: it is waited for until that one
+        has certainly given up. One with the pack takes nothing of earlier terms once it has been looked at.
+        """
+        since = self._leadership.since
+        if self._comfyui.refuses_earlier_terms or since is None or generation.submitted_at is None:
+            return False
+        is_young = (now() - since).total_seconds() < EARLIER_TERMS_GIVE_UP_AFTER_S
+        return is_young and generation.state == GenerationState.SUBMITTED.value and generation.submitted_at < since
 
     async def _end_strays(self, look: Look, unexpected: set[UUID]) -> None:
         """

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sidecar.errors import ComfyUIBroken, ComfyUITimeout, ComfyUIUnreachable, GenonautError
+from sidecar.errors import ComfyUIBroken, ComfyUITimeout, ComfyUIUnreachable, GenonautError, TermIsOver
 
 TRIES_AT_MOST = 3
 FIRST_WAIT_S = 4.0
@@ -32,6 +32,7 @@ class Rule:
 NEVER_AGAIN = Rule(may_pass=False, spends_a_try=True)
 RULES: dict[type[GenonautError], Rule] = {
     ComfyUIUnreachable: Rule(may_pass=True, spends_a_try=False),
+    TermIsOver: Rule(may_pass=True, spends_a_try=False),
     ComfyUITimeout: Rule(may_pass=True, spends_a_try=True),
     ComfyUIBroken: Rule(may_pass=True, spends_a_try=True),
 }

@@ -51,6 +51,10 @@ class ScriptedComfyUI:
         """Whatever has ended, confirmed or not: it never runs again here."""
         self.sequence = 0
         self.journal = "journal-1"
+        self.term = 0
+        """The latest that it has heard of."""
+        self.refused: list[str] = []
+        """What was sent in an earlier one."""
         self.clock_behind_s = 0.0
         self.held: list[dict[str, Any]] = []
         self.told: list[dict[str, Any]] = []
@@ -128,6 +132,10 @@ class ScriptedComfyUI:
 
     async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
         prompt_id = body["prompt_id"]
+        if self.is_over(body.get("genonaut_term")):
+            self.refused.append(prompt_id)
+            error = {"type": "term_is_over", "message": "", "details": str(self.term)}
+            return Response({"error": error, "node_errors": {}}, status_code=412)
         self.posted.append(body)
         if prompt_id in self.pending + self.running:
             return Response(
@@ -137,6 +145,10 @@ class ScriptedComfyUI:
             return Response({"error": {"type": "already_finished", "message": ""}, "node_errors": {}}, status_code=409)
         self.pending.append(prompt_id)
         return Response({"prompt_id": prompt_id, "number": 1, "node_errors": {}}, status_code=200)
+
+    def is_over(self, term: int | None) -> bool:
+        self.term = max(self.term, term or 0)
+        return term is not None and term < self.term
 
     async def answer_cancel(self, prompt_id: str) -> str:
         if prompt_id in self.pending:
@@ -184,7 +196,8 @@ class ScriptedComfyUI:
             return await self.answer_prompt(data)
 
         @get("/genonaut/outcomes")
-        async def outcomes(after: FromQuery[int]) -> dict[str, Any]:
+        async def outcomes(after: FromQuery[int], term: FromQuery[int] = 0) -> dict[str, Any]:
+            self.is_over(term)
             entries = self.entries_after(after)
             return {"journal": self.journal, "entries": entries, "running": self.running, "pending": self.pending}
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import WSCloseCode, web
+
+Twin = TypeVar("Twin", bound="PlainComfyUI")
 
 
 class PlainComfyUI:
@@ -26,7 +28,7 @@ class PlainComfyUI:
         self._sockets: set[web.WebSocketResponse] = set()
 
     @asynccontextmanager
-    async def served(self, port: int = 0) -> AsyncIterator[PlainComfyUI]:
+    async def served(self: Twin, port: int = 0) -> AsyncIterator[Twin]:
         """Listen on loopback for the length of the block; entered again it is a new process with nothing in it."""
         self.running, self.pending, self.history = [], [], {}
         runner = web.AppRunner(self._app(), shutdown_timeout=0.1)
@@ -114,3 +116,18 @@ class PlainComfyUI:
         finally:
             self._sockets.discard(socket)
         return socket
+
+
+class SlowPlainComfyUI(PlainComfyUI):
+    """Takes prompts in when the test lets it, also from somebody who is gone by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+        self.asked = 0
+
+    async def _prompt(self, request: web.Request) -> web.Response:
+        await request.read()
+        self.asked += 1
+        await self.go_on.wait()
+        return await super()._prompt(request)

@@ -8,7 +8,8 @@ import pytest
 
 from sidecar.cluster import leadership
 from sidecar.cluster.leadership import Leadership
-from sidecar.database import Database
+from sidecar.counters import Counter
+from sidecar.database import Database, table_of
 from sidecar.errors import DatabaseUnavailable
 
 
@@ -17,6 +18,8 @@ async def test_work_that_fails_is_begun_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(leadership, "AGAIN_AFTER_S", 0.0)
     begun = asyncio.Semaphore(0)
     database = Database("sqlite+aiosqlite://")
+    async with database.engine.begin() as connection:
+        await connection.run_sync(table_of(Counter).create)
 
     async def work() -> None:
         begun.release()

@@ -171,6 +171,8 @@ async def test_who_was_cut_off_and_does_not_know_it_is_refused_and_stops(
             async with second.leadership.writing():
                 pass
             await until(lambda: not first.leads)
+            with pytest.raises(LeadershipLost):
+                await first.leadership.overtake(2**60)
 
     assert both_lead
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from comfy_nodes import prompt_gate
 from comfy_nodes.caller import LOCAL_OWNER, Caller, calling, read_caller
 from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.held_prompts import HeldPrompts
+from comfy_nodes.leading_term import LeadingTerm
 from comfy_nodes.outcome_journal import OutcomeJournal
 from comfy_nodes.pairing import pairing_of
 from comfy_nodes.prompt_gate import FinishedPrompts, PromptGate
@@ -106,6 +108,47 @@ async def test_a_prompt_whose_outcome_is_confirmed_never_runs_again(
     assert not journal.is_finished("done")
     assert (posted.status, told["error"]["type"]) == (409, "already_finished")
     assert queue.taken == []
+
+
+async def test_what_was_sent_in_an_earlier_term_comes_in_no_more(journal: OutcomeJournal, queue: Queue) -> None:
+    """
+    Also what was being validated when the later one was heard of: whoever drives ComfyUI now has not seen it here, and
+    has given it elsewhere. Other packs see nothing of terms.
+    """
+    term = LeadingTerm()
+    seen: list[str] = []
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def take_long(*_: object) -> tuple[Any, ...]:
+        begun.set()
+        await go_on.wait()
+        return True, None, ["1"], {}
+
+    def see(body: dict[str, Any]) -> dict[str, Any]:
+        seen.extend(body)
+        return body
+
+    server = SimpleNamespace(prompt_queue=queue, number=1, trigger_on_prompt=see)
+    execution = SimpleNamespace(SENSITIVE_EXTRA_DATA_KEYS=(), validate_prompt=take_long)
+    gate = PromptGate(server, execution, None, journal, pairing_secret="paired", term=term)  # type: ignore[arg-type] # all that is used of it
+    async with TestClient(TestServer(app_of(gate))) as sidecar:
+
+        async def post(prompt_id: str, number: int | None) -> tuple[int, Any]:
+            body = {"prompt": PROMPT, "prompt_id": prompt_id, "genonaut_term": number}
+            posted = await sidecar.post("/prompt", json=body, headers=pairing_of("paired").headers("POST", "/prompt"))
+            return posted.status, (await posted.json()).get("error")
+
+        earlier = asyncio.create_task(post("earlier", 7))
+        await begun.wait()
+        term.is_over(8)
+        go_on.set()
+        status, error = await earlier
+        others = [await post("now", 8), await post("later", 9), await post("too late", 8), await post("nobody's", None)]
+
+    assert (status, error["type"], error["details"]) == (412, "term_is_over", "8")
+    assert [status for status, _ in others] == [200, 200, 412, 200]
+    assert queue.taken == ["now", "later", "nobody's"]
+    assert "genonaut_term" not in seen
 
 
 async def test_a_prompt_that_ran_while_its_answer_was_lost_does_not_run_again(
