@@ -175,7 +175,7 @@ class PromptGate:
             body = await read_prompt_body(request)
             if is_paired(request, self._pairing_secret):
                 return await self._dispatch(body)
-            return await self._submit(body, usage_source=request.headers.get("Comfy-Usage-Source"))
+            return await self._submit(request, body)
         except UnusableBody as exc:
             return error_answer(exc.status, exc.kind, exc.message, details=exc.details)
         except ForeignFiles as exc:
@@ -185,9 +185,10 @@ class PromptGate:
         except SidecarAway:
             return away_answer(AWAY)
 
-    async def _submit(self, body: PromptBody, *, usage_source: str | None) -> web.Response:
+    async def _submit(self, request: web.Request, body: PromptBody) -> web.Response:
         prompt_id = new_generation_id()
         caller = only_theirs()
+        usage_source = request.headers.get("Comfy-Usage-Source")
         if caller is not None:
             body = body.told_to(self._sockets.id_for(caller, body.client_id) if body.client_id else None)
         if usage_source:
@@ -206,11 +207,13 @@ class PromptGate:
             "partial_execution_targets": body.partial_execution_targets,
             "source": "page",
             "front": bool(body.posted.get("front")),
+            "address": request.remote,
             **({} if owner_id is None else {"owner_id": owner_id}),
         }
         self.secrets.keep(prompt_id, secrets)
         try:
-            accepted = await self._sidecar.submit(submission)
+            forwarded_for = request.headers.get("X-Forwarded-For")
+            accepted = await self._sidecar.submit(submission, forwarded_for=forwarded_for)
         except SidecarAway:
             if caller is not None and not self._passes_when_away:
                 self.secrets.forget(prompt_id)

@@ -95,15 +95,19 @@ class SidecarClient:
         self._session: aiohttp.ClientSession | None = None
         self._was_away = False
 
-    async def submit(self, submission: dict[str, Any]) -> dict[str, Any]:
+    async def submit(self, submission: dict[str, Any], *, forwarded_for: str | None = None) -> dict[str, Any]:
         """
         Hand over a prompt; it may be repeated with the same id.
+
+        Args:
+            forwarded_for: What a proxy in front of ComfyUI says of whom it speaks for.
 
         Raises:
             SidecarAway: Nobody can say whether it was taken.
             SidecarRefused: It was not.
         """
-        accepted = await self._unless_silent(self._breaker, "POST", "/internal/prompts", submission)
+        headers = told_by_proxies(forwarded_for)
+        accepted = await self._unless_silent(self._breaker, "POST", "/internal/prompts", submission, headers=headers)
         if "number" not in accepted:
             raise SidecarAway(f"What answers at {self.url} is not the sidecar.")
         return accepted
@@ -143,10 +147,13 @@ class SidecarClient:
             SidecarAway: Nobody can say.
             SidecarRefused: Nobody's.
         """
-        headers = {"X-Forwarded-For": forwarded_for} if forwarded_for else {}
         try:
             return await self._unless_silent(
-                self._breaker_of_questions, "POST", "/internal/callers", question, headers=headers
+                self._breaker_of_questions,
+                "POST",
+                "/internal/callers",
+                question,
+                headers=told_by_proxies(forwarded_for),
             )
         except SidecarRefused as exc:
             if exc.status in SAYS_WHO:
@@ -273,3 +280,8 @@ class SidecarClient:
             self._was_away = True
             log.warning("The sidecar at %s is away: %s.", self.url, reason)
         return reason
+
+
+def told_by_proxies(forwarded_for: str | None) -> dict[str, str]:
+    """Hand on what a proxy said of whom it speaks for; whether it is to be believed, the sidecar knows."""
+    return {"X-Forwarded-For": forwarded_for} if forwarded_for else {}

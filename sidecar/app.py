@@ -45,6 +45,7 @@ from sidecar.generations.bulk import Bulk
 from sidecar.generations.clearing import Clearing
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor, NewImages
+from sidecar.generations.entry_limits import EntryLimits
 from sidecar.generations.following import Following, Surroundings
 from sidecar.generations.history import History, owns_anything
 from sidecar.generations.idempotency import RememberedKeys
@@ -67,6 +68,7 @@ from sidecar.instances.connections import Instances
 from sidecar.limits import admin_routes as limit_routes
 from sidecar.limits.groups import Groups
 from sidecar.limits.overrides import Overrides
+from sidecar.limits.persons import OldSalts
 from sidecar.limits.plan_book import PlanBook
 from sidecar.limits.plans import Plans
 from sidecar.live_events import LiveEvents
@@ -213,7 +215,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
     sweeper = Sweeper(database, wake, queueing)
     clockwork = worker.clockwork(
-        sweeper, tending, timeouts, trash, RememberedKeys(database), discovery, accounts, overrides
+        sweeper, tending, timeouts, trash, RememberedKeys(database), discovery, accounts, overrides, OldSalts(database)
     )
     return Parts(
         settings=settings,
@@ -229,7 +231,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         store=store,
         kept_images=KeptImages(database),
         history=history,
-        admission=Admission(database, queueing, catalog, discovery, announce),
+        admission=Admission(database, queueing, catalog, discovery, EntryLimits(settings, plans), announce),
         catalog=catalog,
         discovery=discovery,
         dispatcher=dispatcher,

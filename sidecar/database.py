@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from sidecar.sqlite_connection import QuickConnection, connector
 
 WRITING = "genonaut_writing"
 UNHURRIED = "genonaut_unhurried"
+BEFORE_COMMIT = "genonaut_before_commit"
 WRITERS_LOCK = 0x67656E6F  # "geno": PostgreSQL's advisory locks have numbers, and other programs may use some too
 LOCKS_WAITED_FOR_S = 10.0
 STATEMENT_AT_MOST_S = 60.0
@@ -51,7 +52,7 @@ LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"  # PostgreSQL's errcodes.h
 LOCKED = "database is locked"  # SQLite's word for the first of them
 ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
-__all__ = ["GUID", "Base", "Database", "DateTimeUTC", "table_of"]
+__all__ = ["GUID", "Base", "Database", "DateTimeUTC", "before_commit", "table_of"]
 
 
 class Base(DeclarativeBase):
@@ -106,6 +107,7 @@ class Database:
                     raise busy()  # as were those ahead in the line; nobody shall wait once for each of them
                 await connected(session, {WRITING: True})
                 yield session
+                await do_before_commit(session)
                 await session.commit()
 
     @asynccontextmanager
@@ -129,6 +131,20 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def before_commit(session: AsyncSession, act: Callable[[AsyncSession, list[Any]], Awaitable[None]], about: Any) -> None:
+    """
+    Have this done in the same transaction, right before it commits: once, about everything that was named by then.
+
+    For what follows from a change, whoever makes it, and costs less for many at once.
+    """
+    session.info.setdefault(BEFORE_COMMIT, {}).setdefault(act, []).append(about)
+
+
+async def do_before_commit(session: AsyncSession) -> None:
+    for act, about in session.info.pop(BEFORE_COMMIT, {}).items():
+        await act(session, about)
 
 
 def read_url(url: str) -> URL:

@@ -37,6 +37,8 @@ Every error that leaves a subject, in one tree.
           StillOpen
           NotRestorable
           IdempotencyKeyReused
+          LimitReached
+          WaitingRoomFull
           InstanceKnown
           InstanceBusy
           InstanceFromSettings
@@ -67,6 +69,7 @@ The docstring is the sentence that a person reads unless the raise says a better
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -75,6 +78,8 @@ class GenonautError(Exception):
 
     code = "internal_error"
     http_status = 500
+    facts: Mapping[str, Any] = {}
+    """What else a program may want to know of it: members of the problem, by their name."""
 
     def __init__(
         self,
@@ -318,6 +323,32 @@ class IdempotencyKeyReused(Refused):
 
     code = "idempotency_key_reused"
     http_status = 422
+
+
+class LimitReached(Refused):
+    """You have used all that your plan allows for now."""
+
+    code = "limit_reached"
+    http_status = 429
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        limit: str = "",
+        used: int = 0,
+        allowed: int = 0,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.facts = {"limit": limit, "used": used, "allowed": allowed}
+
+
+class WaitingRoomFull(Refused):
+    """Too much is waiting already. Submit it again when less is."""
+
+    code = "waiting_room_full"
+    http_status = 429
 
 
 class InstanceKnown(Refused):

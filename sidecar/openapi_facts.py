@@ -19,6 +19,7 @@ from sidecar.errors import (
     InvalidParameters,
     InviteUnknown,
     LastAdministrator,
+    LimitReached,
     ModelsUnusable,
     NameTaken,
     NoLogIn,
@@ -33,6 +34,7 @@ from sidecar.errors import (
     StillOpen,
     StillOwner,
     TooManyAttempts,
+    WaitingRoomFull,
 )
 
 NOT_KEPT = (ImageNotKeptYet, ImageMissing, ImageCorrupt)
@@ -52,8 +54,8 @@ REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
     "delete_plan": (PlanInUse, PlanNeeded),
     "make_group": (NameTaken,),
     "change_group": (NameTaken,),
-    "submit_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused),
-    "repeat_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused),
+    "submit_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused, LimitReached, WaitingRoomFull),
+    "repeat_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused, LimitReached, WaitingRoomFull),
     "cancel_generation": (NotCancellable,),
     "trash_generation": (StillOpen,),
     "restore_generation": (NotRestorable,),
@@ -156,6 +158,7 @@ GENERATION: dict[str, Any] = {
     "title": "Lighthouse",
     "tags": ["sea"],
     "waiting_reason": None,
+    "not_before": None,
     **{name: PARAMETERS[name] for name in ("prompt", "negative_prompt", "checkpoint", "loras", "width", "height")},
     "batch_size": 1,
     "sampler": {

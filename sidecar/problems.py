@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from sidecar.request_ids import request_id_of
 
 PROBLEM_JSON = "application/problem+json"
 
+NOTHING_ELSE: Mapping[str, Any] = MappingProxyType({})
 SOME_FIELDS = "Some of what was sent cannot be used; each field is listed with its reason."
 
 log = structlog.get_logger(__name__)
@@ -46,6 +49,10 @@ class Problem(msgspec.Struct, omit_defaults=True):
     help: tuple[str, ...] = ()
     retry_after_s: float | None = None
     errors: tuple[FieldError, ...] = ()
+    limit: str | None = None
+    """Which limit was reached; `used` of what is `allowed` are used."""
+    used: int | None = None
+    allowed: int | None = None
 
 
 def from_genonaut(request: Request[Any, Any, Any], exc: GenonautError) -> Response[bytes]:
@@ -58,6 +65,7 @@ def from_genonaut(request: Request[Any, Any, Any], exc: GenonautError) -> Respon
         help=exc.help,
         retry_after_s=exc.retry_after_s,
         errors=[msgspec.convert(error, FieldError) for error in exc.errors],
+        facts=exc.facts,
     )
 
 
@@ -133,6 +141,7 @@ def respond(
     retry_after_s: float | None = None,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] = NOTHING_ELSE,
 ) -> Response[bytes]:
     request_id = request_id_of(request)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -146,13 +155,14 @@ def respond(
         help=help,
         retry_after_s=retry_after_s,
         errors=tuple(errors),
+        **facts,
     )
     sent = {**(headers or {})}
     if status == HTTPStatus.UNAUTHORIZED:
         # RFC 9110, section 15.5.2, wants it. Never `Basic`: browsers would ask for a password in a window of their own.
         sent["WWW-Authenticate"] = "Bearer"
     if retry_after_s is not None:
-        sent["Retry-After"] = str(max(1, round(retry_after_s)))
+        sent["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
     content = msgspec.json.encode(problem)
     return Response(content, status_code=int(status), media_type=PROBLEM_JSON, headers=sent)
 

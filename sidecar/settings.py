@@ -114,6 +114,9 @@ class Settings:
     waiting_at_most_s: int = 0
     """How long a generation may wait for its turn before it fails; 0: for ever (`GENONAUT_WAITING_AT_MOST_S`)."""
 
+    waiting_at_most: int = 100_000
+    """How many generations may wait in all; who comes then is told to come later (`GENONAUT_WAITING_AT_MOST`)."""
+
     starting_at_most_s: int = 3600
     """How long ComfyUI may have a generation and do nothing before that fails; 0: for ever
     (`GENONAUT_STARTING_AT_MOST_S`)."""
@@ -175,6 +178,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         parent_pid=read_number(values, "GENONAUT_PARENT_PID", 0) if parent else None,
         trash_days=read_count(values, "GENONAUT_TRASH_DAYS", Settings.trash_days),
         waiting_at_most_s=read_time(values, "GENONAUT_WAITING_AT_MOST_S", Settings.waiting_at_most_s),
+        waiting_at_most=read_count(values, "GENONAUT_WAITING_AT_MOST", Settings.waiting_at_most),
         starting_at_most_s=read_time(values, "GENONAUT_STARTING_AT_MOST_S", Settings.starting_at_most_s),
         silent_at_most_s=read_time(values, "GENONAUT_SILENT_AT_MOST_S", Settings.silent_at_most_s),
         worker=read_choice(values, "GENONAUT_WORKER", WORKERS),

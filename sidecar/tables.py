@@ -17,9 +17,12 @@ from sidecar.generations.models import (
     Workflow,
 )
 from sidecar.instances.models import Instance, Pace
+from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
+from sidecar.limits.persons import AddressSalt
 
 __all__ = [
+    "AddressSalt",
     "ApiToken",
     "AuditEntry",
     "Base",
@@ -44,6 +47,7 @@ __all__ = [
     "PlanOverride",
     "SearchEntry",
     "SearchWord",
+    "UsageEntry",
     "User",
     "UserSession",
     "Workflow",

@@ -22,6 +22,7 @@ from sidecar.generations.tending import Tending
 from sidecar.generations.timeouts import Timeouts
 from sidecar.generations.trash import Trash
 from sidecar.limits.overrides import Overrides
+from sidecar.limits.persons import OldSalts
 from sidecar.queues.choose import WorkQueue
 from sidecar.queues.embedded import EmbeddedWorker, cron_job
 
@@ -63,6 +64,7 @@ def clockwork(
     discovery: Discovery,
     accounts: Accounts,
     overrides: Overrides,
+    salts: OldSalts,
 ) -> list[CronJob[Any]]:
     """What happens by itself."""
     return [
@@ -76,5 +78,6 @@ def clockwork(
         cron_job(accounts.invites.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(accounts.throttle.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(overrides.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
+        cron_job(salts.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(discovery.refresh_models, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
     ]

@@ -58,6 +58,7 @@ export interface Generation {
   tags: string[]
   /** Why it waits though its turn has come. */
   waiting_reason: string | null
+  not_before: string | null
   favourite: boolean
   /** The generation that it repeats. */
   parent_id: string | null

@@ -64,6 +64,8 @@ class Image(Base):
     __table_args__ = (
         # Recording an outcome twice is impossible, whatever the code believes.
         UniqueConstraint("generation_id", "node_id", "position", name="uq_images_place"),
+        # How much somebody's pictures take is one sum over this index alone.
+        Index("ix_images_owner_bytes", "owner_id", "bytes"),
         Index(
             "ix_images_expected",
             "generation_id",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -30,10 +31,11 @@ from sidecar.comfyui.workflow_builder import (
     with_listed_names,
 )
 from sidecar.comfyui.workflow_builder.checking import MODEL_UNKNOWN
-from sidecar.comfyui.workflow_reader import read_workflow
+from sidecar.comfyui.workflow_reader import WorkflowFacts, read_workflow
 from sidecar.counters import PURGED, Counter
 from sidecar.database import Database
 from sidecar.errors import AccountDisabled, Away, InvalidParameters, InvalidRequest, ModelsUnusable, Refused
+from sidecar.generations.entry_limits import Asking, EntryLimits, PartyLimits
 from sidecar.generations.idempotency import Once, recall, remember, require_same
 from sidecar.generations.models import Generation, note_transition, touch
 from sidecar.generations.queueing import Queueing
@@ -43,6 +45,9 @@ from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import go_in_front
 from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.identity import now, uuid7
+from sidecar.limits.estimate import to_ms, usual_seconds
+from sidecar.limits.ledger import Reservation, reserve
+from sidecar.limits.plans import read_groups
 from sidecar.together import Together
 
 # ComfyUI's execution.SENSITIVE_EXTRA_DATA_KEYS: other people's secrets have no place in our database.
@@ -77,6 +82,13 @@ class Request:
     front: bool = False
     """It is to be the next of its owner's."""
     once: Once | None = None
+    address: str | None = None
+    """From where it came, as far as is known."""
+
+    @cached_property
+    def facts(self) -> WorkflowFacts:
+        """What can be read from the workflow."""
+        return read_workflow(self.workflow)
 
 
 class Admission:
@@ -88,12 +100,14 @@ class Admission:
         queueing: Queueing,
         catalog: Catalog,
         discovery: Discovery,
+        entry_limits: EntryLimits,
         announce: Callable[[UUID], Awaitable[None]],
     ) -> None:
         self._database = database
         self._queueing = queueing
         self._catalog = catalog
         self._discovery = discovery
+        self._entry_limits = entry_limits
         self._announce = announce
         self._entrance = Together(self._let_in, at_most=ADMITTED_AT_ONCE)
 
@@ -113,18 +127,23 @@ class Admission:
         await self._discovery.look_again()
         return from_submission(submission, owner_id, once, known=self._catalog.snapshot)
 
-    async def admit(self, request: Request) -> Generation:
+    async def admit(self, request: Request, *, address: str | None = None) -> Generation:
         """
         Write a generation down and ask for its turn. A known id, or a known `Idempotency-Key`, answers as it did the
         first time.
+
+        Args:
+            address: From where somebody asks. In `open` access limits tell people apart by it; it is not written down.
 
         Raises:
             InvalidRequest: The id belongs to somebody else's generation.
             IdempotencyKeyReused: The key belongs to another request.
             ModelsUnusable: The workflow names models that cannot be used here.
+            LimitReached: Its person has used all that is allowed for now.
+            WaitingRoomFull: Too much waits already.
         """
         await self._require_usable_models(request)
-        generation, is_new = await self._entrance.ask(request)
+        generation, is_new = await self._entrance.ask(replace(request, address=address))
         if not is_new:
             return generation
         log.info(
@@ -132,8 +151,9 @@ class Admission:
             generation_id=str(generation.id),
             number=generation.number,
             source=request.source,
+            not_before=generation.not_before and generation.not_before.isoformat(),
         )
-        await self._queueing.dispatch(generation.id, reason="admitted")
+        await self._queueing.dispatch(generation.id, reason="admitted", not_before=generation.not_before)
         await self._announce(generation.id)
         if generation.parent_id is not None:
             await self._announce(generation.parent_id)
@@ -177,7 +197,9 @@ class Admission:
 
     async def _write(self, requests: Sequence[Request]) -> list[Admitted | Refused]:
         async with self._database.writing() as session:
-            party = Party(session)
+            at = now()
+            limits = await self._entry_limits.of_party(session, [asking(request) for request in requests], at)
+            party = Party(session, limits, at)
             await party.look_up(request.id for request in requests)
             await party.look_for_disabled(request.owner_id for request in requests)
             outcomes = [await party.receive(request) for request in requests]
@@ -202,11 +224,14 @@ class Admitted(NamedTuple):
 class Party:
     """Submissions that enter in one transaction, each in its own right."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, limits: PartyLimits, at: datetime) -> None:
         self._session = session
+        self._limits = limits
+        self._at = at
         self._known: dict[UUID, Generation] = {}
         self._new: list[tuple[Request, Generation]] = []
         self._disabled: frozenset[UUID] = frozenset()
+        self._reservations: list[Reservation] = []
 
     async def look_up(self, ids: Iterable[UUID]) -> None:
         """Find those that were written before."""
@@ -224,17 +249,23 @@ class Party:
             known = self._known.get(await self._earlier(request) or request.id)
             if known is not None and known.owner_id != request.owner_id:
                 raise InvalidRequest("This id cannot be used. Submit again with a new one.")
+            if known is not None:
+                return Admitted(known, is_new=False)
+            permit = await self._limits.enter(asking(request))
         except Refused as exc:
             return exc
-        if known is not None:
-            return Admitted(known, is_new=False)
         generation = self._known[request.id] = to_generation(request, at=now())
+        generation.person_id = permit.person_id
+        if permit.entry.waiting_reason is not None:
+            generation.not_before, generation.waiting_reason = permit.entry.counted_at, permit.entry.waiting_reason
         self._new.append((request, generation))
+        self._reservations.append(permit.reservation(generation.id))
         return Admitted(generation, is_new=True)
 
     async def write(self) -> None:
         """Write down those that are new."""
         await write_generations(self._session, self._new)
+        await reserve(self._session, self._reservations, at=self._at)
         for request, generation in self._new:
             if request.once is not None:
                 await remember(self._session, request.owner_id, request.once, generation.id)
@@ -259,7 +290,17 @@ async def write_generation(
     """Add a generation to the running transaction, with what can be read from its workflow."""
     generation = to_generation(request, at=at, state=state)
     await write_generations(session, [(request, generation)])
+    await count_in(session, generation)
     return generation
+
+
+async def count_in(session: AsyncSession, generation: Generation) -> None:
+    """What came without asking is counted for its person and their groups all the same."""
+    groups = (await read_groups(session, [generation.person_id])).get(generation.person_id, ())
+    seconds = await usual_seconds(session, [generation.checkpoint])
+    accounts = (generation.person_id, *(group.id for group in groups))
+    reservation = Reservation(generation.id, accounts, to_ms(seconds[generation.checkpoint]), generation.created_at)
+    await reserve(session, [reservation], at=now())
 
 
 async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, Generation]]) -> None:
@@ -290,7 +331,7 @@ async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, 
 
 def to_generation(request: Request, *, at: datetime, state: GenerationState = GenerationState.PENDING) -> Generation:
     """What is written down of a submission, but for what depends on those written before."""
-    facts = read_workflow(request.workflow)
+    facts = request.facts
     return Generation(
         id=request.id,
         owner_id=request.owner_id,
@@ -324,6 +365,10 @@ async def counted_parent(session: AsyncSession, request: Request) -> UUID | None
     parent.child_count += 1
     touch(parent)
     return parent.id
+
+
+def asking(request: Request) -> Asking:
+    return Asking(request.owner_id, request.address, request.facts.checkpoint)
 
 
 def from_submission(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,11 +28,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from sidecar.database import GUID, Base, DateTimeUTC
+from sidecar.database import GUID, Base, DateTimeUTC, before_commit
 from sidecar.errors import ImpossibleTransition
 from sidecar.generations.states import FINAL, GenerationState, may_go
 from sidecar.generations.words import WORD_CHARACTERS, to_tsvector
 from sidecar.identity import now, prompt_id_of_run, uuid7
+from sidecar.limits import ledger
 
 State = String(16)
 MOMENT = BigInteger().with_variant(Integer, "sqlite")  # so that it is the rowid
@@ -102,7 +104,7 @@ class Generation(Base):
     tries: Mapped[int] = mapped_column(Integer, default=0)
     not_before: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     waiting_reason: Mapped[str | None] = mapped_column(String(400), default=None)
-    """Why it waits though its turn has come: a sentence for its owner."""
+    """Why it waits, where that is not others' turn: a sentence for its owner."""
     memory_freed: Mapped[bool] = mapped_column(Boolean, default=False)
     """It ran out of memory once. It runs a second time when ComfyUI has freed its memory."""
     run: Mapped[int] = mapped_column(Integer, default=1)
@@ -239,7 +241,20 @@ def move(
         generation.submitted_at = generation.started_at = None
     elif state in FINAL:
         generation.finished_at = at
+        before_commit(session, settle, generation)
     note_transition(session, generation, at=at, reason=reason)
+
+
+async def settle(session: AsyncSession, ended: Sequence[Generation]) -> None:
+    """What was reserved for them is settled, or given back (`limits/ledger.py`)."""
+    await ledger.settle(session, {generation.id: measured_ms(generation) for generation in ended})
+
+
+def measured_ms(generation: Generation) -> int | None:
+    """What a completed one took, all its tries together; None: it ended otherwise, and nothing of it counts."""
+    if generation.state != GenerationState.COMPLETED.value:
+        return None
+    return round((generation.gpu_seconds or 0.0) * 1000)
 
 
 def latest_time(generation: Generation) -> datetime:
@@ -289,6 +304,7 @@ __all__ = [
     "Workflow",
     "forget_foreign_prompt_id",
     "latest_time",
+    "measured_ms",
     "move",
     "note_transition",
     "prompt_id_of",

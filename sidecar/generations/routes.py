@@ -20,6 +20,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from sidecar.accounts.callers import Caller
 from sidecar.accounts.guards import requires_pairing, requires_read, requires_submit
 from sidecar.accounts.recognition import Recognition
+from sidecar.clients import TrustedProxies, client_of
 from sidecar.errors import InvalidRequest
 from sidecar.field_faults import WRONG_TYPE
 from sidecar.generations.admission import Admission, from_prompt
@@ -147,6 +148,7 @@ def read_time(text: str | None, field: str) -> datetime | None:
     request_max_body_size=WORKFLOW_BYTES,
 )
 async def submit_generation(
+    request: Request[Caller, float, Any],
     data: JSONBody[Submission],
     admission: NamedDependency[Admission],
     history: NamedDependency[History],
@@ -158,7 +160,8 @@ async def submit_generation(
     earlier_id = await admission.earlier(owner_id, asked_once)
     if earlier_id is not None:
         return await history.show(owner_id, earlier_id)
-    return await history.view(await admission.admit(await admission.read_submission(data, owner_id, asked_once)))
+    submission = await admission.read_submission(data, owner_id, asked_once)
+    return await history.view(await admission.admit(submission, address=client_of(request).address))
 
 
 @get("/generations", guards=[requires_read], dependencies={"wanted": Provide(read_filter, sync_to_thread=False)})
@@ -208,6 +211,7 @@ async def cancel_generation(
     request_max_body_size=PROMPTS_BYTES,
 )
 async def repeat_generation(
+    request: Request[Caller, float, Any],
     data: JSONBody[Repeat],
     admission: NamedDependency[Admission],
     repeats: NamedDependency[Repeats],
@@ -221,7 +225,8 @@ async def repeat_generation(
     repeat_id = await admission.earlier(owner_id, asked_once)
     if repeat_id is not None:
         return await history.show(owner_id, repeat_id)
-    return await history.view(await admission.admit(await repeats.of(owner_id, generation_id, data, asked_once)))
+    repeat = await repeats.of(owner_id, generation_id, data, asked_once)
+    return await history.view(await admission.admit(repeat, address=client_of(request).address))
 
 
 @get("/generations/{generation_id:uuid}/timeline", guards=[requires_read])
@@ -310,11 +315,16 @@ async def follow_generation(
     request_max_body_size=WORKFLOW_BYTES,
 )
 async def submit_prompt(
-    data: JSONBody[PromptSubmission], admission: NamedDependency[Admission], recognition: NamedDependency[Recognition]
+    request: Request[Any, Any, Any],
+    data: JSONBody[PromptSubmission],
+    admission: NamedDependency[Admission],
+    recognition: NamedDependency[Recognition],
+    proxies: NamedDependency[TrustedProxies],
 ) -> PromptAdmitted:
     """A prompt from ComfyUI's own page, handed over by the pack's gate."""
     owner_id = await recognition.owner(data.owner_id)
-    generation = await admission.admit(from_prompt(data, owner_id))
+    address = proxies.origin_of(data.address, request.headers) if data.address else None
+    generation = await admission.admit(from_prompt(data, owner_id), address=address)
     return PromptAdmitted(generation.id, generation.number, generation.state)
 
 

@@ -87,6 +87,8 @@ class PromptSubmission(Struct):
     """It is to be the next of its owner's, before all that they wait for already."""
     owner_id: UUID | None = None
     """Who asks; in `open` access the local owner, whatever it says."""
+    address: str | None = None
+    """Who spoke to ComfyUI, perhaps a proxy; for whom it did, the request's own headers say."""
 
 
 class PromptCancellation(Struct):
@@ -165,7 +167,9 @@ class GenerationView(Struct):
     place: int | None
     """How many held generations run before this one; None once it is in ComfyUI's queue."""
     waiting_reason: str | None
-    """Why it waits though its turn has come."""
+    """Why it waits: a limit holds it back, or nothing that could do it can work now."""
+    not_before: datetime | None
+    """Until when it is held back."""
     progress: Progress | None
     error: Failure | None
     images: list[ImageView]

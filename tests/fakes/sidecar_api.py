@@ -66,6 +66,7 @@ def generation(number: int, **facts: Any) -> Json:
         "title": "",
         "tags": [],
         "waiting_reason": None,
+        "not_before": None,
         "prompt": f"{SUBJECTS[number % len(SUBJECTS)]} #{number}",
         "negative_prompt": "blurry, watermark",
         "checkpoint": "dreamshaper_8.safetensors",

@@ -35,6 +35,8 @@ def upgrade() -> None:
     make_images()
     make_catalog()
     make_counters()
+    make_usage_entries()
+    make_address_salts()
 
 
 def downgrade() -> None:
@@ -43,6 +45,8 @@ def downgrade() -> None:
     else:
         op.drop_table("search_index")
     for table in (
+        "address_salts",
+        "usage_entries",
         "counters",
         "catalog_version",
         "listings",
@@ -539,6 +543,7 @@ def make_images() -> None:
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_images_owner_id_users"),
         sa.UniqueConstraint("generation_id", "node_id", "position", name="uq_images_place"),
     )
+    op.create_index("ix_images_owner_bytes", "images", ["owner_id", "bytes"])
     make_partial_index("ix_images_expected", "images", ["generation_id"], where="state = 'expected'")
     make_partial_index("ix_images_loose_file", "images", ["loose_file"], where="loose_file IS NOT NULL")
 
@@ -594,3 +599,32 @@ def make_counters() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_counters"),
     )
     op.bulk_insert(counters, [{"name": "terms", "value": 0}, {"name": "purged", "value": 0}, {"name": "limits", "value": 0}])
+
+
+def make_usage_entries() -> None:
+    op.create_table(
+        "usage_entries",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("account_id", GUID(), nullable=False),
+        sa.Column("generation_id", GUID(), nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("generations", sa.Integer(), nullable=False),
+        sa.Column("gpu_ms", sa.BigInteger(), nullable=False),
+        sa.Column("counted_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_usage_entries"),
+    )
+    window = ["account_id", "counted_at", "generations", "gpu_ms"]
+    op.create_index("ix_usage_entries_window", "usage_entries", window)
+    op.create_index("ix_usage_entries_generation", "usage_entries", ["generation_id"])
+    given_back = "kind <> 'reserve'"
+    make_partial_index("ix_usage_entries_given_back", "usage_entries", ["at", "account_id"], where=given_back)
+
+
+def make_address_salts() -> None:
+    op.create_table(
+        "address_salts",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(32), nullable=False),
+        sa.PrimaryKeyConstraint("day", name="pk_address_salts"),
+    )

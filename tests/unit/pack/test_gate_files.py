@@ -66,7 +66,7 @@ class World:
             graphs=GraphFiles(files, {"LoadImage": LoadImage, "Save": Save}),
         )
 
-    async def submit(self, submission: dict[str, Any]) -> dict[str, Any]:
+    async def submit(self, submission: dict[str, Any], **_said: Any) -> dict[str, Any]:
         self.submitted.append(submission)
         return {"number": 1}
 

@@ -52,7 +52,7 @@ class FinishingSidecar:
         self.after: Any = lambda prompt_id: None
         self.submitted: list[dict[str, Any]] = []
 
-    async def submit(self, submission: dict[str, Any]) -> dict[str, Any]:
+    async def submit(self, submission: dict[str, Any], **_said: Any) -> dict[str, Any]:
         self.submitted.append(submission)
         self.after(submission["id"])
         raise SidecarAway("it did not answer in time")
@@ -215,7 +215,7 @@ class TakingSidecar:
         self.is_away = is_away
         self.submissions: list[dict[str, Any]] = []
 
-    async def submit(self, submission: dict[str, Any]) -> dict[str, Any]:
+    async def submit(self, submission: dict[str, Any], **_said: Any) -> dict[str, Any]:
         if self.is_away:
             raise SidecarAway("nobody answers")
         self.submissions.append(submission)

@@ -1,0 +1,63 @@
+"""What people read when a limit is reached."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from sidecar.limits.sentences import held_back, in_words, storage_full, used_up
+from sidecar.limits.windows import DAY, HOUR, Claim, Counted, Tally, Window
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+TEN = Claim(Tally(), Window("generations_per_hour", "generations", HOUR, 10), 1)
+A_MINUTE = Claim(Tally([Counted(NOON, 5, 50_200)]), Window("gpu_seconds_per_day", "gpu_ms", DAY, 60_000), 11_700)
+
+
+def test_it_says_which_limit_how_much_is_used_and_when_there_is_room():
+    """And what to do."""
+    assert used_up(TEN, 10, group=None, room_in=timedelta(minutes=12)) == (
+        "Your plan allows 10 generations an hour, and 10 are used. The next one is free in 12 minutes; "
+        "submit it again then."
+    )
+
+
+def test_of_gpu_seconds_it_says_what_this_one_needs():
+    """There may be some left, and too few for it."""
+    assert used_up(A_MINUTE, 50_200, group="3b", room_in=timedelta(hours=3)) == (
+        "The group 3b may use 60 GPU seconds a day, and 51 are used, and this needs about 12. "
+        "There is room for it in 3 hours; submit it again then."
+    )
+
+
+def test_what_waits_says_why_and_not_when():
+    """The moment stands beside it, where it stays true while time goes by."""
+    assert held_back(A_MINUTE, group="3b") == (
+        "The group 3b has used the 60 GPU seconds a day that are allowed. It waits until there is room again."
+    )
+
+
+def test_whose_pictures_fill_their_room_hears_what_helps():
+    """Also that the trash counts."""
+    assert storage_full(5 * 1024**3, 5 * 1024**3, group=None) == (
+        "Your pictures take 5.0 GB of the 5.0 GB that are allowed. "
+        "Delete what you do not need (there is room when it has left the trash), or ask an administrator for more."
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 second"),
+        (1, "1 second"),
+        (59.5, "60 seconds"),
+        (119, "119 seconds"),
+        (121, "3 minutes"),
+        (5400, "90 minutes"),
+        (7201, "3 hours"),
+        (172800, "2 days"),
+    ],
+)
+def test_durations_are_rounded_up_and_readable(seconds: float, words: str):
+    """Whoever comes back then is not told to come back once more."""
+    assert in_words(timedelta(seconds=seconds)) == words
