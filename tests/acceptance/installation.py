@@ -19,6 +19,7 @@ import httpx
 from real import models
 from real.comfyui import VERSION, ComfyUIProgram, fetch_comfyui
 from real.processes import Program, RunningComfyUI, descendants, free_port, start_comfyui
+from real.waiting import pauses
 
 from comfy_nodes import locations
 from comfy_nodes.pairing import pairing_of
@@ -28,7 +29,7 @@ Found = TypeVar("Found")
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OPEN_STATES = frozenset({"pending", "submitted", "running"})
-LOOK_EVERY_S = 0.05
+LOOK_AT_LEAST_EVERY_S = 0.15
 READY_WITHIN_S = 120.0
 USUAL_WAIT_S = 120.0
 # A developer's own settings must not reach the tests; an empty variable counts as none.
@@ -269,9 +270,10 @@ def found_sidecar_command() -> list[str]:
 def until(found: Callable[[], Found | None], *, within_s: float = USUAL_WAIT_S, what: str) -> Found:
     """Look again and again until there is something."""
     deadline = time.monotonic() + within_s
+    pause = pauses(LOOK_AT_LEAST_EVERY_S)
     while not (value := found()):
         assert time.monotonic() < deadline, f"{what}: that did not happen within {within_s:.0f} s."
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(next(pause))
     return value
 
 

@@ -14,6 +14,7 @@ from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
 from fakes.peers import heard_from
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
+from real.waiting import pauses
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, create_app, put_together, running
@@ -30,6 +31,7 @@ WORKFLOW: dict[str, Any] = {
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "test"}},
 }
 
+LOOK_AT_LEAST_EVERY_S = 0.05
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 
 Client = AsyncTestClient[Litestar]
@@ -130,6 +132,7 @@ async def look_again(parts: Parts) -> None:
 async def until(question: Callable[[], Any], *, within_s: float = 30.0) -> Any:
     """Ask until the answer is true; the answer."""
     deadline = asyncio.get_running_loop().time() + within_s
+    pause = pauses(LOOK_AT_LEAST_EVERY_S)
     while True:
         answer = question()
         if isinstance(answer, Awaitable):
@@ -137,7 +140,7 @@ async def until(question: Callable[[], Any], *, within_s: float = 30.0) -> Any:
         if answer:
             return answer
         assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(next(pause))
 
 
 async def until_connected(parts: Parts, count: int = 2) -> None:
