@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from sidecar.generations.models import Generation, SearchEntry, SearchWord
-from sidecar.generations.words import FACT, Term, document, fact
+from sidecar.generations.words import FACT, Term, document, fact, pair
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MOMENT = timedelta(milliseconds=1)
@@ -198,6 +199,11 @@ def tsquery_phrase(words: Iterable[str]) -> str:
     return " <-> ".join(f"'{word}'" for word in words)
 
 
+def tsquery_pairs(words: Sequence[str]) -> str:
+    """What GIN knows of words in a row."""
+    return " & ".join(f"'{pair(first, second)}'" for first, second in pairwise(words))
+
+
 @dataclass(frozen=True)
 class Span:
     """From the one moment to the other."""
@@ -245,8 +251,10 @@ def entries_in_gin(sought: Sequence[Sought], span: Span) -> Select[tuple[UUID]]:
     indexed = [each for each in sought if each.endings]
     if all(is_fact(each) for each in indexed):
         indexed = list(sought)  # all beginnings of many words: collecting them beats reading everything somebody has
+    checked = [each for each in sought if each not in indexed]
+    read = [SearchEntry.words] if checked else []  # larger than everything else, and mostly nobody looks at it
     found = (
-        select(SearchEntry.moment, SearchEntry.generation_id, SearchEntry.words)
+        select(SearchEntry.moment, SearchEntry.generation_id, *read)
         .where(
             SearchEntry.words.op("@@")(as_tsquery(" & ".join(map(tsquery_term, indexed)))),
             *span.of(SearchEntry.moment),
@@ -254,11 +262,21 @@ def entries_in_gin(sought: Sequence[Sought], span: Span) -> Select[tuple[UUID]]:
         .cte("found")
         .prefix_with("MATERIALIZED")
     )
-    checked = (holds(each.term, found.c.words) for each in sought if each not in indexed)
-    return select(found.c.generation_id).where(*checked).order_by(found.c.moment.desc())
+    held = (holds(each.term, found.c.words) for each in checked)
+    return select(found.c.generation_id).where(*held).order_by(found.c.moment.desc())
 
 
 def tsquery_term(sought: Sought) -> str:
-    if not sought.endings:
-        return f"({tsquery_phrase(sought.term.words)}:*)"
-    return "(" + " | ".join(f"({tsquery_phrase(phrase)})" for phrase in sought.phrases) + ")"
+    if sought.endings:
+        return "(" + " | ".join(map(tsquery_in_a_row, sought.phrases)) + ")"
+    beginning = f"{tsquery_phrase(sought.term.words)}:*"
+    pairs = tsquery_pairs(sought.term.words[:-1])
+    return f"({pairs} & ({beginning}))" if pairs else f"({beginning})"
+
+
+def tsquery_in_a_row(words: Sequence[str]) -> str:
+    """A word, a pair of neighbours, or pairs whose places have to be looked at as well."""
+    if len(words) == 1:
+        return f"'{words[0]}'"
+    pairs = tsquery_pairs(words)
+    return pairs if len(words) == 2 else f"({pairs} & ({tsquery_phrase(words)}))"

@@ -16,13 +16,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 WORD_CHARACTERS = 64
-WORDS_AT_MOST = 4000  # of one generation; PostgreSQL counts places up to 16 383
+WORDS_AT_MOST = 3600  # of one generation; with 4 bytes a character and all pairs still within a tsvector's 1 MB
 TERMS_AT_MOST = 20
 
 # No text holds these: they are of Unicode's private use, which is no letter.
 BOUNDARY = "\ue001"
 FACT = "\ue000"
 FACT_BYTES = 8
+PAIR_BYTES = 6
+NOBODYS = (FACT, BOUNDARY)
 
 # Accents; marks that Hebrew and Arabic are mostly written without.
 IGNORED = re.compile("[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670]")
@@ -75,12 +77,27 @@ def document(texts: Iterable[str], facts: Iterable[str]) -> list[str]:
 
 
 def to_tsvector(words: Iterable[str]) -> str:
-    """As PostgreSQL writes it: each word with its places."""
+    """
+    As PostgreSQL writes it: each word with its places, and the pairs of neighbours.
+
+    Its index knows no places. With the pairs it knows which texts have two words in a row, and need not read all that
+    have both of them somewhere.
+    """
     places: defaultdict[str, list[str]] = defaultdict(list)
+    pairs: dict[str, None] = {}
+    before = BOUNDARY
     for place, word in enumerate(words, 1):
         if word != BOUNDARY:
             places[word].append(str(place))
-    return " ".join(f"'{word}':{','.join(places[word])}" for word in places)
+        if before[0] not in NOBODYS and word[0] not in NOBODYS:
+            pairs[pair(before, word)] = None
+        before = word
+    return " ".join([*(f"'{word}':{','.join(places[word])}" for word in places), *(f"'{each}'" for each in pairs)])
+
+
+def pair(first: str, second: str) -> str:
+    """A word that says that these two stand in a row; a short one, since there are as many as words."""
+    return FACT + hashlib.blake2b(f"{first} {second}".encode(), digest_size=PAIR_BYTES).hexdigest()
 
 
 def fact(kind: str, value: str) -> str:

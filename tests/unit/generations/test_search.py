@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from sidecar.generations.models import Generation
-from sidecar.generations.search import give_moments, moment_of
+from sidecar.generations.search import Sought, give_moments, moment_of, tsquery_term
+from sidecar.generations.words import pair, terms_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
@@ -33,3 +34,23 @@ def test_a_time_that_is_free_stays_as_it_is_to_the_microsecond():
     give_moments([generation], None)
 
     assert generation.created_at == at
+
+
+def test_postgresql_is_asked_for_words_in_a_row_by_what_its_index_knows_of_them():
+    """Two are a pair. More may all be neighbours somewhere and never stand in a row, so their places are looked at."""
+
+    def asked(text: str) -> str:
+        (term,) = terms_of(text)
+        return tsquery_term(Sought(term, (term.words[-1],)))
+
+    assert asked('"dawn"') == "('dawn')"
+    assert asked('"at dawn"') == f"('{pair('at', 'dawn')}')"
+    assert asked('"cliff at dawn"') == (
+        f"(('{pair('cliff', 'at')}' & '{pair('at', 'dawn')}' & ('cliff' <-> 'at' <-> 'dawn')))"
+    )
+
+
+def test_beginnings_of_many_words_are_looked_for_behind_the_words_before_them():
+    (term,) = terms_of("cliff_at_d")
+
+    assert tsquery_term(Sought(term)) == f"('{pair('cliff', 'at')}' & ('cliff' <-> 'at' <-> 'd':*))"
