@@ -44,7 +44,7 @@ from .sidecar_client import SidecarClient
 from .sidecar_process import SidecarProcess
 from .sidecar_proxy import SidecarProxy
 from .user_folders import own_folder, tell_users
-from .wire import Handler, error_answer
+from .wire import Handler, error_answer, prove_answer
 
 log = logging.getLogger("genonaut")
 
@@ -124,7 +124,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
         introduction=lambda: introduce(journal, folder_paths),
         term=term,
     )
-    proxy = SidecarProxy(settings.sidecar_url)
+    proxy = SidecarProxy(settings.sidecar_url, sidecar.proof)
 
     journal.on_growth = partial(journal_has_grown, gate, tap)
     tap.on_execution_start = interrupts.started
@@ -160,8 +160,10 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     # First in the line: nobody else sees a request that is refused. It comes last here, since it lets nobody in before
     # everything is in place.
     server.app.middlewares.insert(0, doorkeeper.answer)
+    server.app.on_response_prepare.append(prove_answer)
     server.app.on_startup.append(doorkeeper.say_who_stands_in_front)
     undo.append(lambda: server.app.middlewares.remove(doorkeeper.answer))
+    undo.append(lambda: server.app.on_response_prepare.remove(prove_answer))
 
 
 def journal_has_grown(gate: PromptGate, tap: EventTap, kind: str, sequence: int, prompt_id: str) -> None:

@@ -22,10 +22,12 @@ from .access_rules import FRONTEND_FILES, Rule, path_of, rule_for
 from .caller import ANONYMOUS, LOCAL_OWNER, Caller, Callers, Credentials, calling, read_credentials
 from .client_sockets import ClientSockets
 from .login_page import away_page, closed_page, login_page
+from .pairing import PairingTrouble
+from .prompt_body import BODY_TOO_LARGE
 from .redaction import without_facts_for_admins
 from .settings import OPEN, PROXY, PackSettings
-from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
-from .wire import AWAY_RETRY_AFTER_S, Handler, away_answer, error_answer, is_paired
+from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused, SidecarStranger
+from .wire import AWAY_RETRY_AFTER_S, Handler, away_answer, code_of, error_answer, is_paired
 
 log = logging.getLogger("genonaut.door")
 
@@ -49,6 +51,10 @@ NOT_IN_THE_TABLE = (
     "What some other pack of this ComfyUI adds is not safe for several people unless it is known to be."
 )
 AWAY = "Genonaut's sidecar does not answer at the moment, so nobody can be let in. Please try again in a few seconds."
+STRANGER_ANSWERS = (
+    "Another program answers in the place of Genonaut's sidecar, so nobody can be let in, and nothing is handed to it. "
+    "ComfyUI's log tells its administrator what to do."
+)
 
 
 class Refusal(Exception):
@@ -115,21 +121,17 @@ class Doorkeeper:
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let the request in as somebody, or refuse it. Whatever is refused is refused in ComfyUI's shape."""
-        if self._settings.is_open_to_others:
-            return self._refuse(request, Refusal(CLOSED, "access_open_to_others", OPEN_TO_EVERYBODY))
-        if is_paired(request, self._settings.pairing_secret):
-            with calling(None):
-                return await handler(request)
         try:
-            caller = await self._let_in(request)
+            caller = await self._who_asks(request)
         except Refusal as exc:
             return self._refuse(request, exc)
-        except SidecarAway:
+        except SidecarAway as exc:
+            sentence = STRANGER_ANSWERS if isinstance(exc, SidecarStranger) else AWAY
             if is_navigation(request):
-                return away_page(AWAY, retry_after_s=AWAY_RETRY_AFTER_S)
-            return away_answer(AWAY)
+                return away_page(sentence, retry_after_s=AWAY_RETRY_AFTER_S)
+            return away_answer(sentence)
         with calling(caller):
-            if caller.has_everything:
+            if caller is None or caller.has_everything:
                 return await handler(request)
             request = as_opened_here(request)
             if path_of(request) == "/ws":
@@ -157,6 +159,24 @@ class Doorkeeper:
         # ComfyUI's page takes a 403 on this route for a matter of its own accounts.
         status = UNAUTHORIZED if refusal.status == FORBIDDEN and path_of(request) == "/prompt" else refusal.status
         return error_answer(status, refusal.kind, refusal.message, retry_after_s=refusal.retry_after_s)
+
+    async def _who_asks(self, request: web.Request) -> Caller | None:
+        """
+        Say as whom the request may go on; None: it is the sidecar's.
+
+        Raises:
+            Refusal: It may not.
+            SidecarAway: Nobody can say.
+        """
+        try:
+            comes_from_sidecar = await is_paired(request, self._settings.pairing_secret)
+        except PairingTrouble as exc:
+            raise Refusal(*code_of(exc), str(exc)) from exc
+        except web.HTTPRequestEntityTooLarge as exc:
+            raise Refusal(exc.status, "body_too_large", BODY_TOO_LARGE) from exc
+        if self._settings.is_open_to_others:
+            raise Refusal(CLOSED, "access_open_to_others", OPEN_TO_EVERYBODY)
+        return None if comes_from_sidecar else await self._let_in(request)
 
     async def _let_in(self, request: web.Request) -> Caller:
         """

@@ -1,6 +1,7 @@
 """
 The routes below ``/genonaut/`` that the pack answers itself, for the sidecar alone:
 
+    GET  /genonaut/pairing             by which name this process is to be asked
     GET  /genonaut/observer            websocket: events to the sidecar, the list of held prompts from it
     GET  /genonaut/outcomes?after=N    the journal, and what ComfyUI has in hand
     POST /genonaut/outcomes/confirm    what is recorded may be forgotten
@@ -22,7 +23,8 @@ from .held_prompts import HeldPrompt, HeldPrompts
 from .interrupts import Interrupts
 from .leading_term import LeadingTerm
 from .outcome_journal import OutcomeJournal
-from .wire import Handler, encode_json, error_answer, is_paired, json_answer, not_paired_answer
+from .pairing import pairing_of
+from .wire import INTRODUCTION, Handler, encode_json, error_answer, is_paired, json_answer, not_paired_answer
 
 log = logging.getLogger("genonaut.routes")
 
@@ -65,7 +67,7 @@ class PackRoutes:
 
     def for_the_sidecar_alone(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
-            if not is_paired(request, self._pairing_secret):
+            if not await is_paired(request, self._pairing_secret):
                 return not_paired_answer()
             return await handler(request)
 
@@ -74,10 +76,15 @@ class PackRoutes:
     def add_to(self, routes: web.RouteTableDef) -> None:
         """Add every route to ComfyUI's table, which makes the form below ``/api`` as well."""
         alone = self.for_the_sidecar_alone
+        routes.get(INTRODUCTION)(alone(self.introduce))
         routes.get("/genonaut/observer")(alone(self.observe))
         routes.get("/genonaut/outcomes")(alone(self.tell_outcomes))
         routes.post("/genonaut/outcomes/confirm")(alone(self.confirm_outcomes))
         routes.post("/genonaut/cancel")(alone(self.cancel))
+
+    async def introduce(self, request: web.Request) -> web.Response:
+        """Say how to address questions to this process, and to no other one."""
+        return json_answer({"process": pairing_of(self._pairing_secret).process})
 
     async def observe(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST_MESSAGE)

@@ -17,6 +17,10 @@ from .wire import is_nested_deeper_than
 
 WORD_FOR: dict[type[Any], str] = {dict: "a JSON object", list: "a list", str: "text"}
 
+BODY_TOO_LARGE = (
+    "This workflow is larger than ComfyUI accepts. "
+    "Take large data out of it, or start ComfyUI with a higher --max-upload-size."
+)
 MOST_LEVELS = 100
 """How deep the body may be nested. ComfyUI copies prompts recursively, and Python's stack ends at 1000 calls."""
 
@@ -63,8 +67,7 @@ async def read_prompt_body(request: web.Request) -> PromptBody:
     except web.HTTPRequestEntityTooLarge as exc:
         raise UnusableBody(
             "body_too_large",
-            "This workflow is larger than ComfyUI accepts. "
-            "Take large data out of it, or start ComfyUI with a higher --max-upload-size.",
+            BODY_TOO_LARGE,
             status=413,
         ) from exc
     return check_prompt_body(parse(content))

@@ -173,7 +173,7 @@ class PromptGate:
         """Answer ``POST /prompt``. Whatever goes wrong is answered in ComfyUI's shape."""
         try:
             body = await read_prompt_body(request)
-            if is_paired(request, self._pairing_secret):
+            if await is_paired(request, self._pairing_secret):
                 return await self._dispatch(body)
             return await self._submit(request, body)
         except UnusableBody as exc:

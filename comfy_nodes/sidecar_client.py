@@ -3,6 +3,7 @@ The few calls that the pack makes to the sidecar.
 
     SidecarAway        nobody answers, not in time, or not as the sidecar would
       SidecarSilent    not in time
+      SidecarStranger  somebody else answers in its place
     SidecarRefused     the sidecar says no, with a sentence for people
 """
 
@@ -17,8 +18,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+from yarl import URL
 
-from .pairing import pairing_of
+from .pairing import SIDECAR, Question, pairing_of
+from .sidecar_proof import NotTheSidecar, SidecarProof, read_proven
 from .wire import encode_json
 
 log = logging.getLogger("genonaut.sidecar")
@@ -42,6 +45,10 @@ class SidecarAway(Exception):
 
 class SidecarSilent(SidecarAway):
     """It was waited for in vain, which costs whoever waits some seconds."""
+
+
+class SidecarStranger(SidecarAway):
+    """Somebody else answers in its place, and is told and believed nothing."""
 
 
 class SidecarRefused(Exception):
@@ -88,6 +95,7 @@ class SidecarClient:
     def __init__(self, url: str, pairing_secret: str, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self.url = url
         self._pairing = pairing_of(pairing_secret)
+        self.proof = SidecarProof(url, self._pairing)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._breaker = Breaker()
         # Of their own: a submission may take long and say nothing of how quickly others are answered.
@@ -204,6 +212,7 @@ class SidecarClient:
         return int(told["through"]), bool(told["more"])
 
     async def close(self) -> None:
+        await self.proof.close()
         if self._session is not None:
             await self._session.close()
 
@@ -236,15 +245,21 @@ class SidecarClient:
         *,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, Any]:
-        data = None if body is None else encode_json(body)
-        proof = self._pairing.headers(method, path.partition("?")[0])
+        data = b"" if body is None else encode_json(body)
+        question = self._pairing.ask(method, path, data, whom=SIDECAR)
         try:
             async with self._open_session().request(
-                method, self.url + path, data=data, headers={**proof, **headers}
+                method,
+                URL(self.url + path, encoded=True),  # as it was proven, to the letter
+                data=data or None,
+                headers={**question.headers, **headers},
+                allow_redirects=False,
             ) as answer:
-                content = await self._read(answer)
+                content = await self._read(question, answer)
         except asyncio.TimeoutError as exc:
             raise SidecarSilent(self._away("it did not answer in time")) from exc
+        except NotTheSidecar as exc:
+            raise SidecarStranger(self._away(str(exc))) from exc
         except aiohttp.ClientError as exc:
             raise SidecarAway(self._away(str(exc))) from exc
         if self._was_away:
@@ -259,8 +274,8 @@ class SidecarClient:
             content.get("retry_after_s"),
         )
 
-    async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
-        if answer.ok and await answer.read() in SAYS_NOTHING:
+    async def _read(self, question: Question, answer: aiohttp.ClientResponse) -> dict[str, Any]:
+        if await read_proven(question, answer) in SAYS_NOTHING and answer.ok:
             return {}
         try:
             content = await answer.json(content_type=None) if "json" in answer.content_type else None
@@ -272,7 +287,11 @@ class SidecarClient:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(headers={"Content-Type": "application/json"}, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(
+                headers={"Content-Type": "application/json"},
+                timeout=self._timeout,
+                trace_configs=[self.proof.tracing()],
+            )
         return self._session
 
     def _away(self, reason: str) -> str:

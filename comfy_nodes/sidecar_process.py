@@ -8,7 +8,6 @@ id, so that it ends even when ComfyUI is killed; a ComfyUI that ends properly st
 from __future__ import annotations
 
 import atexit
-import http.client
 import logging
 import os
 import shutil
@@ -16,12 +15,12 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from .pairing import pairing_of
 from .settings import OPEN, PackSettings
+from .sidecar_proof import STRANGER, Answering, who_answers
 
 log = logging.getLogger("genonaut.process")
 
@@ -60,6 +59,7 @@ class SidecarProcess:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._stranger_is_there = False
 
     def watch(self) -> None:
         """Begin to watch, in the background, until ComfyUI ends."""
@@ -84,7 +84,9 @@ class SidecarProcess:
     def _watch(self) -> None:
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
-            if is_answering(self._settings.sidecar_url):
+            answering = who_answers(self._settings.sidecar_url, pairing_of(self._settings.pairing_secret))
+            self._warn_of_stranger(answering)
+            if answering is not Answering.NOBODY:
                 self._stopping.wait(LOOK_INTERVAL_S)
                 continue
             if self._command is None:
@@ -97,6 +99,12 @@ class SidecarProcess:
                 log.exception("The sidecar could not be started with %s.", self._command[0])
             pause_s = FIRST_PAUSE_S if time.monotonic() - started_at > RAN_WELL_S else min(pause_s * 2, LONGEST_PAUSE_S)
             self._stopping.wait(pause_s)
+
+    def _warn_of_stranger(self, answering: Answering) -> None:
+        is_there = answering is Answering.STRANGER
+        if is_there and not self._stranger_is_there:
+            log.error("The sidecar cannot be started at %s: %s.", self._settings.sidecar_url, STRANGER)
+        self._stranger_is_there = is_there
 
     def _say_what_is_missing(self) -> None:
         log.warning(
@@ -145,18 +153,6 @@ def sidecar_environment(settings: PackSettings, comfyui_url: str) -> dict[str, s
         "GENONAUT_PARENT_PID": str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def is_answering(url: str) -> bool:
-    """Does anybody answer at this address? A sidecar that is only starting counts as well."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{url}/health/live", timeout=LOOK_INTERVAL_S):
-            return True
-    except (urllib.error.HTTPError, http.client.HTTPException):
-        return True  # an error is an answer too, and what speaks no HTTP still has the port
-    except OSError:
-        return False
 
 
 def wait_for(child: subprocess.Popen[bytes], seconds: float) -> int | None:

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from .pairing import PAIRING_HEADER
+from .sidecar_proof import NotTheSidecar, SidecarProof
 from .wire import encode_json
 
 log = logging.getLogger("genonaut.proxy")
@@ -35,6 +36,10 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+STRANGER_ANSWERS = (
+    "Another program answers in the place of Genonaut's sidecar, so nothing is handed to it, and nothing can be shown. "
+    "ComfyUI's log tells its administrator what to do."
+)
 THROUGH_US = "X-Forwarded-Prefix"
 NOT_PASSED_ON = HOP_BY_HOP | {"host", PAIRING_HEADER.lower()}
 
@@ -44,8 +49,9 @@ Headers = list[tuple[str, str]]
 class SidecarProxy:
     """Passes requests on. One a process, on ComfyUI's event loop; closed when that ends."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, proof: SidecarProof) -> None:
         self._url = url
+        self._proof = proof
         self._session: aiohttp.ClientSession | None = None
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
@@ -61,6 +67,9 @@ class SidecarProxy:
                 allow_redirects=False,
             ) as answer:
                 return await pass_back(request, answer)
+        except NotTheSidecar as exc:
+            log.debug("%s", exc)  # who asks for the pack itself says it aloud
+            return problem(503, "sidecar_is_a_stranger", STRANGER_ANSWERS, retry_after_s=RETRY_AFTER_S)
         except (aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError) as exc:
             log.debug("The sidecar is away: %s", exc)
             return problem(
@@ -83,6 +92,7 @@ class SidecarProxy:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S),
+                trace_configs=[self._proof.tracing()],
             )
         return self._session
 

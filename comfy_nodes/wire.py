@@ -13,13 +13,25 @@ from typing import Any
 
 from aiohttp import web
 
-from .pairing import PAIRING_HEADER, pairing_of
+from .pairing import (
+    ANSWER_HEADER,
+    PAIRING_HEADER,
+    WHOEVER,
+    Misdirected,
+    NotProven,
+    PairingTrouble,
+    Question,
+    pairing_of,
+    target_of,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """What answers a request; whoever stands in front of it is given it."""
 
 NESTING = (dict, list, tuple)  # what json.dumps goes into
-PAIRED: Any = getattr(web, "RequestKey", lambda name, _kind: name)("genonaut_paired", bool)  # since aiohttp 3.14
+RequestKey: Any = getattr(web, "RequestKey", lambda name, _kind: name)  # since aiohttp 3.14
+PAIRED, ASKED = RequestKey("genonaut_paired", bool), RequestKey("genonaut_asked", Question)
+INTRODUCTION = "/genonaut/pairing"
 UUID_LENGTH, VERSION_AT = 36, 14
 AWAY_RETRY_AFTER_S = 5
 DEEPEST_VALUE = 120
@@ -118,12 +130,53 @@ def away_answer(sentence: str) -> web.Response:
     return error_answer(503, "sidecar_away", sentence, retry_after_s=AWAY_RETRY_AFTER_S)
 
 
-def is_paired(request: web.Request, secret: str) -> bool:
-    """Does this request come from our sidecar? Asked at several doors, and a proof is good once."""
+async def is_paired(request: web.Request, secret: str) -> bool:
+    """
+    Does this request come from our sidecar? Asked at several doors, and a proof is good once.
+
+    Raises:
+        PairingTrouble: It does, and cannot be answered; `code_of` names it.
+        web.HTTPRequestEntityTooLarge: Nobody can say: its body is larger than ComfyUI takes.
+    """
     if PAIRED not in request:
-        shown = request.headers.get(PAIRING_HEADER, "")
-        request[PAIRED] = pairing_of(secret).is_proven(shown, request.method, request.path)
+        request[PAIRED] = await check_question(request, secret)
     return bool(request[PAIRED])
+
+
+async def check_question(request: web.Request, secret: str) -> bool:
+    shown, names = request.headers.get(PAIRING_HEADER, ""), (WHOEVER,) if request.path == INTRODUCTION else ()
+    target = target_of(request.path, request.rel_url.raw_query_string)
+    try:
+        question = request[ASKED] = pairing_of(secret).check(shown, request.method, target, names=names)
+    except NotProven:
+        return False
+    except PairingTrouble as exc:
+        request[ASKED] = exc.question
+        raise
+    # Whoever handles it reads the body from where this keeps it.
+    if not question.is_about(await request.read() if request.body_exists else b""):
+        del request[ASKED]
+        return False
+    return True
+
+
+async def prove_answer(request: web.Request, answer: web.StreamResponse) -> None:
+    """Show the sidecar that it is us who answer it. A hook of aiohttp's, before any answer begins."""
+    question = request.get(ASKED)
+    if question is not None:
+        answer.headers[ANSWER_HEADER] = question.answer(answer.status, whole_body_of(answer))
+
+
+def whole_body_of(answer: web.StreamResponse) -> bytes | None:
+    """None for what is sent bit by bit: a file, a websocket, a stream."""
+    if not isinstance(answer, web.Response):
+        return None
+    return bytes(answer.body) if isinstance(answer.body, (bytes, bytearray)) else None if answer.body else b""
+
+
+def code_of(exc: PairingTrouble) -> tuple[int, str]:
+    """Name, by status and word, what is wrong with a question of our own sidecar."""
+    return (421, "misdirected") if isinstance(exc, Misdirected) else (401, "clocks_differ")
 
 
 def not_paired_answer() -> web.Response:

@@ -26,6 +26,7 @@ from sidecar.accounts import routes as account_routes
 from sidecar.accounts.authentication import PUBLIC, Authentication
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.guards import require_guards
+from sidecar.accounts.paired import ProvenAnswers
 from sidecar.accounts.refusals import Refusals
 from sidecar.catalog import routes as catalog_routes
 from sidecar.catalog.catalog import Catalog
@@ -318,7 +319,7 @@ def app_of(parts: Parts) -> Litestar:
         logging_config=None,  # `logs` has set it up
     )
     require_guards(app)
-    app.asgi_handler = Entrance(app.asgi_handler, parts.proxies)
+    app.asgi_handler = Entrance(ProvenAnswers(app.asgi_handler), parts.proxies)
     hand_over_in_turn(app)
     return app
 

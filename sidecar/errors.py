@@ -12,6 +12,7 @@ Every error that leaves a subject, in one tree.
           InvalidParameters          all field errors together
           ModelsUnusable             each with its node
           NotPaired
+          ClocksDiffer
           NotLoggedIn
               CredentialsInvalid
                   PasswordWrong
@@ -48,6 +49,7 @@ Every error that leaves a subject, in one tree.
               ComfyUIUnreachable
               ComfyUITimeout
               ComfyUIBroken          5xx, or an answer that is not ComfyUI's
+                  ComfyUINotProven   or of somebody who is not the paired one
           TermIsOver             another process has driven this ComfyUI since
           DatabaseUnavailable
               DatabaseBusy
@@ -157,6 +159,13 @@ class NotPaired(Refused):
     """Only the ComfyUI that this sidecar belongs to may ask for this."""
 
     code = "not_paired"
+    http_status = 401
+
+
+class ClocksDiffer(Refused):
+    """The clocks of ComfyUI's machine and of the sidecar's differ. Set both by a time server."""
+
+    code = "clocks_differ"
     http_status = 401
 
 
@@ -417,6 +426,20 @@ class TermIsOver(ComfyUIAway):
         super().__init__()
         self.latest = latest
         """The term that this ComfyUI has heard of."""
+
+
+class ComfyUINotProven(ComfyUIBroken):
+    """What answers there does not prove to be our ComfyUI: it has another pairing secret, or has taken its port."""
+
+    status = 0
+    """With which it answered."""
+
+    @classmethod
+    def with_status(cls, status: int) -> ComfyUINotProven:
+        """What the answer's status was."""
+        made = cls()
+        made.status = status
+        return made
 
 
 class DatabaseUnavailable(Away):

@@ -8,9 +8,9 @@ does not start. That people touch only what is theirs is no guard's business: ev
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import HTTPRouteHandler
@@ -19,8 +19,8 @@ from litestar.routes import HTTPRoute
 
 from sidecar.accounts.authentication import PUBLIC
 from sidecar.accounts.callers import Caller, Role, Scope
-from sidecar.errors import AdministratorsOnly, MembersOnly, NotPaired, NotWithToken, ScopeMissing
-from sidecar.pairing import PAIRING_HEADER, pairing_of
+from sidecar.accounts.paired import require_pairing
+from sidecar.errors import AdministratorsOnly, MembersOnly, NotWithToken, ScopeMissing
 
 OPTIONS = "OPTIONS"  # tells what may be asked, to everybody
 SAFE_METHODS = frozenset({"GET", "HEAD", OPTIONS})
@@ -89,10 +89,9 @@ async def requires_pairing(connection: ASGIConnection[Any, Any, Any, Any], _hand
 
     Raises:
         NotPaired: It does not prove that it has our secret.
+        ClocksDiffer: It does, and one of the two clocks is wrong.
     """
-    shown, asked = connection.headers.get(PAIRING_HEADER, ""), connection.scope
-    if not pairing_of(connection.app.state.pairing_secret).is_proven(shown, str(asked.get("method")), asked["path"]):
-        raise NotPaired
+    await require_pairing(cast(Request[Any, Any, Any], connection))  # a route's connection is its request
 
 
 def require_scope(caller: Caller, scope: Scope) -> None:

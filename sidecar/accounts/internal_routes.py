@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
-from litestar.status_codes import HTTP_200_OK
+from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
 from sidecar.accounts.callers import Scope
 from sidecar.accounts.credentials import Credentials
@@ -17,6 +17,11 @@ from sidecar.accounts.recognition import REMEMBERED_FOR_S, Recognition
 from sidecar.accounts.routes import Door
 from sidecar.accounts.schemas import AccessView, CallerView, ShownCredentials
 from sidecar.clients import TrustedProxies
+
+
+@get("/internal/pairing", guards=[requires_pairing], status_code=HTTP_204_NO_CONTENT, include_in_schema=False)
+async def show_pairing() -> None:
+    """Nothing but the proof that it is us who answer, for which each new connection of the pack's asks."""
 
 
 @get("/internal/access", guards=[requires_pairing], include_in_schema=False)
@@ -60,4 +65,4 @@ async def recognise(
     )
 
 
-ROUTES: list[Any] = [show_access, recognise]
+ROUTES: list[Any] = [show_pairing, show_access, recognise]

@@ -20,6 +20,7 @@ from sidecar.comfyui.dialect import CancelledWhile, Dialect, Expected, Prompt
 from sidecar.comfyui.http import FETCH_TIMEOUT, ComfyUIHttp, expect_success, read
 from sidecar.comfyui.outcomes import Look
 from sidecar.comfyui.pack_dialect import PackDialect
+from sidecar.comfyui.paired_http import PairedHttp
 from sidecar.errors import ComfyUIBroken, OutputGone
 from sidecar.pairing import pairing_of
 
@@ -59,7 +60,7 @@ class ComfyUIClient:
         """ComfyUI's output, temp and input folders, where they can be read from here; told by the pack's hello."""
         # A ComfyUI without the pack has no use for proofs: only the pack's own doors are shown any.
         self._http = ComfyUIHttp(url)
-        self._paired_http = ComfyUIHttp(url, pairing_of(pairing_secret))
+        self._paired_http = PairedHttp(url, pairing_of(pairing_secret))
         self._pack = PackDialect(self._paired_http)
         self._core = CoreDialect(self._http, instance_id)
         self._dialect: Dialect = self._pack

@@ -8,19 +8,23 @@ its id, which is why every prompt is queued under ours there.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
 
 from sidecar.comfyui.http import ComfyUIHttp
+from sidecar.comfyui.paired_http import PairedHttp, require_proof_of_socket
+from sidecar.errors import ComfyUINotProven
 
 SILENCE_S = 15.0
 PING_INTERVAL_S = 20.0
 CLOSE_WITHIN_S = 1.0  # a ComfyUI that is ending waits for us and no longer answers our goodbye
 MAX_MESSAGE_BYTES = 64 * 1024**2
 HTTP_NOT_FOUND = 404
+OBSERVER = "/genonaut/observer"
 
 
 class NoPack(Exception):
@@ -66,18 +70,22 @@ class PackConversation:
         self.hello = hello
 
     @classmethod
-    async def begin(cls, http: ComfyUIHttp) -> PackConversation:
+    async def begin(cls, http: PairedHttp) -> PackConversation:
         """
         Raises:
             NoPack: It has none.
+            ComfyUIAway: It does not prove that it has, or does not answer.
         """
         try:
-            connection = await open_socket(http, "/genonaut/observer")
-        except InvalidStatus as exc:
-            if exc.response.status_code == HTTP_NOT_FOUND:
+            await http.introduce()
+        except ComfyUINotProven as exc:
+            if exc.status == HTTP_NOT_FOUND:
                 raise NoPack from exc
             raise
+        question = await http.question("GET", OBSERVER)
+        connection = await open_socket(http.url + OBSERVER, question.headers)
         try:
+            require_proof_of_socket(question, connection)
             message = await asyncio.wait_for(connection.recv(), SILENCE_S)
             return cls(connection, msgspec.convert(read_event(message).data, Hello))
         except BaseException:
@@ -106,7 +114,7 @@ class CoreConversation:
 
     @classmethod
     async def begin(cls, http: ComfyUIHttp, client_id: str, hello: Hello) -> CoreConversation:
-        return cls(await open_socket(http, f"/ws?clientId={client_id}"), hello)
+        return cls(await open_socket(f"{http.url}/ws?clientId={client_id}"), hello)
 
     async def receive(self) -> ObserverEvent | None:
         try:
@@ -133,10 +141,10 @@ def tells_of_an_end(event: ObserverEvent) -> bool:
     return event.type == "status" or (event.type == "executing" and event.data.get("node") is None)
 
 
-async def open_socket(http: ComfyUIHttp, path: str) -> ClientConnection:
+async def open_socket(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> ClientConnection:
     return await connect(
-        "ws" + http.url.removeprefix("http") + path,
-        additional_headers=http.headers("GET", path.partition("?")[0]),
+        "ws" + url.removeprefix("http"),
+        additional_headers=headers,
         proxy=None,
         compression=None,  # it would cost both sides more time than it saves on the way
         max_size=MAX_MESSAGE_BYTES,

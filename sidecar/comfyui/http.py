@@ -11,10 +11,10 @@ import msgspec
 
 from sidecar.addresses import is_plain
 from sidecar.errors import ComfyUIBroken, ComfyUITimeout, ComfyUIUnreachable
-from sidecar.pairing import Pairing
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=3.0)  # ComfyUI validates in its event loop, behind whatever else it does
+LIMITS = httpx.Limits(keepalive_expiry=60.0)  # aiohttp closes what is idle after 75 s
 FETCH_TIMEOUT = httpx.Timeout(120.0, connect=3.0)
 
 Answer = TypeVar("Answer")
@@ -35,10 +35,10 @@ def is_usable(url: str) -> bool:
 class ComfyUIHttp:
     """Asks one ComfyUI. Closed by whoever made it."""
 
-    def __init__(self, url: str, pairing: Pairing | None = None) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self._pairing = pairing
-        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False, limits=LIMITS)
+        self._base_path = self._http.base_url.path.removesuffix("/")
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -50,20 +50,18 @@ class ComfyUIHttp:
         Raises:
             ComfyUIAway: It gave no answer.
         """
-        with translated():
-            return await self._http.get(path, params=params, headers=self.headers("GET", path), timeout=timeout)
+        return await self._send(self._http.build_request("GET", path, params=params, timeout=timeout))
 
     async def post(self, path: str, json: Any, timeout: httpx.Timeout = TIMEOUT) -> httpx.Response:
         """
         Raises:
             ComfyUIAway: It gave no answer.
         """
-        with translated():
-            return await self._http.post(path, json=json, headers=self.headers("POST", path), timeout=timeout)
+        return await self._send(self._http.build_request("POST", path, json=json, timeout=timeout))
 
-    def headers(self, method: str, path: str) -> dict[str, str]:
-        """What goes with each question: that it comes from whom the pack is paired with."""
-        return self._pairing.headers(method, path) if self._pairing else {}
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        with translated():
+            return await self._http.send(request)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from sidecar.comfyui.conversation import PackConversation
 from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt, Queued
-from sidecar.comfyui.http import SUBMIT_TIMEOUT, ComfyUIHttp, expect_success, read
+from sidecar.comfyui.http import SUBMIT_TIMEOUT, expect_success, read
 from sidecar.comfyui.outcomes import Look
+from sidecar.comfyui.paired_http import PairedHttp
 from sidecar.comfyui.rejections import as_rejection, is_refusal
 from sidecar.errors import ComfyUIBroken, PromptFinishedAlready, TermIsOver
 
@@ -26,7 +27,7 @@ class Cancelled(Struct):
 class PackDialect:
     """Outcomes come from the pack's journal, which is kept until they are confirmed."""
 
-    def __init__(self, http: ComfyUIHttp) -> None:
+    def __init__(self, http: PairedHttp) -> None:
         self._http = http
 
     async def listen(self) -> PackConversation:

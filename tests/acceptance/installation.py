@@ -16,13 +16,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
+from fakes.paired import AsSidecar
 from real import models
 from real.comfyui import VERSION, ComfyUIProgram, fetch_comfyui
 from real.processes import Program, RunningComfyUI, descendants, free_port, start_comfyui
 from real.waiting import pauses
 
 from comfy_nodes import locations
-from comfy_nodes.pairing import pairing_of
 
 Json = dict[str, Any]
 Found = TypeVar("Found")
@@ -245,8 +245,7 @@ class Installation:
     def ask_pack(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask the pack what only the sidecar may ask."""
         secret = (self.data / "pairing-secret").read_text(encoding="ascii").strip()
-        headers = pairing_of(secret).headers(method, path.partition("?")[0])
-        return self.http.request(method, f"{self.url}{path}", headers=headers, **more)
+        return self.http.request(method, f"{self.url}{path}", auth=AsSidecar(secret), **more)
 
 
 DRAWING = {"nodes": [{"id": 1, "type": "KSampler", "pos": [10, 20]}], "version": 0.4}

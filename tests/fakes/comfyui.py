@@ -19,7 +19,9 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, JSONBody
 
-from sidecar.pairing import PAIRING_HEADER, Pairing
+from fakes.paired import QuestionsOfSidecar
+from sidecar.accounts.paired import QUESTION, ProvenAnswers
+from sidecar.pairing import ANSWER_HEADER
 
 PAIRING_SECRET = "test-pairing-secret"
 
@@ -36,7 +38,7 @@ class ScriptedComfyUI:
 
     def __init__(self) -> None:
         self.url = ""
-        self._pairing = Pairing(PAIRING_SECRET)
+        self.questions = QuestionsOfSidecar(PAIRING_SECRET)
         self.pending: list[str] = []
         self.running: list[str] = []
         self.posted: list[dict[str, Any]] = []
@@ -192,7 +194,7 @@ class ScriptedComfyUI:
     def _app(self) -> Litestar:
         @post("/prompt", status_code=200)
         async def prompt(data: JSONBody[dict[str, Any]], request: Request[Any, Any, Any]) -> Response[Any]:
-            assert self._pairing.is_proven(request.headers[PAIRING_HEADER], "POST", "/prompt")
+            assert request.scope["state"][QUESTION].is_about(await request.body())
             return await self.answer_prompt(data)
 
         @get("/genonaut/outcomes")
@@ -219,8 +221,17 @@ class ScriptedComfyUI:
         async def observer(socket: WebSocket[Any, Any, Any]) -> None:
             await self._observe(socket)
 
-        handlers = [prompt, outcomes, confirm, cancel, system_stats, view, observer]
-        return Litestar([*handlers, self._description(), self._relief()], openapi_config=None)
+        handlers = [self._introduction(), prompt, outcomes, confirm, cancel, system_stats, view, observer]
+        app = Litestar([*handlers, self._description(), self._relief()], guards=[self.questions], openapi_config=None)
+        app.asgi_handler = ProvenAnswers(app.asgi_handler)
+        return app
+
+    def _introduction(self) -> HTTPRouteHandler:
+        @get("/genonaut/pairing")
+        async def introduce() -> dict[str, str]:
+            return {"process": self.questions.pairing.process}
+
+        return introduce
 
     def _description(self) -> HTTPRouteHandler:
         @get("/object_info")
@@ -239,7 +250,8 @@ class ScriptedComfyUI:
         return free
 
     async def _observe(self, socket: WebSocket[Any, Any, Any]) -> None:
-        await socket.accept()
+        proof = socket.scope["state"][QUESTION].answer(101, None)
+        await socket.accept(headers={ANSWER_HEADER: proof})
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._observers.add(queue)
         listening = asyncio.create_task(self._take_held(socket))

@@ -3,6 +3,7 @@ Stand-ins for the pack's client of the sidecar, who know people:
 
     KnowingSidecar      knows everybody whose credentials it was told
     (its `is_away`)     nobody answers until that is taken back
+    (`is_a_stranger`)   somebody else answers in its place
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
-from comfy_nodes.sidecar_client import SidecarAway, SidecarRefused
+from comfy_nodes.sidecar_client import SidecarAway, SidecarRefused, SidecarStranger
 
 SCOPES = {
     "admin": ["read", "submit", "admin"],
@@ -49,11 +50,14 @@ class KnowingSidecar:
         }
         self.access_is = access_is
         self.is_away = False
+        self.is_a_stranger = False
         self.questions: list[dict[str, Any]] = []
 
     async def access(self) -> str:
         if self.is_away:
             raise SidecarAway("nobody answers")
+        if self.is_a_stranger:
+            raise SidecarStranger("somebody else answers")
         return self.access_is
 
     async def identify(self, question: dict[str, Any], *, forwarded_for: str | None = None) -> dict[str, Any]:

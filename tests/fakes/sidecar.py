@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,30 +19,50 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from comfy_nodes.pairing import pairing_of
+from comfy_nodes.pairing import (
+    ANSWER_HEADER,
+    PAIRING_HEADER,
+    SIDECAR,
+    WHOEVER,
+    Pairing,
+    pairing_of,
+    target_of,
+)
+from comfy_nodes.wire import INTRODUCTION, encode_json
 
 
 class PairedSession:
-    """Asks as the sidecar does: with a proof that it has the secret."""
+    """Asks as the sidecar does: with a proof that it has the secret, of the process that answers there."""
 
     def __init__(self, pairing_secret: str) -> None:
         self._pairing = pairing_of(pairing_secret)
         self._session = aiohttp.ClientSession()
 
-    def get(self, url: str, **more: Any) -> Any:
-        return self._session.get(url, headers=self._headers("GET", url), **more)
+    @asynccontextmanager
+    async def get(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with self._session.get(url, headers=await self.headers("GET", url)) as answer:
+            yield answer
 
-    def post(self, url: str, **more: Any) -> Any:
-        return self._session.post(url, headers=self._headers("POST", url), **more)
+    @asynccontextmanager
+    async def post(self, url: str, *, json: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        body = encode_json(json)
+        headers = {**await self.headers("POST", url, body), "Content-Type": "application/json"}
+        async with self._session.post(url, data=body, headers=headers) as answer:
+            yield answer
 
     async def ws_connect(self, url: str) -> aiohttp.ClientWebSocketResponse[bool]:
-        return await self._session.ws_connect(url, headers=self._headers("GET", url))
+        return await self._session.ws_connect(url, headers=await self.headers("GET", url))
 
     async def close(self) -> None:
         await self._session.close()
 
-    def _headers(self, method: str, url: str) -> dict[str, str]:
-        return self._pairing.headers(method, urlsplit(url).path)
+    async def headers(self, method: str, url: str, body: bytes = b"") -> dict[str, str]:
+        """Ask each time by which name it goes: tests start it anew as they like."""
+        parts = urlsplit(url)
+        introduction = self._pairing.ask("GET", INTRODUCTION, whom=WHOEVER).headers
+        async with self._session.get(f"{parts.scheme}://{parts.netloc}{INTRODUCTION}", headers=introduction) as answer:
+            process = (await answer.json())["process"]
+        return self._pairing.ask(method, target_of(parts.path, parts.query), body, whom=process).headers
 
 
 class PatientSidecar:
@@ -54,9 +76,12 @@ class PatientSidecar:
         self.comfyui_url = comfyui_url
         self._port = port
         self._pairing_secret = pairing_secret
+        self._pairing = Pairing(pairing_secret)
 
     async def __aenter__(self) -> PatientSidecar:
         app = web.Application(client_max_size=64 * 1024**2)
+        app.on_response_prepare.append(self._prove)
+        app.router.add_get("/internal/pairing", self.show_pairing)
         app.router.add_post("/internal/prompts", self.take)
         app.router.add_post("/internal/prompts/{id}/cancel", self.take_back)
         app.router.add_post("/internal/prompts/clear", self.take_all_back)
@@ -73,6 +98,19 @@ class PatientSidecar:
     ) -> None:
         await self.session.close()
         await self._runner.cleanup()
+
+    async def _prove(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """As the sidecar proves what it answers to the pack."""
+        shown = request.headers.get(PAIRING_HEADER)
+        if shown is not None and isinstance(answer, web.Response):
+            target = target_of(request.path, request.rel_url.raw_query_string)
+            question = self._pairing.check(shown, request.method, target, names=(SIDECAR,))
+            assert question.is_about(await request.read())
+            assert isinstance(answer.body, bytes) or answer.body is None
+            answer.headers[ANSWER_HEADER] = question.answer(answer.status, answer.body or b"")
+
+    async def show_pairing(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(status=204)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         self.submissions.append(await request.json())
@@ -123,7 +161,7 @@ class PatientSidecar:
         return await self.session.ws_connect(f"{self.comfyui_url}/genonaut/observer")
 
     async def outcomes(self, after: int = 0) -> dict[str, Any]:
-        async with self.session.get(f"{self.comfyui_url}/genonaut/outcomes", params={"after": after}) as answer:
+        async with self.session.get(f"{self.comfyui_url}/genonaut/outcomes?after={after}") as answer:
             found: dict[str, Any] = await answer.json()
         return found
 

@@ -121,6 +121,7 @@ POST   /internal/prompts                              401    401    401    401  
 POST   /internal/prompts/{generation_id}/cancel       401    401    401    401     401       401    401
 POST   /internal/prompts/clear                        401    401    401    401     401       401    401
 GET    /internal/outputs/owner                        401    401    401    401     401       401    401
+GET    /internal/pairing                              401    401    401    401     401       401    401
 GET    /internal/access                               401    401    401    401     401       401    401
 POST   /internal/callers                              401    401    401    401     401       401    401
 """

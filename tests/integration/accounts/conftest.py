@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from fakes.paired import AsPack
 from httpx import ASGITransport, AsyncClient
 
 from sidecar.accounts import desk
@@ -22,7 +23,6 @@ from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.generations.history import owns_anything
 from sidecar.generations.stopping import stop_all
-from sidecar.pairing import pairing_of
 from sidecar.settings import Settings, read_settings
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -35,9 +35,7 @@ AddPerson = Callable[..., Awaitable[User]]
 Browser = AsyncClient
 
 
-def paired(path: str, method: str = "POST") -> dict[str, str]:
-    """The headers of the pack; for one request."""
-    return pairing_of(SECRET).headers(method, path)
+PAIRED = AsPack(SECRET)
 
 
 @pytest.fixture

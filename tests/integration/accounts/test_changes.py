@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from fakes.comfyui import ScriptedComfyUI
+from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
 from integration.generations.conftest import until
 from litestar.response import ServerSentEventMessage
 
@@ -120,7 +120,12 @@ async def test_the_pack_is_told_who_is_let_in_and_whose_sockets_to_close(
     ada, bob = await add_person("Ada"), await add_person("Bob")
     await accounts.people.change(ada.id, DISABLED, COMMAND_LINE)
     async with ScriptedComfyUI().served() as comfyui:
-        parts = put_together(read_settings({**environment, "GENONAUT_COMFYUI_URL": comfyui.url}), CHEAP)
+        parts = put_together(
+            read_settings(
+                {**environment, "GENONAUT_COMFYUI_URL": comfyui.url, "GENONAUT_PAIRING_SECRET": PAIRING_SECRET}
+            ),
+            CHEAP,
+        )
         async with running(parts):
             await until(lambda: closing(ada.id) in comfyui.told)
             await parts.accounts.people.change(bob.id, DISABLED, COMMAND_LINE)

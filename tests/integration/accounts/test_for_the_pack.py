@@ -20,7 +20,7 @@ from sidecar.database import Database
 from sidecar.generations.models import Generation
 from sidecar.settings import read_settings
 
-from .conftest import AddPerson, Browser, browser_at, paired
+from .conftest import PAIRED, AddPerson, Browser, browser_at
 
 WORKFLOW = {"1": {"class_type": "EmptyImage", "inputs": {}}}
 PACK, PROXY, STRANGER = "192.0.2.7", "10.0.0.2", "192.0.2.66"
@@ -33,9 +33,7 @@ async def test_the_pack_hears_who_shows_it_what(browser: Browser, accounts: Acco
     _token, token = await accounts.tokens.make(ada.id, "script", frozenset({Scope.READ}), None, COMMAND_LINE)
 
     async def asked(**shown: Any) -> tuple[int, str, list[str]]:
-        answer = await browser.post(
-            "/internal/callers", json={"address": STRANGER, **shown}, headers=paired("/internal/callers")
-        )
+        answer = await browser.post("/internal/callers", json={"address": STRANGER, **shown}, auth=PAIRED)
         told = answer.json()
         return answer.status_code, told.get("name") or told["code"], told.get("scopes", [])
 
@@ -58,10 +56,10 @@ async def test_only_a_trusted_proxy_says_who_somebody_is(
 ):
     """Whoever speaks to ComfyUI directly can write the same header."""
     trusting = {"GENONAUT_ACCESS": "proxy", "GENONAUT_TRUSTED_PROXIES": PROXY}
-    headers = {**paired("/internal/callers"), **({"X-Forwarded-For": forwarded_for} if forwarded_for else {})}
+    headers = {"X-Forwarded-For": forwarded_for} if forwarded_for else {}
     async with browser_at(read_settings({**environment, **trusting})) as browser:
         shown = {"address": address, "forwarded_user": "ada@example.org"}
-        answer = await browser.post("/internal/callers", json=shown, headers=headers)
+        answer = await browser.post("/internal/callers", json=shown, headers=headers, auth=PAIRED)
 
     assert answer.json().get("name") == name
 
@@ -74,10 +72,10 @@ async def test_failures_count_for_the_address_from_which_they_come(
     environment: dict[str, str], database: Database, address: str, forwarded_for: str | None, counted: str
 ):
     """Not for the proxy that everybody comes through, and not for one that somebody made up."""
-    headers = {**paired("/internal/callers"), **({"X-Forwarded-For": forwarded_for} if forwarded_for else {})}
+    headers = {"X-Forwarded-For": forwarded_for} if forwarded_for else {}
     async with browser_at(read_settings({**environment, "GENONAUT_TRUSTED_PROXIES": PROXY})) as browser:
         shown = {"address": address, "authorization": "Basic YWRhOndyb25n"}
-        answer = await browser.post("/internal/callers", json=shown, headers=headers)
+        answer = await browser.post("/internal/callers", json=shown, headers=headers, auth=PAIRED)
 
     assert answer.json()["code"] == "credentials_invalid"
     async with database.reading() as session:
@@ -109,10 +107,10 @@ async def test_which_cookie_counts_follows_from_how_a_request_came(
     }
     async with browser_at(read_settings({**environment, "GENONAUT_TRUSTED_PROXIES": f"{PACK},{PROXY}"})) as browser:
         path = "/internal/callers"
-        of_the_pack = await browser.post(path, json={**asked, "cookies": cookies}, headers=paired(path))
+        of_the_pack = await browser.post(path, json={**asked, "cookies": cookies}, auth=PAIRED)
         of_the_api = await browser.get("/api/v1/me", headers=passed_on)
         del cookies[counts]
-        without = await browser.post(path, json={**asked, "cookies": cookies}, headers=paired(path))
+        without = await browser.post(path, json={**asked, "cookies": cookies}, auth=PAIRED)
 
     assert (of_the_pack.json()["name"], of_the_api.json()["name"]) == ("Ada", "Ada")
     assert without.json()["code"] == "not_logged_in"
@@ -132,14 +130,12 @@ async def test_a_prompt_is_whose_the_pack_says(
     async def submitted(owner_id: UUID | None) -> tuple[int, UUID]:
         generation_id = uuid4()
         prompt = {"id": str(generation_id), "workflow": WORKFLOW, "owner_id": str(owner_id) if owner_id else None}
-        return (
-            await browser.post("/internal/prompts", json=prompt, headers=paired("/internal/prompts"))
-        ).status_code, generation_id
+        return (await browser.post("/internal/prompts", json=prompt, auth=PAIRED)).status_code, generation_id
 
     async def taken_back(generation_id: UUID, owner_id: UUID) -> int:
         cancellation = {"owner_id": str(owner_id)}
         path = f"/internal/prompts/{generation_id}/cancel"
-        return (await browser.post(path, json=cancellation, headers=paired(path))).status_code
+        return (await browser.post(path, json=cancellation, auth=PAIRED)).status_code
 
     status, generation_id = await submitted(ada.id)
     assert (status, (await submitted(None))[0], (await submitted(uuid4()))[0]) == (202, 401, 401)

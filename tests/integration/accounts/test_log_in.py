@@ -21,15 +21,14 @@ from sidecar.errors import CredentialsInvalid, PasswordWrong, TooManyAttempts
 from sidecar.identity import now
 from sidecar.settings import Settings, read_settings
 
-from .conftest import ANOTHER, API, PASSWORD, SECRET, AddPerson, Browser, browser_at, log_in, paired
+from .conftest import ANOTHER, API, PAIRED, PASSWORD, SECRET, AddPerson, Browser, browser_at, log_in
 
 ADDRESS = "192.0.2.7"
 
 
 async def needs_first_administrator(browser: Browser) -> bool:
     """As the pack asks it."""
-    path = "/internal/access"
-    return bool((await browser.get(path, headers=paired(path, "GET"))).json()["needs_first_administrator"])
+    return bool((await browser.get("/internal/access", auth=PAIRED)).json()["needs_first_administrator"])
 
 
 async def test_the_way_from_the_first_administrator_to_the_first_guest(browser: Browser, accounts: Accounts):

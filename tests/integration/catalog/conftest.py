@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
+from fakes.paired import AsPack
 from httpx import ASGITransport, AsyncClient
 from integration.generations.conftest import settings_of, until
 
 from sidecar.app import create_app
 from sidecar.catalog import discovery
-from sidecar.pairing import pairing_of
 
 StartApi = Callable[..., AbstractAsyncContextManager[AsyncClient]]
 
@@ -50,9 +50,9 @@ def start_api(tmp_path: Path, backend: dict[str, str]) -> StartApi:
 
 
 @pytest.fixture
-def paired() -> dict[str, str]:
-    """The headers of who has our secret; for one submission."""
-    return pairing_of(PAIRING_SECRET).headers("POST", "/internal/prompts")
+def paired() -> AsPack:
+    """Ask as who has our secret."""
+    return AsPack(PAIRING_SECRET)
 
 
 @pytest.fixture

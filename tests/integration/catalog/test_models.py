@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fakes.comfyui import ScriptedComfyUI
+from fakes.paired import AsPack
 from httpx import AsyncClient
 from integration.backends import both_databases
 from integration.generations.conftest import until
@@ -169,21 +170,19 @@ async def test_a_switched_off_model_is_refused_by_workflow_with_its_node(client:
     assert (await client.get("/api/v1/generations")).json()["items"] == []
 
 
-async def test_a_switched_off_model_is_refused_at_comfyuis_own_page(client: AsyncClient, paired: dict[str, str]):
+async def test_a_switched_off_model_is_refused_at_comfyuis_own_page(client: AsyncClient, paired: AsPack):
     """The gate shows the sentence to whoever pressed Queue."""
     await switch(client, "sd15", active=False)
-    answer = await client.post("/internal/prompts", json={"id": str(uuid7()), "workflow": LOADING}, headers=paired)
+    answer = await client.post("/internal/prompts", json={"id": str(uuid7()), "workflow": LOADING}, auth=paired)
 
     assert answer.status_code == 400
     assert "switched off" in answer.json()["detail"]
 
 
-async def test_a_model_that_comfyui_has_just_accepted_is_not_called_unknown(
-    client: AsyncClient, paired: dict[str, str]
-):
+async def test_a_model_that_comfyui_has_just_accepted_is_not_called_unknown(client: AsyncClient, paired: AsPack):
     """Its page offers a new file at once, and the gate has let ComfyUI check the workflow."""
     newer = {"1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "minutes-old.safetensors"}}}
-    answer = await client.post("/internal/prompts", json={"id": str(uuid7()), "workflow": newer}, headers=paired)
+    answer = await client.post("/internal/prompts", json={"id": str(uuid7()), "workflow": newer}, auth=paired)
 
     assert answer.status_code == 202
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from fakes.paired import AsPack
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -18,7 +19,6 @@ from sidecar.gallery.models import ImageState
 from sidecar.gallery.ownership import loose_name, recorded_owner
 from sidecar.gallery.references import FileReference
 from sidecar.gallery.routes import INTERNAL_ROUTES
-from sidecar.pairing import pairing_of
 from sidecar.problems import EXCEPTION_HANDLERS
 
 ADA, BOB = uuid4(), uuid4()
@@ -120,13 +120,10 @@ async def test_the_pack_asks_over_http(database, expect) -> None:
     app.asgi_handler = Entrance(app.asgi_handler, TrustedProxies(()))
     async with AsyncTestClient(app) as pack:
         asked = {"type": "temp", "subfolder": "a b", "filename": "ü [x].png"}
-
-        def paired() -> dict[str, str]:
-            return pairing_of("paired").headers("GET", "/internal/outputs/owner")
-
+        paired = AsPack("paired")
         stranger = await pack.get("/internal/outputs/owner", params=asked)
-        known = await pack.get("/internal/outputs/owner", params=asked, headers=paired())
-        unknown = await pack.get("/internal/outputs/owner", params={**asked, "filename": "b.png"}, headers=paired())
+        known = await pack.get("/internal/outputs/owner", params=asked, auth=paired)
+        unknown = await pack.get("/internal/outputs/owner", params={**asked, "filename": "b.png"}, auth=paired)
 
     assert stranger.status_code == 401
     assert (known.status_code, known.json()) == (200, {"owner_id": str(ADA)})

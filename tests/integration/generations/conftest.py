@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
+from fakes.paired import AsPack
 from fakes.peers import heard_from
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
@@ -23,7 +24,6 @@ from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance
-from sidecar.pairing import pairing_of
 from sidecar.settings import Settings, read_settings
 
 WORKFLOW: dict[str, Any] = {
@@ -109,9 +109,7 @@ def loading(checkpoint: str) -> dict[str, Any]:
     }
 
 
-def paired(method: str, path: str) -> dict[str, str]:
-    """The headers of who has our secret; for one request."""
-    return pairing_of(PAIRING_SECRET).headers(method, path)
+PAIRED = AsPack(PAIRING_SECRET)
 
 
 async def submit(parts: Parts, workflow: dict[str, Any] | None = None) -> UUID:

@@ -15,7 +15,7 @@ from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
 from sidecar.identity import uuid7
 
-from .conftest import WORKFLOW, Client, paired, submit
+from .conftest import PAIRED, WORKFLOW, Client, submit
 
 
 async def states(parts: Parts, ids: list[UUID]) -> list[str]:
@@ -44,7 +44,7 @@ async def test_the_pack_may_clear(client: Client):
     """In open access everything is the local owner's, whomever it names."""
     answer = await client.post("/api/v1/generations", json={"workflow": WORKFLOW})
     path = "/internal/prompts/clear"
-    cleared = await client.post(path, json={"owner_id": str(uuid7())}, headers=paired("POST", path))
+    cleared = await client.post(path, json={"owner_id": str(uuid7())}, auth=PAIRED)
     generation = await client.get(f"/api/v1/generations/{answer.json()['id']}")
 
     assert cleared.json() == {"through": generation.json()["number"], "more": False}

@@ -8,7 +8,7 @@ from typing import Any
 
 from sidecar.identity import uuid7
 
-from .conftest import WORKFLOW, Client, paired
+from .conftest import PAIRED, WORKFLOW, Client
 
 GOLDEN = Path(__file__).parents[2] / "unit" / "workflows" / "golden"
 PARAMETERS: dict[str, Any] = {
@@ -86,7 +86,7 @@ async def test_a_workflow_is_changed_where_it_says_so_itself(client: Client):
     sampler = next(node_id for node_id, node in graph.items() if node["class_type"] == "KSampler")
     drawn = {"id": int(sampler), "widgets_values": [graph[sampler]["inputs"]["seed"], "fixed", 20]}
     body = {"id": str(uuid7()), "workflow": graph, "extra_data": {"extra_pnginfo": {"workflow": {"nodes": [drawn]}}}}
-    await client.post("/internal/prompts", json=body, headers=paired("POST", "/internal/prompts"))
+    await client.post("/internal/prompts", json=body, auth=PAIRED)
     second = (await repeat(client, body, parameters={"seed": 99})).json()
     stored = await workflow(client, second)
     graph[sampler]["inputs"]["seed"] = 99

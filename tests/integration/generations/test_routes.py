@@ -11,7 +11,7 @@ import pytest
 from sidecar.identity import uuid7
 from sidecar.pairing import PAIRING_HEADER
 
-from .conftest import WORKFLOW, Client, paired
+from .conftest import PAIRED, WORKFLOW, Client
 
 
 async def test_parameters_become_a_generation(client: Client):
@@ -142,7 +142,7 @@ async def test_the_gate_must_show_the_pairing_secret(client: Client):
     """Nobody else may submit in somebody's name."""
     body = {"id": str(uuid7()), "workflow": WORKFLOW}
     refused = await client.post("/internal/prompts", json=body, headers={PAIRING_HEADER: "wrong"})
-    admitted = await client.post("/internal/prompts", json=body, headers=paired("POST", "/internal/prompts"))
+    admitted = await client.post("/internal/prompts", json=body, auth=PAIRED)
 
     assert (refused.status_code, refused.json()["code"]) == (401, "not_paired")
     assert (admitted.status_code, admitted.json()["id"]) == (202, body["id"])
@@ -196,7 +196,7 @@ async def test_secrets_of_comfy_org_are_not_stored(client: Client, tmp_path: Pat
     """Even if a gate should hand them over."""
     extra_data = {"api_key_comfy_org": "the-secret-key", "extra_pnginfo": {"workflow": {"nodes": []}}}
     body = {"id": str(uuid7()), "workflow": WORKFLOW, "extra_data": extra_data}
-    await client.post("/internal/prompts", json=body, headers=paired("POST", "/internal/prompts"))
+    await client.post("/internal/prompts", json=body, auth=PAIRED)
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("genonaut.sqlite3*"))
 
     assert b"the-secret-key" not in stored
@@ -205,7 +205,7 @@ async def test_secrets_of_comfy_org_are_not_stored(client: Client, tmp_path: Pat
 async def test_the_workflow_comes_back_as_it_was_drawn(client: Client):
     """The page can load it again."""
     body = {"id": str(uuid7()), "workflow": WORKFLOW, "extra_data": {"extra_pnginfo": {"workflow": {"nodes": [7]}}}}
-    await client.post("/internal/prompts", json=body, headers=paired("POST", "/internal/prompts"))
+    await client.post("/internal/prompts", json=body, auth=PAIRED)
     response = await client.get(f"/api/v1/generations/{body['id']}/workflow")
 
     assert response.json() == {"workflow": WORKFLOW, "ui_workflow": {"nodes": [7]}}

@@ -14,7 +14,7 @@ from integration.pack.test_queue import post, queue_of, until
 from integration.pack.workflows import small_picture
 from real.processes import RunningComfyUI
 
-from comfy_nodes.pairing import PAIRING_HEADER, pairing_of
+from comfy_nodes.pairing import PAIRING_HEADER
 
 
 async def hear(socket: aiohttp.ClientWebSocketResponse[bool], last: str) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ async def test_a_frozen_observer_holds_nobody_up(
 ) -> None:
     """An observer that reads nothing costs neither ComfyUI nor another observer anything."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(comfyui.url.rpartition(":")[2]))
-    proof = pairing_of("paired").headers("GET", "/genonaut/observer")[PAIRING_HEADER].encode()
+    proof = (await sidecar.session.headers("GET", f"{comfyui.url}/genonaut/observer"))[PAIRING_HEADER].encode()
     writer.write(
         b"GET /genonaut/observer HTTP/1.1\r\nHost: localhost\r\nX-Genonaut-Pairing: " + proof + b"\r\n"
         b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -11,23 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.stranger import stranger
 from real.processes import free_port
 
 from comfy_nodes import sidecar_process
+from comfy_nodes.pairing import pairing_of
 from comfy_nodes.settings import PackSettings, read_settings
-from comfy_nodes.sidecar_process import SidecarProcess, is_answering, keep_small
+from comfy_nodes.sidecar_process import SidecarProcess, keep_small
+from comfy_nodes.sidecar_proof import Answering, who_answers
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import json, os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+sys.path.insert(0, CHECKOUT)
+from sidecar.pairing import ANSWER_HEADER, PAIRING_HEADER, SIDECAR, Pairing
+
+pairing = Pairing(Path(os.environ["GENONAUT_DATA"], "pairing-secret").read_text())
+
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200)
+        question = pairing.check(self.headers[PAIRING_HEADER], "GET", self.path, names=(SIDECAR,))
+        self.send_response(204)
+        self.send_header(ANSWER_HEADER, question.answer(204, b""))
         self.end_headers()
-        if self.path == "/die":
-            os._exit(3)
 
 starts = Path(os.environ["GENONAUT_DATA"], "starts")
 with starts.open("a") as lines:
@@ -46,7 +56,7 @@ def settings(tmp_path: Path) -> PackSettings:
 def watched(settings: PackSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SidecarProcess]:
     monkeypatch.setattr(sidecar_process, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(sidecar_process, "LOOK_INTERVAL_S", 0.2)
-    command = [sys.executable, "-c", PROGRAM]
+    command = [sys.executable, "-c", PROGRAM.replace("CHECKOUT", repr(str(CHECKOUT)))]
     process = SidecarProcess(settings, command=command, pack_folder=tmp_path, comfyui_url="http://127.0.0.1:8188")
     process.watch()
     yield process
@@ -60,6 +70,10 @@ def until(condition: Callable[[], Any], *, within_s: float = 20) -> None:
         time.sleep(0.05)
 
 
+def is_answering(settings: PackSettings) -> bool:
+    return who_answers(settings.sidecar_url, pairing_of(settings.pairing_secret)) is Answering.SIDECAR
+
+
 def starts(settings: PackSettings) -> list[dict[str, Any]]:
     file = settings.data_folder / "starts"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -67,7 +81,7 @@ def starts(settings: PackSettings) -> list[dict[str, Any]]:
 
 def test_a_sidecar_is_started_told_what_it_needs_and_stopped(settings: PackSettings, watched: SidecarProcess) -> None:
     """It knows where ComfyUI is, where data lies, and whose end is its own; its words go to the log."""
-    until(lambda: is_answering(settings.sidecar_url))
+    until(lambda: is_answering(settings))
     (told,) = starts(settings)
     watched.stop()
 
@@ -75,18 +89,18 @@ def test_a_sidecar_is_started_told_what_it_needs_and_stopped(settings: PackSetti
     assert told["GENONAUT_DATA"] == str(settings.data_folder)
     assert told["GENONAUT_PARENT_PID"] == str(os.getpid())
     assert (settings.data_folder / "sidecar.log").read_text().startswith("started\n")
-    assert not is_answering(settings.sidecar_url)
+    assert not is_answering(settings)
 
 
 def test_a_sidecar_that_dies_is_started_again(
     settings: PackSettings, watched: SidecarProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After a short pause, and the log says how it ended."""
-    until(lambda: is_answering(settings.sidecar_url))
+    until(lambda: is_answering(settings))
     assert watched._child is not None
     watched._child.kill()
     until(lambda: len(starts(settings)) == 2)
-    until(lambda: is_answering(settings.sidecar_url))
+    until(lambda: is_answering(settings))
 
     assert "The sidecar ended with status" in caplog.text
 
@@ -95,13 +109,31 @@ def test_a_second_watcher_starts_no_second_sidecar(
     settings: PackSettings, watched: SidecarProcess, tmp_path: Path
 ) -> None:
     """Somebody answers already, so there is nothing to start."""
-    until(lambda: is_answering(settings.sidecar_url))
+    until(lambda: is_answering(settings))
     other = SidecarProcess(settings, command=["missing"], pack_folder=tmp_path, comfyui_url="")
     other.watch()
     time.sleep(0.5)
     other.stop()
 
     assert len(starts(settings)) == 1
+
+
+async def test_where_another_program_has_the_port_nothing_is_started_until_it_ends(
+    settings: PackSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is named once, with what to do; nobody takes it for the sidecar."""
+    monkeypatch.setattr(sidecar_process, "LOOK_INTERVAL_S", 0.05)
+    process = SidecarProcess(settings, command=["missing"], pack_folder=tmp_path, comfyui_url="")
+    async with stranger(settings.sidecar_port) as (_, told):
+        process.watch()
+        while len(told) < 3:
+            await asyncio.sleep(0.01)
+        started_beside_it = "could not be started with" in caplog.text
+    await asyncio.to_thread(until, lambda: "could not be started with" in caplog.text)
+    process.stop()
+
+    assert not started_beside_it
+    assert caplog.text.count("end it, or choose another one with GENONAUT_PORT") == 1
 
 
 def test_without_an_environment_one_sentence_says_what_to_do(

@@ -15,13 +15,16 @@ from fakes.comfyui import (
     ScriptedComfyUI,
 )
 
+from sidecar.comfyui.paired_http import PairedHttp
 from sidecar.pairing import pairing_of
 
 
 async def post(comfyui: ScriptedComfyUI, prompt_id: str) -> httpx.Response:
-    headers = pairing_of(PAIRING_SECRET).headers("POST", "/prompt")
-    async with httpx.AsyncClient(base_url=comfyui.url) as http:
-        return await http.post("/prompt", json={"prompt_id": prompt_id, "prompt": {}}, headers=headers)
+    http = PairedHttp(comfyui.url, pairing_of(PAIRING_SECRET))
+    try:
+        return await http.post("/prompt", {"prompt_id": prompt_id, "prompt": {}})
+    finally:
+        await http.close()
 
 
 async def free(comfyui: ScriptedComfyUI) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -11,15 +12,18 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from fakes.knowing_sidecar import KnowingSidecar
+from fakes.paired import as_sidecar
 from yarl import URL
 
 from comfy_nodes.caller import CALLER, Callers
 from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.doorkeeper import Doorkeeper
-from comfy_nodes.pairing import pairing_of
+from comfy_nodes.pairing import ANSWER_HEADER, pairing_of
 from comfy_nodes.settings import PackSettings
+from comfy_nodes.wire import prove_answer
 
 Browser = TestClient[Any, Any]
+ADA = {"Authorization": "Bearer ada"}
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
 SOCKETS = ClientSockets(server=None)
 FOLDERS = ["/home/root/comfyui/models/loras", "D:\\models\\Lora"]
@@ -54,6 +58,7 @@ async def forbid(request: web.Request) -> web.Response:
 def comfyui(doorkeeper: Doorkeeper, folder: Path) -> web.Application:
     """Routes as ComfyUI has them: with and without /api, a sub-application, static files at the root."""
     app = web.Application(middlewares=[doorkeeper.answer])
+    app.on_response_prepare.append(prove_answer)
     inner = web.Application()
     inner.router.add_get("/logs", say_who)
     app.add_subapp("/internal", inner)
@@ -123,7 +128,7 @@ async def test_in_open_access_everybody_is_the_local_owner_and_nobody_is_asked(
 async def test_open_access_beyond_this_computer_answers_nothing(opened: Opened, path: str) -> None:
     """Not even the sidecar; the sentence says what to set."""
     async with opened(access="open", is_open_to_others=True) as browser:
-        answer = await browser.get(path, headers=pairing_of("paired").headers("GET", path))
+        answer = await browser.get(path, headers=as_sidecar("GET", path))
         told = await answer.json()
 
         page = await browser.get(path, headers=NAVIGATION)
@@ -321,10 +326,36 @@ async def test_while_the_sidecar_is_away_people_are_told_to_wait(opened: Opened,
     assert login.status == 401
 
 
+async def test_what_was_asked_of_another_comfyui_is_not_done_here(opened: Opened) -> None:
+    """All of them have one secret. The sidecar hears why; who passed its question on cannot have said so."""
+    asked = pairing_of("paired").ask("POST", "/free", whom="another-process")
+    async with opened() as browser:
+        refused = await browser.post("/free", headers=asked.headers)
+        body = await refused.read()
+        changed = await browser.post("/free", headers=as_sidecar("POST", "/free", b"something"), data=b"something else")
+
+    assert (refused.status, json.loads(body)["error"]["type"]) == (421, "misdirected")
+    assert asked.is_answered_by(refused.headers[ANSWER_HEADER], 421, body)
+    assert changed.status == 401
+    assert ANSWER_HEADER not in changed.headers
+
+
+async def test_a_stranger_in_the_place_of_the_sidecar_is_named(opened: Opened, sidecar: KnowingSidecar) -> None:
+    """On the page, too: it is not a matter of waiting."""
+    sidecar.is_a_stranger = True
+    async with opened() as browser:
+        told = await (await browser.get("/queue", headers=ADA)).json()
+        page = await browser.get("/", headers={**NAVIGATION, **ADA})
+        shown = await page.text()
+
+    assert told["error"]["message"].startswith("Another program answers in the place of Genonaut")
+    assert (page.status, "Another program answers in the place of Genonaut" in shown) == (503, True)
+
+
 async def test_the_sidecar_itself_comes_as_everybody(opened: Opened) -> None:
     """It dispatches for all of them; whoever shows another secret is a stranger."""
     async with opened() as browser:
-        paired = await (await browser.get("/queue", headers=pairing_of("paired").headers("GET", "/queue"))).json()
+        paired = await (await browser.get("/queue", headers=as_sidecar("GET", "/queue"))).json()
         other = await browser.get("/queue", headers={"X-Genonaut-Pairing": "guessed"})
 
     assert paired == "everybody"

@@ -12,15 +12,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fakes.comfyui_files import ADA, BOB, Inhabited
+from fakes.paired import as_sidecar
 
 from comfy_nodes.caller import Caller, calling
 from comfy_nodes.graph_files import OWNER_INPUT, GraphFiles
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
 from comfy_nodes.owned_files import ACTING_FOR, Folders, OwnedFiles, SeenOutputs
-from comfy_nodes.pairing import PAIRING_HEADER, pairing_of
+from comfy_nodes.pairing import PAIRING_HEADER
 from comfy_nodes.prompt_gate import PromptGate
 from comfy_nodes.sidecar_client import SidecarAway
+from comfy_nodes.wire import encode_json
 
 ada = Caller(ADA, "ada", "member", frozenset({"read", "submit"}))
 
@@ -117,8 +119,8 @@ def workflow(image: str) -> dict[str, Any]:
 
 async def dispatch(browser: Browser, image: str, owner_id: str | None = ADA) -> tuple[int, dict[str, Any]]:
     tag = {} if owner_id is None else {"genonaut": {"owner_id": owner_id}}
-    body = {"prompt": workflow(image), "prompt_id": "x", "extra_data": tag}
-    answer = await browser.post("/prompt", json=body, headers=pairing_of("paired").headers("POST", "/prompt"))
+    body = encode_json({"prompt": workflow(image), "prompt_id": "x", "extra_data": tag})
+    answer = await browser.post("/prompt", data=body, headers=as_sidecar("POST", "/prompt", body))
     return answer.status, await answer.json()
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientWebSocketResponse, web
 from aiohttp.test_utils import TestClient, TestServer
+from fakes.paired import as_sidecar
 
 from comfy_nodes.event_tap import EventTap
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.pack_routes import PackRoutes
-from comfy_nodes.pairing import pairing_of
 
 
 class Told:
@@ -47,7 +47,7 @@ async def observer(told: Told) -> AsyncIterator[ClientWebSocketResponse[Any]]:
     routes.add_to(table)
     app = web.Application()
     app.add_routes(table)
-    proof = pairing_of("paired").headers("GET", "/genonaut/observer")
+    proof = as_sidecar("GET", "/genonaut/observer")
     async with (
         TestClient(TestServer(app)) as sidecar,
         sidecar.ws_connect("/genonaut/observer", headers=proof) as socket,

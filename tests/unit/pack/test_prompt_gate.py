@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fakes.knowing_sidecar import id_of, person
+from fakes.paired import as_sidecar
 
 from comfy_nodes import prompt_gate
 from comfy_nodes.caller import LOCAL_OWNER, Caller, calling, read_caller
@@ -20,9 +21,9 @@ from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.leading_term import LeadingTerm
 from comfy_nodes.outcome_journal import OutcomeJournal
-from comfy_nodes.pairing import pairing_of
 from comfy_nodes.prompt_gate import FinishedPrompts, PromptGate
 from comfy_nodes.sidecar_client import SidecarAway
+from comfy_nodes.wire import encode_json
 from sidecar.identity import prompt_id_of_run, uuid7
 
 PROMPT = {"1": {"class_type": "SaveImage", "inputs": {}}}
@@ -100,8 +101,8 @@ async def test_a_prompt_whose_outcome_is_confirmed_never_runs_again(
     async with TestClient(TestServer(app_of(gate))) as sidecar:
         posted = await sidecar.post(
             "/prompt",
-            json={"prompt": PROMPT, "prompt_id": "done"},
-            headers=pairing_of("paired").headers("POST", "/prompt"),
+            data=(body := encode_json({"prompt": PROMPT, "prompt_id": "done"})),
+            headers=as_sidecar("POST", "/prompt", body),
         )
         told = await posted.json()
 
@@ -134,8 +135,8 @@ async def test_what_was_sent_in_an_earlier_term_comes_in_no_more(journal: Outcom
     async with TestClient(TestServer(app_of(gate))) as sidecar:
 
         async def post(prompt_id: str, number: int | None) -> tuple[int, Any]:
-            body = {"prompt": PROMPT, "prompt_id": prompt_id, "genonaut_term": number}
-            posted = await sidecar.post("/prompt", json=body, headers=pairing_of("paired").headers("POST", "/prompt"))
+            body = encode_json({"prompt": PROMPT, "prompt_id": prompt_id, "genonaut_term": number})
+            posted = await sidecar.post("/prompt", data=body, headers=as_sidecar("POST", "/prompt", body))
             return posted.status, (await posted.json()).get("error")
 
         earlier = asyncio.create_task(post("earlier", 7))
@@ -188,8 +189,8 @@ async def test_a_prompt_that_comes_a_second_time_has_its_secrets_again(
     async with TestClient(TestServer(app_of(gate))) as sidecar:
         for run in (1, 2):
             prompt_id = prompt_id_of_run(generation_id, run)
-            body = {"prompt": PROMPT, "prompt_id": prompt_id}
-            await sidecar.post("/prompt", json=body, headers=pairing_of("paired").headers("POST", "/prompt"))
+            body = encode_json({"prompt": PROMPT, "prompt_id": prompt_id})
+            await sidecar.post("/prompt", data=body, headers=as_sidecar("POST", "/prompt", body))
             gate.prompt_has_finished(prompt_id)
     monkeypatch.setattr(prompt_gate, "SECRETS_KEPT_AFTER_END_S", 0.0)
     gate.secrets.keep("another", {"api_key_comfy_org": "hidden"})
