@@ -422,7 +422,7 @@ class ComfyUIBroken(ComfyUIAway):
 class TermIsOver(ComfyUIAway):
     """Another process drives this ComfyUI by now. What was to be sent waits, and is sent by that one."""
 
-    def __init__(self, latest: int) -> None:
+    def __init__(self, latest: int = 0) -> None:
         super().__init__()
         self.latest = latest
         """The term that this ComfyUI has heard of."""
