@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 TESTS = Path(__file__).parent
@@ -15,6 +16,9 @@ SHARED_INSTALLATIONS = ("genonaut", "fragile", "members")
 """Fixtures of `acceptance` that start a real ComfyUI and a sidecar: seconds of CPU each."""
 SHARING_FOLDER = Path("integration", "pack")
 """Its files share a real ComfyUI."""
+
+settings.register_profile("thorough", max_examples=1000)
+"""Ten times as many made-up examples as usual: `install.py test --hypothesis-profile=thorough`."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByInstallation:

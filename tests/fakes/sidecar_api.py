@@ -58,6 +58,7 @@ def generation(number: int, **facts: Any) -> Json:
     """A completed generation with one kept image; `facts` say what is different."""
     width, height = SHAPES[number % len(SHAPES)]
     created = BEGINNING - timedelta(minutes=(1_000_000 - number) * 7)
+    asked, begun, ended = (stamp(created + timedelta(seconds=seconds)) for seconds in (0, 1, 5))
     whole: Json = {
         "id": generation_id(number),
         "number": number,
@@ -91,11 +92,11 @@ def generation(number: int, **facts: Any) -> Json:
         "parent_id": None,
         "child_count": 0,
         "gpu_seconds": 3.2,
-        "created_at": stamp(created),
-        "submitted_at": stamp(created),
-        "started_at": stamp(created + timedelta(seconds=1)),
-        "finished_at": stamp(created + timedelta(seconds=5)),
-        "updated_at": stamp(created + timedelta(seconds=5)),
+        "created_at": asked,
+        "submitted_at": asked,
+        "started_at": begun,
+        "finished_at": ended,
+        "updated_at": ended,
         "trashed_at": None,
     }
     return {**whole, **facts}
@@ -143,7 +144,8 @@ def number_of(identifier: str) -> int:
 
 
 def stamp(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+    # Without its time zone it is written down much faster, which counts where there are 100 000.
+    return f"{moment.replace(tzinfo=None).isoformat()}Z"
 
 
 def picture(number: int, width: int, height: int) -> Image.Image:

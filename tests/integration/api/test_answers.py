@@ -28,7 +28,7 @@ import sidecar
 from .conftest import NOBODY, Served
 
 FILE = Path(sidecar.__file__).with_name("openapi.json")
-QUESTIONS = 8  # of each kind, to each route
+QUESTIONS = settings().max_examples // 25  # of each kind, to each route: 4, or 40 where somebody is thorough
 TIMEOUT_S = 30.0
 EVENT_STREAM = "text/event-stream"
 
