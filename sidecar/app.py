@@ -81,6 +81,11 @@ from sidecar.origins import pages_let_in, refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS, JSONRequest
 from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
+from sidecar.rules import routes as rule_routes
+from sidecar.rules.book import RuleBook
+from sidecar.rules.desk import RuleDesk
+from sidecar.rules.hits import Hits
+from sidecar.rules.inspector import Inspector
 from sidecar.settings import Access, Settings
 from sidecar.tasks import end, until_one_ends
 
@@ -114,6 +119,7 @@ class Parts:
     store: ImageStore
     kept_images: KeptImages
     history: History
+    rule_desk: RuleDesk
     admission: Admission
     catalog: Catalog
     discovery: Discovery
@@ -208,6 +214,9 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     interruptions = Interruptions(database, dispatcher.cancel_in_comfyui)
     accounts.changes.on(interruptions.callers_changed)
 
+    rule_book = RuleBook(database)
+    plans.on(rule_book.hear)
+    inspector = Inspector(plans, rule_book, Hits(database, keep_texts=settings.keep_rule_texts))
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
@@ -232,7 +241,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         store=store,
         kept_images=KeptImages(database),
         history=history,
-        admission=Admission(database, queueing, catalog, discovery, EntryLimits(settings, plans), announce),
+        rule_desk=RuleDesk(database, rule_book, plans.tell),
+        admission=Admission(database, queueing, catalog, discovery, EntryLimits(settings, plans), inspector, announce),
         catalog=catalog,
         discovery=discovery,
         dispatcher=dispatcher,
@@ -287,6 +297,7 @@ def app_of(parts: Parts) -> Litestar:
             Router(API, route_handlers=generation_routes.PUBLIC_ROUTES, tags=["Generations"]),
             Router(API, route_handlers=gallery_routes.ROUTES, tags=["Images"]),
             Router(API, route_handlers=catalog_routes.ROUTES, tags=["Models"]),
+            Router(API, route_handlers=rule_routes.ROUTES, tags=["Rules"]),
             Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
             Router(API, route_handlers=account_routes.ROUTES, tags=["Account"]),
             Router(API, route_handlers=admin_routes.ROUTES, tags=["Administration"]),
@@ -393,7 +404,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
     def always(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False)
 
-    subjects = ("kept_images", "catalog", "discovery", "repeats", "editor", "trash", "bulk", "clearing")
+    subjects = ("kept_images", "catalog", "discovery", "repeats", "editor", "trash", "bulk", "clearing", "rule_desk")
     names = (
         "database",
         "proxies",

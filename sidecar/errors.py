@@ -11,6 +11,9 @@ Every error that leaves a subject, in one tree.
           BodyTooLarge
           InvalidParameters          all field errors together
           ModelsUnusable             each with its node
+          RulesBroken                every rule that a workflow goes against, each with its place
+              ContentRefused
+              GraphRefused
           NotPaired
           ClocksDiffer
           NotLoggedIn
@@ -153,6 +156,25 @@ class ModelsUnusable(Refused):
     """This needs models that cannot be used here; each is listed with its node and the reason."""
 
     code = "models_unusable"
+
+
+class RulesBroken(Refused):
+    """This goes against the rules of this place."""
+
+    code = "rules_broken"
+    http_status = 422
+
+
+class ContentRefused(RulesBroken):
+    """What this asks for goes against the rules of this place. Change the text and submit it again."""
+
+    code = "content_refused"
+
+
+class GraphRefused(RulesBroken):
+    """This workflow goes against the rules of this place. Change what is named and submit it again."""
+
+    code = "graph_refused"
 
 
 class NotPaired(Refused):

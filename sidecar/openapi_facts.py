@@ -7,8 +7,10 @@ from typing import Any
 from sidecar.errors import (
     AccountDisabled,
     AdministratorThere,
+    ContentRefused,
     CredentialsInvalid,
     GenonautError,
+    GraphRefused,
     IdempotencyKeyReused,
     ImageCorrupt,
     ImageMissing,
@@ -39,6 +41,8 @@ from sidecar.errors import (
 
 NOT_KEPT = (ImageNotKeptYet, ImageMissing, ImageCorrupt)
 
+NOT_SUBMITTED = (InvalidParameters, ModelsUnusable, ContentRefused, GraphRefused, LimitReached, WaitingRoomFull)
+
 REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
     "log_in": (CredentialsInvalid, AccountDisabled, NoLogIn, TooManyAttempts),
     "become_first_administrator": (PasswordUnfit, CredentialsInvalid, AdministratorThere, NoLogIn),
@@ -54,12 +58,15 @@ REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
     "delete_plan": (PlanInUse, PlanNeeded),
     "make_group": (NameTaken,),
     "change_group": (NameTaken,),
-    "submit_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused, LimitReached, WaitingRoomFull),
-    "repeat_generation": (InvalidParameters, ModelsUnusable, IdempotencyKeyReused, LimitReached, WaitingRoomFull),
+    "submit_generation": (*NOT_SUBMITTED, IdempotencyKeyReused),
+    "repeat_generation": (*NOT_SUBMITTED, IdempotencyKeyReused),
     "cancel_generation": (NotCancellable,),
     "trash_generation": (StillOpen,),
     "restore_generation": (NotRestorable,),
     "register_instance": (InstanceKnown,),
+    "make_rule": (PlanUnknown,),
+    "change_rule": (PlanUnknown,),
+    "try_rules": (PlanUnknown,),
     "remove_instance": (InstanceBusy, InstanceFromSettings),
     "show_image": NOT_KEPT,
     "show_image_head": NOT_KEPT,
@@ -124,6 +131,41 @@ MODEL: dict[str, Any] = {
     "instances": [INSTANCE_ID],
     "first_seen": "2026-11-20T09:30:00Z",
     "last_seen": "2026-11-21T11:58:21.350000Z",
+}
+RULE_ID = "019aa3b5-4c1d-7e2f-8a3b-9c4d5e6f7a8b"
+RULE: dict[str, Any] = {
+    "id": RULE_ID,
+    "kind": "content",
+    "name": "No weapons",
+    "plan": None,
+    "definition": {"words": ["bomb*", "hand grenade"], "patterns": [], "where": "prompt"},
+    "action": "refuse",
+    "level": "medium",
+    "is_active": True,
+    "created_at": "2026-11-20T09:00:00Z",
+    "updated_at": "2026-11-20T09:00:00Z",
+}
+RULE_FOUND: dict[str, Any] = {
+    "code": "content_refused",
+    "message": "The title goes against the rule “No weapons” of this place. Change it and submit it again.",
+    "action": "refuse",
+    "field": "title",
+    "rule_id": RULE_ID,
+    "rule_name": "No weapons",
+}
+RULE_HIT: dict[str, Any] = {
+    "id": "019aa3b5-9d2e-7f30-8b4c-0d5e6f7a8b9c",
+    "rule_id": RULE_ID,
+    "rule_name": "No weapons",
+    "user_id": USER_ID,
+    "generation_id": None,
+    "action": "refuse",
+    "level": "medium",
+    "code": "content_refused",
+    "field": "6.text",
+    "text_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "text": None,
+    "at": "2026-11-21T12:00:00Z",
 }
 IMAGE: dict[str, Any] = {
     "id": IMAGE_ID,
@@ -376,6 +418,21 @@ EXAMPLES: dict[str, list[Any]] = {
             ]
         }
     ],
+    "NewRule": [
+        {
+            "kind": "content",
+            "name": "No weapons",
+            "definition": {"words": ["bomb*", "hand grenade"]},
+            "level": "medium",
+        },
+        {"kind": "graph", "name": "No files", "definition": {"refused_nodes": ["@files"]}, "plan": "free"},
+    ],
+    "RulePatch": [{"is_active": False}],
+    "RuleView": [RULE],
+    "RuleList": [{"items": [RULE]}],
+    "Trial": [{"text": "a b0mb", "plan": "free"}],
+    "TrialResult": [{"verdict": "refused", "found": [RULE_FOUND]}],
+    "RuleHitPage": [{"items": [RULE_HIT], "next_cursor": None}],
     "Life": [{"state": "live", "version": "0.1.0"}],
     "NewInstance": [{"url": "http://127.0.0.1:8189", "name": "upstairs"}],
     "InstancePatch": [{"wanted": "draining"}],

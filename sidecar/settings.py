@@ -96,6 +96,9 @@ class Settings:
     open_plan: str = "unlimited"
     """In `open` access: which limits hold for everybody (`GENONAUT_OPEN_PLAN`)."""
 
+    keep_rule_texts: bool = False
+    """Keep the texts that went against a rule, not only their hashes (`GENONAUT_KEEP_RULE_TEXTS`)."""
+
     cookie_secure: bool = False
     """Send the session's cookie through TLS alone, whatever a proxy says (`GENONAUT_COOKIE_SECURE`: no, yes)."""
 
@@ -172,6 +175,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         proxy_role=read_choice(values, "GENONAUT_PROXY_ROLE", PROXY_ROLES),
         default_plan=values.get("GENONAUT_DEFAULT_PLAN") or Settings.default_plan,
         open_plan=values.get("GENONAUT_OPEN_PLAN") or Settings.open_plan,
+        keep_rule_texts=read_choice(values, "GENONAUT_KEEP_RULE_TEXTS", YES_OR_NO) == "yes",
         cookie_secure=read_choice(values, "GENONAUT_COOKIE_SECURE", YES_OR_NO) == "yes",
         session_idle_s=read_lifetime(values, "GENONAUT_SESSION_IDLE_S", Settings.session_idle_s),
         session_at_most_s=read_lifetime(values, "GENONAUT_SESSION_AT_MOST_S", Settings.session_at_most_s),

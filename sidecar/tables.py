@@ -20,6 +20,7 @@ from sidecar.instances.models import Instance, Pace
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
 from sidecar.limits.persons import AddressSalt
+from sidecar.rules.models import Rule, RuleHit
 
 __all__ = [
     "AddressSalt",
@@ -45,6 +46,8 @@ __all__ = [
     "Pace",
     "Plan",
     "PlanOverride",
+    "Rule",
+    "RuleHit",
     "SearchEntry",
     "SearchWord",
     "UsageEntry",

@@ -49,6 +49,7 @@ class Action(str, Enum):
     GROUP_DELETED = "group_deleted"
     GROUP_JOINED = "group_joined"
     GROUP_LEFT = "group_left"
+    RULES_CHANGED = "rules_changed"
     REFUSED = "refused"
 
 

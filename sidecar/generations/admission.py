@@ -48,6 +48,9 @@ from sidecar.identity import now, uuid7
 from sidecar.limits.estimate import to_ms, usual_seconds
 from sidecar.limits.ledger import Reservation, reserve
 from sidecar.limits.plans import read_groups
+from sidecar.rules.hits import Hits
+from sidecar.rules.inspection import NOTHING_FOUND, Findings
+from sidecar.rules.inspector import Inspector
 from sidecar.together import Together
 
 # ComfyUI's execution.SENSITIVE_EXTRA_DATA_KEYS: other people's secrets have no place in our database.
@@ -90,6 +93,9 @@ class Request:
         """What can be read from the workflow."""
         return read_workflow(self.workflow)
 
+    findings: Findings = NOTHING_FOUND
+    """What rules found in it."""
+
 
 class Admission:
     """Lets generations in. One a process."""
@@ -101,6 +107,7 @@ class Admission:
         catalog: Catalog,
         discovery: Discovery,
         entry_limits: EntryLimits,
+        inspector: Inspector,
         announce: Callable[[UUID], Awaitable[None]],
     ) -> None:
         self._database = database
@@ -108,6 +115,7 @@ class Admission:
         self._catalog = catalog
         self._discovery = discovery
         self._entry_limits = entry_limits
+        self._inspector = inspector
         self._announce = announce
         self._entrance = Together(self._let_in, at_most=ADMITTED_AT_ONCE)
 
@@ -141,9 +149,11 @@ class Admission:
             ModelsUnusable: The workflow names models that cannot be used here.
             LimitReached: Its person has used all that is allowed for now.
             WaitingRoomFull: Too much waits already.
+            RulesBroken: It goes against rules, or beyond what its owner's plan allows.
         """
         await self._require_usable_models(request)
-        generation, is_new = await self._entrance.ask(replace(request, address=address))
+        inspected = await self._inspected(request)
+        generation, is_new = await self._entrance.ask(replace(inspected, address=address))
         if not is_new:
             return generation
         log.info(
@@ -183,6 +193,10 @@ class Admission:
             message = " ".join(fault.message for fault in faults[:FAULTS_NAMED_AT_MOST])
             raise ModelsUnusable(message, errors=tuple(msgspec.to_builtins(fault) for fault in faults))
 
+    async def _inspected(self, request: Request) -> Request:
+        findings = await self._inspector.look_at(request.workflow, request.title, request.owner_id)
+        return replace(request, findings=findings) if findings.hits else request
+
     async def _let_in(self, requests: Sequence[Request]) -> Sequence[Admitted | BaseException]:
         """Those who come together share a transaction; if it fails because of one of them, each has its own."""
         try:
@@ -199,7 +213,7 @@ class Admission:
         async with self._database.writing() as session:
             at = now()
             limits = await self._entry_limits.of_party(session, [asking(request) for request in requests], at)
-            party = Party(session, limits, at)
+            party = Party(session, limits, self._inspector.hits, at)
             await party.look_up(request.id for request in requests)
             await party.look_for_disabled(request.owner_id for request in requests)
             outcomes = [await party.receive(request) for request in requests]
@@ -224,9 +238,10 @@ class Admitted(NamedTuple):
 class Party:
     """Submissions that enter in one transaction, each in its own right."""
 
-    def __init__(self, session: AsyncSession, limits: PartyLimits, at: datetime) -> None:
+    def __init__(self, session: AsyncSession, limits: PartyLimits, hits: Hits, at: datetime) -> None:
         self._session = session
         self._limits = limits
+        self._hits = hits
         self._at = at
         self._known: dict[UUID, Generation] = {}
         self._new: list[tuple[Request, Generation]] = []
@@ -267,6 +282,7 @@ class Party:
         await write_generations(self._session, self._new)
         await reserve(self._session, self._reservations, at=self._at)
         for request, generation in self._new:
+            self._hits.note(self._session, request.findings, request.owner_id, generation.id)
             if request.once is not None:
                 await remember(self._session, request.owner_id, request.once, generation.id)
 

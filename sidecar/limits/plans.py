@@ -140,6 +140,14 @@ class Plans:
                 self._remember(person_id, standing, at + lasts_s)
         return found
 
+    async def standing_of(self, person_id: UUID) -> Standing:
+        """What holds for this person now, for whoever has no session; mostly nothing is asked for it."""
+        held = self._remembered.get(person_id)
+        if held is not None and time.monotonic() < held.until:
+            return held.standing
+        async with self._database.reading() as session:
+            return await self.of(session, person_id)
+
     async def weight_of(self, session: AsyncSession, person_id: UUID) -> float:
         """The weight of this person's share of turns."""
         return (await self.of(session, person_id)).limits.weight

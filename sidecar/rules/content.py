@@ -16,9 +16,9 @@ import re2
 from msgspec import Meta, Struct
 
 from sidecar.comfyui.workflow_reader import Written
+from sidecar.limits.plans import Sensitivity
 from sidecar.rules.readings import in_scripts, in_words, readings, visible
 
-Sensitivity = Literal["off", "low", "medium", "high"]
 Level = Literal["low", "medium", "high"]
 Where = Literal["prompt", "negative", "both"]
 
@@ -95,7 +95,7 @@ def content_faults(definition: ContentDefinition) -> list[PatternFault]:
     """Everything in it that cannot be looked for."""
     faults = []
     if not definition.words and not definition.patterns:
-        faults.append(PatternFault("definition", "Name at least one word or one pattern: this rule finds nothing."))
+        faults.append(PatternFault("words", "Name at least one word or one pattern: this rule finds nothing."))
     for number, word in enumerate(definition.words):
         if not in_words(visible(word.strip("*"))).strip():
             message = f"{word!r} has neither letters nor digits. Write a word or a phrase."

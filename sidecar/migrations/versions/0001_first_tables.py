@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from advanced_alchemy.types import GUID, DateTimeUTC
 from alembic import op
 from sqlalchemy.dialects.postgresql import TSVECTOR
+from uuid_utils.compat import uuid7
 
 revision = "0001"
 down_revision = None
@@ -34,6 +35,7 @@ def upgrade() -> None:
     make_journal_positions()
     make_images()
     make_catalog()
+    make_rules()
     make_counters()
     make_usage_entries()
     make_address_salts()
@@ -48,6 +50,8 @@ def downgrade() -> None:
         "address_salts",
         "usage_entries",
         "counters",
+        "rule_hits",
+        "rules",
         "catalog_version",
         "listings",
         "model_instances",
@@ -101,7 +105,7 @@ def make_plans() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_plans"),
     )
     begin = datetime.now(timezone.utc)
-    op.bulk_insert(plans, [{**dict(zip(PLAN_COLUMNS, plan)), "sensitivity": "off", "updated_at": begin} for plan in PLANS])
+    op.bulk_insert(plans, [{**dict(zip(PLAN_COLUMNS, plan)), "sensitivity": "medium", "updated_at": begin} for plan in PLANS])
 
 
 HOUR_S = 3600
@@ -589,6 +593,58 @@ def make_catalog() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_catalog_version"),
     )
     op.bulk_insert(versions, [{"name": "catalog", "version": 0}])
+
+
+# Off until somebody switches them on: what is right for one place is wrong for another.
+RULES = (
+    ("Sexual pictures of children", "low", "refuse", ["child porn*", "child nud*", "nude child*", "naked child*", "underage nud*", "loli", "lolicon", "shotacon"]),
+    ("Sexual pictures", "medium", "refuse", ["porn*", "hentai", "nsfw", "nude", "nudes", "nudity", "naked", "topless", "genitals", "sex scene", "having sex"]),
+    ("Cruelty", "medium", "refuse", ["gore", "gory", "beheading", "decapitat*", "dismember*", "disembowel*", "torture*", "mutilat*"]),
+    ("Blood and weapons", "high", "flag", ["blood", "bloody", "bleeding", "corpse*", "gun", "guns", "rifle*", "pistol*"]),
+)
+
+
+def make_rules() -> None:
+    rules = op.create_table(
+        "rules",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("plan", sa.String(60)),
+        sa.Column("definition", sa.JSON(), nullable=False),
+        sa.Column("action", sa.String(8), nullable=False),
+        sa.Column("level", sa.String(8), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_rules"),
+    )
+    begin = datetime.now(timezone.utc)
+    always = {"kind": "content", "plan": None, "is_active": False, "created_at": begin, "updated_at": begin}
+    shipped = [
+        {"id": uuid7(), "name": name, "level": level, "action": action, "definition": {"words": words, "where": "prompt"}}
+        for name, level, action, words in RULES
+    ]
+    op.bulk_insert(rules, [{**always, **rule} for rule in shipped])
+    op.create_table(
+        "rule_hits",
+        sa.Column("id", GUID(), nullable=False),
+        sa.Column("rule_id", GUID(), nullable=False),
+        sa.Column("rule_name", sa.String(100), nullable=False),
+        sa.Column("user_id", GUID(), nullable=False),
+        sa.Column("generation_id", GUID()),
+        sa.Column("action", sa.String(8), nullable=False),
+        sa.Column("level", sa.String(8), nullable=False),
+        sa.Column("code", sa.String(40), nullable=False),
+        sa.Column("field", sa.String(200), nullable=False),
+        sa.Column("text_hash", sa.LargeBinary(32)),
+        sa.Column("text", sa.Text()),
+        sa.Column("at", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_rule_hits"),
+    )
+    op.create_index("ix_rule_hits_user", "rule_hits", ["user_id", "id"])
+    op.create_index("ix_rule_hits_rule", "rule_hits", ["rule_id", "id"])
+    op.create_index("ix_rule_hits_at", "rule_hits", ["at"])
 
 
 def make_counters() -> None:

@@ -107,6 +107,12 @@ POST   /admin/instances                               401    403    403    201  
 GET    /admin/instances/{instance_id}                 401    403    403    200     403       401    403
 PATCH  /admin/instances/{instance_id}                 401    403    403    200     403       401    403
 DELETE /admin/instances/{instance_id}                 401    403    403    409     403       401    403
+GET    /admin/rules                                   401    403    403    200     403       401    403
+POST   /admin/rules                                   401    403    403    201     403       401    403
+PATCH  /admin/rules/{rule_id}                         401    403    403    200     403       401    403
+DELETE /admin/rules/{rule_id}                         401    403    403    204     403       401    403
+POST   /admin/rules/dry-run                           401    403    403    200     403       401    403
+GET    /admin/rule-hits                               401    403    403    200     403       401    403
 
 GET    /health/live                                   200    200    200    200     200       200    200
 GET    /health/ready                                  200    200    200    200     200       200    200
@@ -157,6 +163,9 @@ BODIES: dict[str, Any] = {
     "PATCH /admin/groups/{group_id}": {"limits": {"generations_per_day": 500}},
     "POST /admin/instances": {"url": f"{NOBODY_THERE}/{{new_name}}"},
     "PATCH /admin/instances/{instance_id}": {"wanted": "active"},
+    "POST /admin/rules": {"kind": "content", "name": "A rule", "definition": {"words": ["bomb"]}, "is_active": False},
+    "PATCH /admin/rules/{rule_id}": {"is_active": False},
+    "POST /admin/rules/dry-run": {"text": "a bomb"},
     "POST /internal/prompts": {"id": "{new_name}", "workflow": WORKFLOW},
     "POST /internal/prompts/{generation_id}/cancel": {},
     "POST /internal/prompts/clear": {},
@@ -251,6 +260,9 @@ async def targets_of(house: House, operation: str) -> dict[str, str]:
     if {"invite_id", "code"} & needed:
         invite = (await house.ask_as("root", "POST", "/admin/invites", body={"uses": len(CALLERS)})).json
         made |= {"invite_id": invite["invite"]["id"], "code": invite["code"]}
+    if "rule_id" in needed:
+        rule = BODIES["POST /admin/rules"]
+        made["rule_id"] = (await house.ask_as("root", "POST", "/admin/rules", body=rule)).json["id"]
     async with house.database.reading() as session:
         made["model_id"] = str(await session.scalar(select(Model.id)))
         made["instance_id"] = str(await session.scalar(select(Instance.id).where(Instance.from_settings)))

@@ -148,7 +148,7 @@ def test_whatever_can_find_nothing_or_everything_is_told_field_by_field():
 
     assert [fault.field for fault in faults] == ["words[1]", "words[2]", "patterns[0]", "patterns[1]"]
     assert "RE2" in faults[2].message
-    assert [fault.field for fault in content_faults(ContentDefinition())] == ["definition"]
+    assert [fault.field for fault in content_faults(ContentDefinition())] == ["words"]
 
 
 def looking_for(*words: str) -> ContentRule:

@@ -1,0 +1,35 @@
+"""Looks at whatever is submitted, by whichever door."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sidecar.limits.plans import Plans
+from sidecar.rules.book import RuleBook
+from sidecar.rules.hits import Hits
+from sidecar.rules.inspection import Findings, inspect
+
+
+class Inspector:
+    """One a process."""
+
+    def __init__(self, plans: Plans, book: RuleBook, hits: Hits) -> None:
+        self._plans = plans
+        self._book = book
+        self.hits = hits
+
+    async def look_at(self, workflow: dict[str, Any], title: str, owner_id: UUID) -> Findings:
+        """
+        What is found in a workflow that may come in all the same, to be written down with it (`Hits.note`).
+
+        Raises:
+            ContentRefused: Something is written in it that may not be asked for.
+            GraphRefused: It has what it may not have, or asks for too much.
+        """
+        standing = await self._plans.standing_of(owner_id)
+        findings = inspect(workflow, title, await self._book.rules(), standing)
+        if findings.refusals:
+            await self.hits.note_refusal(findings, owner_id)
+        findings.require_allowed()
+        return findings
