@@ -54,6 +54,7 @@ from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Postings, Recorders
+from sidecar.generations.releasing import Releasing
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.repeat import Repeats
 from sidecar.generations.stopping import Interruptions, stop_all
@@ -121,6 +122,7 @@ class Parts:
     history: History
     rule_desk: RuleDesk
     admission: Admission
+    queueing: Queueing
     catalog: Catalog
     discovery: Discovery
     dispatcher: Dispatcher
@@ -223,7 +225,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     intake = Intake(database, store, OutputSources(database, instances), NewImages(announce))
     tending = Tending(database, instances, wake)
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
-    sweeper = Sweeper(database, wake, queueing)
+    releasing = Releasing(database, wake, queueing)
+    sweeper = Sweeper(database, wake, queueing, releasing)
     clockwork = worker.clockwork(
         sweeper, tending, timeouts, trash, RememberedKeys(database), discovery, accounts, overrides, OldSalts(database)
     )
@@ -243,6 +246,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         history=history,
         rule_desk=RuleDesk(database, rule_book, plans.tell),
         admission=Admission(database, queueing, catalog, discovery, EntryLimits(settings, plans), inspector, announce),
+        queueing=queueing,
         catalog=catalog,
         discovery=discovery,
         dispatcher=dispatcher,
@@ -261,7 +265,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         leadership=leadership,
         queues=(turns, images),
         workers=(
-            worker.turns_worker(turns, wake, clockwork),
+            worker.turns_worker(turns, wake, releasing, clockwork),
             worker.images_worker(images, intake),
         ),
         health_check=HealthCheck(database, turns, store),

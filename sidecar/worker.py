@@ -16,7 +16,8 @@ from sidecar.accounts.desk import Accounts
 from sidecar.catalog.discovery import Discovery
 from sidecar.gallery.intake import Intake
 from sidecar.generations.idempotency import RememberedKeys
-from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES
+from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES, RELEASE
+from sidecar.generations.releasing import Releasing
 from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
 from sidecar.generations.timeouts import Timeouts
@@ -24,7 +25,7 @@ from sidecar.generations.trash import Trash
 from sidecar.limits.overrides import Overrides
 from sidecar.limits.persons import OldSalts
 from sidecar.queues.choose import WorkQueue
-from sidecar.queues.embedded import EmbeddedWorker, cron_job
+from sidecar.queues.embedded import EmbeddedWorker, Function, cron_job
 
 TURNS = "turns"
 TURNS_AT_ONCE = 4  # few are enough: most of them only wake somebody
@@ -39,7 +40,9 @@ A_MINUTE_S = 60
 TEN_MINUTES_S = 600
 
 
-def turns_worker(queue: WorkQueue, wake: Callable[[], None], clockwork: list[CronJob[Any]]) -> EmbeddedWorker:
+def turns_worker(
+    queue: WorkQueue, wake: Callable[[], None], releasing: Releasing, clockwork: list[CronJob[Any]]
+) -> EmbeddedWorker:
     """Works off what somebody's turn depends on, and the clockwork."""
 
     async def dispatch_generation(_context: Any, *, generation_id: str) -> None:
@@ -47,7 +50,8 @@ def turns_worker(queue: WorkQueue, wake: Callable[[], None], clockwork: list[Cro
         del generation_id
         wake()
 
-    return EmbeddedWorker(queue, [(DISPATCH, dispatch_generation)], cron_jobs=clockwork, concurrency=TURNS_AT_ONCE)
+    jobs: list[tuple[str, Function]] = [(DISPATCH, dispatch_generation), (RELEASE, releasing.release_held)]
+    return EmbeddedWorker(queue, jobs, cron_jobs=clockwork, concurrency=TURNS_AT_ONCE)
 
 
 def images_worker(queue: WorkQueue, intake: Intake) -> EmbeddedWorker:

@@ -45,6 +45,7 @@ def partial_index(name: str, *columns: Any, where: str, postgresql_where: str | 
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(postgresql_where or where))
 
 
+HELD = "state = 'pending' AND not_before IS NOT NULL"
 NEWEST_FIRST: tuple[Any, ...] = (desc("created_at"), desc("id"))
 
 
@@ -142,6 +143,8 @@ class Generation(Base):
         partial_index("ix_generations_parent", "parent_id", "owner_id", *NEWEST_FIRST, where="parent_id IS NOT NULL"),
         partial_index("ix_generations_trashed", "trashed_at", where="trashed_at IS NOT NULL"),
         partial_index("ix_generations_in_flight", "instance_id", where="state IN ('submitted', 'running')"),
+        # By its state, too: SQLite would else take the index above, and sort.
+        partial_index("ix_generations_held_until", "state", "not_before", where=HELD),
     )
 
 

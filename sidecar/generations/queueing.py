@@ -7,6 +7,7 @@ sweeper; one that comes twice finds nothing to do.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 from datetime import datetime
@@ -17,10 +18,14 @@ import structlog
 from saq import Job, Queue, Status
 
 from sidecar.errors import QueueUnavailable
+from sidecar.identity import now
 from sidecar.queues.embedded import job_options
 
 DISPATCH = "dispatch_generation"
 DISPATCH_WITHIN_S = 30
+RELEASE = "release_held"
+RELEASE_WITHIN_S = 30
+RELEASED_EARLY_S = 2  # a queue looks every second for what is due; whoever takes it waits for the rest
 KEEP_IMAGES = "keep_images"
 KEEP_IMAGES_WITHIN_S = 1800  # a generation may have hundreds of images, on a disk that is slow
 
@@ -39,6 +44,8 @@ class Queueing:
         self._images = images
         self.wake_leader: Callable[[], bool] = lambda: False
         """Wakes whoever leads if that is this process; tells whether it is."""
+        self._next_release: datetime | None = None
+        """The earliest of those that this process has made a token for."""
         # Part of every key. A token that a killed process had in its hands stays there until the queue is sure of its
         # death; meanwhile it must not swallow those of the process that took its place.
         self._process = secrets.token_hex(4)
@@ -49,11 +56,24 @@ class Queueing:
 
         `reason` is part of the token's key: a token that is just being worked off must not swallow a later one.
         """
-        if not_before is None and self.wake_leader():
-            return
-        scheduled = int(not_before.timestamp()) + 1 if not_before else 0
-        options = job_options(timeout_s=DISPATCH_WITHIN_S)
-        await self._enqueue(self._turns, DISPATCH, generation_id, reason, scheduled=scheduled, **options)
+        if not_before is not None:
+            # An earlier one that this process has made makes the later ones.
+            if self._next_release is None or not now() < self._next_release <= not_before:
+                await self.release(not_before)
+        elif not self.wake_leader():
+            options = job_options(timeout_s=DISPATCH_WITHIN_S)
+            await self._enqueue(self._turns, DISPATCH, generation_id, reason, **options)
+
+    async def release(self, moment: datetime) -> None:
+        """Something is held until this moment. All processes share these tokens: each would say the same."""
+        scheduled = max(math.floor(moment.timestamp()) - RELEASED_EARLY_S, 1)
+        options = {**job_options(timeout_s=RELEASE_WITHIN_S), "scheduled": scheduled, "moment": moment.isoformat()}
+        try:
+            await self._turns.enqueue(RELEASE, key=f"{RELEASE}:{moment.isoformat()}", **options)
+        except QueueUnavailable:
+            log.warning("token_not_enqueued", function=RELEASE, moment=moment.isoformat(), exc_info=True)
+        else:
+            self._next_release = moment
 
     async def keep_images(self, generation_id: UUID) -> None:
         """A generation has outputs that are not in our store yet."""

@@ -14,6 +14,7 @@ from sidecar.database import Database
 from sidecar.gallery.intake import unfinished
 from sidecar.generations.models import Generation
 from sidecar.generations.queueing import Queueing
+from sidecar.generations.releasing import Releasing
 
 LOOKED_UP_AT_ONCE = 500
 
@@ -23,14 +24,16 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """Runs on a clock. One a process."""
 
-    def __init__(self, database: Database, wake: Callable[[], None], queueing: Queueing) -> None:
+    def __init__(self, database: Database, wake: Callable[[], None], queueing: Queueing, releasing: Releasing) -> None:
         self._database = database
         self._wake = wake
         self._queueing = queueing
+        self._releasing = releasing
 
     async def sweep_generations(self, _context: Any) -> None:
         """SAQ cron job."""
         self._wake()
+        await self._releasing.make_sure()
         async with self._database.reading() as session:
             left = await unfinished(session)
         for generation_id in left:

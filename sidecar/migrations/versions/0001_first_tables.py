@@ -400,6 +400,8 @@ def make_generations() -> None:
     make_partial_index("ix_generations_trashed", "generations", ["trashed_at"], where="trashed_at IS NOT NULL")
     in_flight = "state IN ('submitted', 'running')"
     make_partial_index("ix_generations_in_flight", "generations", ["instance_id"], where=in_flight)
+    held = "state = 'pending' AND not_before IS NOT NULL"
+    make_partial_index("ix_generations_held_until", "generations", ["state", "not_before"], where=held)
 
 
 def make_partial_index(

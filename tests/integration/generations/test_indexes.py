@@ -12,6 +12,7 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import Walk, first_of, found_by_words
+from sidecar.generations.releasing import NEXT
 from sidecar.generations.search import exactly
 from sidecar.generations.states import GenerationState
 
@@ -75,6 +76,13 @@ async def test_what_is_found_by_words_is_found_in_the_order_of_a_page(database):
         "CORRELATED SCALAR SUBQUERY 1",
         "SEARCH generations USING INDEX sqlite_autoindex_generations_1 (id=?)",
     ]
+
+
+async def test_the_next_moment_at_which_something_is_let_go_is_the_first_of_its_index(database):
+    """However much is held."""
+    steps = await plan_of(database, NEXT)
+
+    assert steps == ["SEARCH generations USING COVERING INDEX ix_generations_held_until (state=? AND not_before>?)"]
 
 
 async def plan_of(database: Database, query: Select[Any]) -> list[str]:

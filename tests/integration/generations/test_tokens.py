@@ -14,6 +14,7 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
 from sidecar.generations.admission import Request, write_generation
 from sidecar.generations.queueing import Queueing
+from sidecar.generations.releasing import Releasing
 from sidecar.generations.sweeper import Sweeper
 from sidecar.identity import now, uuid7
 from sidecar.queues.choose import choose_queue
@@ -42,19 +43,37 @@ async def test_the_token_of_a_killed_process_does_not_swallow_those_of_the_next_
     assert taken.kwargs == killed_with.kwargs == {"generation_id": str(generation_id)}
 
 
-async def test_a_token_whose_generation_is_gone_is_taken_out(queue: Queue, sqlite_database_url: str):
-    """Also one that waits for its moment; what has its generation stays."""
-    database, queueing = Database(sqlite_database_url), Queueing(turns=queue, images=queue)
+async def test_a_token_whose_generation_is_gone_is_taken_out(queue: Queue, database: Database):
+    """Also one that is to be tried again later. What has its generation stays, and what is about none."""
+    queueing = Queueing(turns=queue, images=queue)
     there = await written(database)
+    await queueing.keep_images(uuid7())
+    tried = await queue.dequeue(timeout=1)
+    assert tried is not None
+    tried.retry_delay = 3600.0
+    await tried.retry("it failed")
     await queueing.dispatch(uuid7(), reason="gone")
-    await queueing.dispatch(uuid7(), reason="gone, later", not_before=now() + timedelta(hours=1))
-    await queueing.dispatch(there, reason="there", not_before=now() + timedelta(hours=1))
-    await Sweeper(database, lambda: None, queueing).sweep_tokens({})
+    await queueing.dispatch(there, reason="there")
+    await queueing.dispatch(there, reason="later", not_before=now() + timedelta(hours=1))
+    await Sweeper(database, lambda: None, queueing, Releasing(database, lambda: None, queueing)).sweep_tokens({})
     left = {generation_id for _, generation_id in await queueing.waiting()}
-    await database.close()
 
     assert left == {there}
-    assert await queue.count("incomplete") == 1
+    assert await queue.count("incomplete") == 2
+
+
+async def test_however_much_is_held_one_token_is_enough(queue: Queue):
+    """Whoever works it off makes the next one; what is held for less long has one of its own."""
+    queueing = Queueing(turns=queue, images=queue)
+    moment = now() + timedelta(hours=1)
+    for second in (0, 1, 2, 2, 3600):
+        await queueing.dispatch(uuid7(), reason="held", not_before=moment + timedelta(seconds=second))
+    tokens = await queue.count("incomplete")
+    for _ in range(2):
+        await queueing.dispatch(uuid7(), reason="held", not_before=moment - timedelta(seconds=1))
+
+    assert tokens == 1
+    assert await queue.count("incomplete") == 2
 
 
 async def written(database: Database) -> UUID:
