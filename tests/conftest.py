@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ def group_of_file(file: Path) -> str:
         return str(SHARING_FOLDER)
     text = file.read_text(encoding="utf-8")
     return next((name for name in SHARED_INSTALLATIONS if f"{name}: " in text), str(file))
+
+
+def pytest_collection_finish() -> None:
+    """What the modules of the tests have made stays to the end: it is not looked through for garbage ever again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from real.comfyui import fetch_comfyui
 
 from comfy_nodes import locations
-from install import make_venv
 
 PACK = Path(__file__).resolve().parents[3]
 SECONDS_FOR_PIP = 300
@@ -49,6 +49,12 @@ def build(folder):
 
 locations.make_once(Path(sys.argv[1]), build)
 """
+
+
+@pytest.fixture(scope="module")
+def python_of_comfyui() -> Path:
+    """With pip, and with packages that the sidecar must not see. Asked for before `cache` hides what is there."""
+    return fetch_comfyui().python
 
 
 @pytest.fixture(autouse=True)
@@ -92,13 +98,12 @@ def test_two_installs_at_once_make_one_environment_that_works() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="the broken uv is a shell script")
 @pytest.mark.timeout(SECONDS_FOR_PIP)
 def test_a_python_without_venv_gets_a_folder_of_packages(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    python_of_comfyui: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     The Python of the Windows portable ComfyUI, where uv fails as well: the sidecar runs, and sees none of ComfyUI's
     packages.
     """
-    python = str(make_venv(tmp_path / "comfyui's environment"))
     broken_uv = tmp_path / "bin" / "uv"
     broken_uv.parent.mkdir()
     broken_uv.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
@@ -106,7 +111,7 @@ def test_a_python_without_venv_gets_a_folder_of_packages(
     monkeypatch.setenv("PATH", os.pathsep.join([str(broken_uv.parent), os.environ["PATH"]]))
     monkeypatch.setenv("PIP_COMPILE", "0")  # half of its time, and not what is tested here
 
-    installed = run_install(python, "-c", NO_VENV_MODULE)
+    installed = run_install(str(python_of_comfyui), "-c", NO_VENV_MODULE)
 
     assert (installed.returncode, installed.stderr) == (0, "")
     path_of_sidecar = run_sidecar("timeit", "-n", "1", "-r", "1", "import sys; print(sys.path)").stdout
