@@ -156,7 +156,7 @@ def install(server: Any, undo: list[Callable[[], None]]) -> None:
     server.routes.get("/genonaut/login")(doorkeeper.show_login_page)
     server.routes.route("*", "/genonaut/{path:.*}")(proxy.pass_on)
     server.app.on_startup.append(starter(settings, tap))
-    server.app.on_cleanup.append(closer(sidecar, proxy))
+    server.app.on_cleanup.append(closer(doorkeeper, sidecar, proxy))
     # First in the line: nobody else sees a request that is refused. It comes last here, since it lets nobody in before
     # everything is in place.
     server.app.middlewares.insert(0, doorkeeper.answer)
@@ -270,7 +270,7 @@ def starter(settings: PackSettings, tap: EventTap) -> Callable[[web.Application]
     return start_sidecar
 
 
-def closer(*parts: SidecarClient | SidecarProxy) -> Callable[[web.Application], Awaitable[None]]:
+def closer(*parts: Doorkeeper | SidecarClient | SidecarProxy) -> Callable[[web.Application], Awaitable[None]]:
     async def close(app: web.Application) -> None:
         for part in parts:
             await part.close()

@@ -25,6 +25,7 @@ from .login_page import away_page, closed_page, login_page
 from .pairing import PairingTrouble
 from .prompt_body import BODY_TOO_LARGE
 from .redaction import without_facts_for_admins
+from .refusals import ASKED_BY, Refusals, mark_refused
 from .settings import OPEN, PROXY, PackSettings
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused, SidecarStranger
 from .wire import AWAY_RETRY_AFTER_S, Handler, away_answer, code_of, error_answer, is_paired
@@ -115,12 +116,22 @@ class Doorkeeper:
         self._settings = settings
         self._sockets = sockets
         self._callers = callers
+        self._refusals = Refusals(sidecar.tell_refusals)
         self._user_header = settings.proxy_user_header if settings.access == PROXY else None
         self.agreement = Agreement(settings.access, sidecar)
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let the request in as somebody, or refuse it. Whatever is refused is refused in ComfyUI's shape."""
+        try:
+            return await self._answer(request, handler)
+        finally:
+            self._refusals.hear(request)
+
+    async def close(self) -> None:
+        await self._refusals.close()
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             caller = await self._who_asks(request)
         except Refusal as exc:
@@ -152,6 +163,8 @@ class Doorkeeper:
         return login_page(self._settings.access)
 
     def _refuse(self, request: web.Request, refusal: Refusal) -> web.Response:
+        if refusal.status == FORBIDDEN:
+            mark_refused(request, refusal.kind)
         if refusal.status == UNAUTHORIZED and is_navigation(request):
             return login_page(self._settings.access, status=UNAUTHORIZED)
         if refusal.status == CLOSED and is_navigation(request):
@@ -194,7 +207,7 @@ class Doorkeeper:
         if is_for_everybody(request, path, rule):
             return ANONYMOUS
         credentials = self._credentials(request)
-        caller = await self._who(credentials)
+        caller = request[ASKED_BY] = await self._who(credentials)
         refuse_foreign_pages(request, path, credentials, self._settings.allowed_origins)
         if path is not None:
             require_right(request.method, rule, caller)

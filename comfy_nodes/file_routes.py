@@ -28,6 +28,7 @@ from .input_combos import InputCombos
 from .owned_files import (
     KINDS,
     OWN_FOLDER,
+    SHARED,
     Name,
     OwnedFiles,
     is_plain_name,
@@ -36,6 +37,7 @@ from .owned_files import (
     may_see,
     plainly,
 )
+from .refusals import mark_refused
 from .sidecar_client import SidecarAway
 from .wire import Handler, away_answer, error_answer
 
@@ -47,6 +49,10 @@ BY_CONTENT = "blake3:"
 YES = frozenset({"1", "true"})
 NOT_FOUND = "There is no such file among yours or the shared ones."
 AWAY = "Genonaut's sidecar does not answer at the moment, so nobody can say whose file that is. Please try again."
+
+
+class SomebodyElses(FileNotFoundError):
+    """It is there, or would be, and it is not theirs."""
 
 
 class UploadRefused(Exception):
@@ -96,6 +102,9 @@ class FileRoutes:
             return await own_answer(request, handler, person)
         except UploadRefused as exc:
             return error_answer(400, "upload_refused", str(exc))
+        except SomebodyElses:
+            mark_refused(request, "somebody_elses_file")  # to the person it looks like one that is not there
+            return not_found()
         except FileNotFoundError:
             return not_found()
         except SidecarAway:
@@ -105,8 +114,8 @@ class FileRoutes:
         query = request.rel_url.query
         name = self._read_view(query)
         found = None if name is None else await self._files.find(person, name)
-        if found is None:
-            raise FileNotFoundError
+        if name is None or found is None:
+            raise self._missing(name, person)
         # Asked anew in the words in which it was found, so that there is no second way to read them.
         answer = await handler(request.clone(rel_url=request.rel_url.update_query(found.as_view())))
         answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -132,8 +141,10 @@ class FileRoutes:
             path = self._folder_paths.get_full_path(request.match_info.get("folder_name"), filename)
         except (OSError, ValueError):  # a null byte
             path = None
-        if path is None or self._is_of_somebody_else(path, person):
+        if path is None:
             raise FileNotFoundError
+        if self._is_of_somebody_else(path, person):
+            raise SomebodyElses
         return await handler(request)
 
     async def _view_preview(self, request: web.Request, handler: Handler, person: Caller) -> web.StreamResponse:
@@ -144,9 +155,17 @@ class FileRoutes:
             path = os.path.join(folders[int(request.match_info["path_index"])], filename)
         except (KeyError, ValueError, IndexError):
             raise FileNotFoundError from None
-        if not is_plain_path(filename) or self._is_of_somebody_else(path, person):
+        if not is_plain_path(filename):
             raise FileNotFoundError
+        if self._is_of_somebody_else(path, person):
+            raise SomebodyElses
         return await handler(request)
+
+    def _missing(self, name: Name | None, person: Caller) -> FileNotFoundError:
+        """Tell what is not there from what is somebody else's; whoever asks is told the same of both."""
+        place = None if name is None else self._files.folders.place_of(name)
+        owner = None if place is None else self._files.owner_at_sight(place)
+        return FileNotFoundError() if owner is None or owner == SHARED else SomebodyElses()
 
     def _is_of_somebody_else(self, path: str, person: Caller) -> bool:
         place = self._files.folders.place_at(path)  # models that nodes have saved lie among the outputs
@@ -230,7 +249,7 @@ class FileRoutes:
         name = None if read is None else Name(read[0].kind, os.path.join(subfolder, read[0].path))
         found = await self._files.find(person, name) if name is not None and is_plain_path(name.path) else None
         if found is None:
-            raise FileNotFoundError
+            raise self._missing(name, person)
         return json.dumps({**told, **found.as_view()})
 
 

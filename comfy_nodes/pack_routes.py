@@ -24,6 +24,7 @@ from .interrupts import Interrupts
 from .leading_term import LeadingTerm
 from .outcome_journal import OutcomeJournal
 from .pairing import pairing_of
+from .refusals import mark_refused
 from .wire import INTRODUCTION, Handler, encode_json, error_answer, is_paired, json_answer, not_paired_answer
 
 log = logging.getLogger("genonaut.routes")
@@ -68,6 +69,7 @@ class PackRoutes:
     def for_the_sidecar_alone(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             if not await is_paired(request, self._pairing_secret):
+                mark_refused(request, "not_paired")
                 return not_paired_answer()
             return await handler(request)
 

@@ -30,6 +30,7 @@ from .outcome_journal import OutcomeJournal
 from .owned_files import acting_for
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
 from .prompt_body import PromptBody, UnusableBody, read_prompt_body
+from .refusals import mark_refused
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
 from .wire import away_answer, error_answer, first_run_of, is_paired, json_answer, new_generation_id
 
@@ -179,6 +180,7 @@ class PromptGate:
         except UnusableBody as exc:
             return error_answer(exc.status, exc.kind, exc.message, details=exc.details)
         except ForeignFiles as exc:
+            mark_refused(request, "foreign_files")
             return error_answer(400, NOT_VALID, str(exc), node_errors=exc.node_errors)
         except SidecarRefused as exc:
             return error_answer(exc.status, exc.code, exc.detail, retry_after_s=exc.retry_after_s)

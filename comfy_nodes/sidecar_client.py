@@ -184,6 +184,16 @@ class SidecarClient:
             raise SidecarAway(f"The sidecar cannot say whose a file is: {exc}") from exc
         return str(told["owner_id"]) if told.get("owner_id") else None
 
+    async def tell_refusals(self, refusals: list[dict[str, Any]], untold: int) -> None:
+        """
+        Have it written down who was refused here. No breaker hears of it: nobody waits for it.
+
+        Raises:
+            SidecarAway: It may not have heard.
+            SidecarRefused: It does not write that down.
+        """
+        await self._ask("POST", "/internal/refusals", {"refusals": refusals, "untold": untold})
+
     async def cancel(self, generation_id: str, *, owner_id: str | None) -> None:
         """
         Cancel what the sidecar holds. How long that takes says nothing about submissions, so no breaker hears of it.

@@ -29,8 +29,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """What answers a request; whoever stands in front of it is given it."""
 
 NESTING = (dict, list, tuple)  # what json.dumps goes into
-RequestKey: Any = getattr(web, "RequestKey", lambda name, _kind: name)  # since aiohttp 3.14
-PAIRED, ASKED = RequestKey("genonaut_paired", bool), RequestKey("genonaut_asked", Question)
+request_key: Any = getattr(web, "RequestKey", lambda name, _kind: name)  # since aiohttp 3.14
+PAIRED, ASKED = request_key("genonaut_paired", bool), request_key("genonaut_asked", Question)
 INTRODUCTION = "/genonaut/pairing"
 UUID_LENGTH, VERSION_AT = 36, 14
 AWAY_RETRY_AFTER_S = 5

@@ -7,6 +7,7 @@ changes or deletes one: the database itself refuses to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -127,6 +128,12 @@ class Audit:
         """Write down something that changed nothing, such as a refusal."""
         async with self._database.writing() as session:
             note(session, action, actor, subject_id, **details)
+
+    async def note_refusals(self, refused: Sequence[tuple[Actor, Mapping[str, Any]]]) -> None:
+        """Write down what somebody else has refused, all of it or nothing."""
+        async with self._database.writing() as session:
+            for actor, details in refused:
+                note(session, Action.REFUSED, actor, **details)
 
     async def page(self, wanted: Wanted, *, limit: int, cursor: str | None) -> tuple[list[AuditEntry], str | None]:
         """Newest first; with the cursor of the next page, if there is one."""

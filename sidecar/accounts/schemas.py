@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sidecar.accounts.models import NAME_CHARACTERS
+from sidecar.accounts.models import ADDRESS_CHARACTERS, NAME_CHARACTERS
 from sidecar.accounts.passwords import LONGEST, SHORTEST
 
 RoleName = Literal["admin", "member", "guest"]
@@ -266,6 +266,27 @@ class ShownCredentials(Struct):
     authorization: str | None = None
     token: str | None = None
     forwarded_user: str | None = None
+
+
+class ToldRefusal(Struct):
+    """From the pack: somebody who was refused something of ComfyUI's."""
+
+    code: Annotated[str, Meta(max_length=60)]
+    at: float
+    """When, in unix seconds."""
+    method: Annotated[str, Meta(max_length=20)]
+    route: Annotated[str, Meta(max_length=200)]
+    address: Annotated[str, Meta(max_length=ADDRESS_CHARACTERS)]
+    user_id: UUID | None = None
+    name: Annotated[str, Meta(max_length=NAME_CHARACTERS)] = ""
+    forwarded_for: str | None = None
+
+
+class ToldRefusals(Struct):
+    """Some of them, and how many are not among them."""
+
+    refusals: Annotated[list[ToldRefusal], Meta(max_length=100)]
+    untold: Annotated[int, Meta(ge=0)] = 0
 
 
 class CallerView(Struct):

@@ -52,6 +52,8 @@ class KnowingSidecar:
         self.is_away = False
         self.is_a_stranger = False
         self.questions: list[dict[str, Any]] = []
+        self.refusals: list[dict[str, Any]] = []
+        self.untold = 0
 
     async def access(self) -> str:
         if self.is_away:
@@ -59,6 +61,12 @@ class KnowingSidecar:
         if self.is_a_stranger:
             raise SidecarStranger("somebody else answers")
         return self.access_is
+
+    async def tell_refusals(self, refusals: list[dict[str, Any]], untold: int) -> None:
+        if self.is_away:
+            raise SidecarAway("nobody answers")
+        self.refusals += refusals
+        self.untold += untold
 
     async def identify(self, question: dict[str, Any], *, forwarded_for: str | None = None) -> dict[str, Any]:
         self.questions.append({**question, "forwarded_for": forwarded_for})

@@ -130,6 +130,7 @@ GET    /internal/outputs/owner                        401    401    401    401  
 GET    /internal/pairing                              401    401    401    401     401       401    401
 GET    /internal/access                               401    401    401    401     401       401    401
 POST   /internal/callers                              401    401    401    401     401       401    401
+POST   /internal/refusals                             401    401    401    401     401       401    401
 """
 """In `accounts` access. What is not of these is below /api/v1:"""
 AT_THE_TOP = ("/health/", "/schema", "/internal/")
@@ -170,6 +171,7 @@ BODIES: dict[str, Any] = {
     "POST /internal/prompts/{generation_id}/cancel": {},
     "POST /internal/prompts/clear": {},
     "POST /internal/callers": {"address": "127.0.0.1"},
+    "POST /internal/refusals": {"refusals": []},
 }
 QUERIES = {"DELETE /generations/{generation_id}": "?cancel=true", "GET /internal/outputs/owner": "?filename=a.png"}
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from comfy_nodes import caller
 from sidecar.accounts import authentication
-from sidecar.accounts.audit import COMMAND_LINE
+from sidecar.accounts.audit import COMMAND_LINE, Action, Wanted
 from sidecar.accounts.callers import Scope
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.models import LogInFailures, User
@@ -144,6 +144,42 @@ async def test_a_prompt_is_whose_the_pack_says(
     assert (await taken_back(generation_id, bob.id), await taken_back(generation_id, ada.id)) == (404, 202)
     await accounts.people.change(ada.id, Alteration(disabled=True), COMMAND_LINE)
     assert (await submitted(ada.id))[0] == 401
+
+
+async def test_who_was_refused_in_comfyui_is_in_the_audit(
+    environment: dict[str, str], accounts: Accounts, add_person: AddPerson
+):
+    """With where they came from, as far as a trusted proxy tells; and how many more there were than are named."""
+    ada = await add_person("Ada")
+    refused: dict[str, Any] = {
+        "code": "admins_only", "method": "POST", "route": "/free", "at": 1_763_722_800.5,
+        "user_id": str(ada.id), "name": "Ada", "address": PROXY, "forwarded_for": STRANGER,
+    }  # fmt: skip
+    told = {"refusals": [refused, {**refused, "user_id": None, "name": "", "address": STRANGER}], "untold": 17}
+    async with browser_at(read_settings({**environment, "GENONAUT_TRUSTED_PROXIES": f"{PACK},{PROXY}"})) as browser:
+        answer = await browser.post("/internal/refusals", json=told, auth=PAIRED)
+    found, _ = await accounts.audit.page(Wanted(Action.REFUSED), limit=10, cursor=None)
+
+    assert answer.status_code == 204
+    assert [(each.actor_id, each.actor_name, each.address) for each in reversed(found)] == [
+        (ada.id, "Ada", STRANGER),
+        (None, "", STRANGER),
+        (None, "", ""),
+    ]
+    assert [each.details for each in found][::2] == [
+        {"code": "not_one_by_one", "count": 17},
+        {"code": "admins_only", "method": "POST", "route": "/free", "refused_at": "2025-11-21T11:00:00+00:00"},
+    ]
+
+
+async def test_of_credentials_that_are_no_good_the_audit_has_where_they_came_from(browser: Browser, accounts: Accounts):
+    """Not where the pack is, which asks."""
+    shown = {"address": STRANGER, "authorization": "Bearer gno_guessed"}
+    refused = await browser.post("/internal/callers", json=shown, auth=PAIRED)
+    (entry,), _ = await accounts.audit.page(Wanted(Action.REFUSED), limit=10, cursor=None)
+
+    assert refused.json()["code"] == "credentials_invalid"
+    assert (entry.address, entry.details["code"]) == (STRANGER, "credentials_invalid")
 
 
 @pytest.mark.parametrize(
