@@ -96,8 +96,8 @@ def all_unless_in(arguments: Sequence[str]) -> list[str]:
     if any(Path(argument.partition("::")[0]).exists() for argument in arguments):
         return []
     side_by_side = ["--numprocesses", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
-    # Dozens of real processes share two cores. What failed once is tried once more, and the closing lines tell of both.
-    once_more = ["--reruns", "1", "-raR"]
+    # Dozens of real processes share two cores. What failed once is tried once more; at the end stands which, and why.
+    once_more = ["--reruns", "1", "-ra", "--rerun-show-tracebacks"]
     return [*side_by_side, *once_more, *(str(TESTS / suite) for suite in SUITES)]
 
 

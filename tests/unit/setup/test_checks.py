@@ -80,6 +80,16 @@ def test_naming_a_test_runs_that_alone() -> None:
     assert all_unless_in([f"{this_file}::test_naming_a_test_runs_that_alone", "-x"]) == []
 
 
+def test_what_is_tried_once_more_is_told_with_its_reason() -> None:
+    """
+    Also where it passed then: whoever reads the last lines sees what went wrong the first time.
+    """
+    options = all_unless_in([])
+
+    assert options[options.index("--reruns") + 1] == "1"
+    assert "--rerun-show-tracebacks" in options
+
+
 def test_no_suite_is_forgotten() -> None:
     """
     Every folder with tests in it is run.
