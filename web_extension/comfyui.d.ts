@@ -41,5 +41,7 @@ declare module '*/scripts/api.js' {
     fileURL(path: string): string
     /** The same for a route of ComfyUI's API. */
     apiURL(path: string): string
+    /** Its websocket was lost, or is there again. */
+    addEventListener(type: 'reconnecting' | 'reconnected', listener: () => void): void
   }
 }

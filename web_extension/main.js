@@ -10,6 +10,7 @@ import { api } from '../../scripts/api.js'
 import { app } from '../../scripts/app.js'
 import { HistoryElement } from './elements/history.js'
 import { Formats } from './format.js'
+import { LoggedOutElement } from './elements/logged_out.js'
 import { LiveEvents } from './live_events.js'
 import { SidecarClient } from './sidecar_client.js'
 import { loadStrings } from './strings.js'
@@ -23,10 +24,21 @@ app.registerExtension({
     const client = new SidecarClient(api.fileURL('/genonaut/api/v1'))
     const liveEvents = new LiveEvents(client.eventsUrl)
     const surroundings = { client, strings, formats: new Formats(strings.locale) }
+    sayWhenLoggedOut(surroundings)
     HistoryElement.define()
     app.extensionManager.registerSidebarTab(historyTab(surroundings, liveEvents))
   },
 })
+
+/** @param {{ client: Client, strings: Strings }} surroundings */
+function sayWhenLoggedOut(surroundings) {
+  LoggedOutElement.define()
+  const loggedOut = new LoggedOutElement(surroundings, api.fileURL('/'))
+  loggedOut.lang = surroundings.strings.locale
+  document.body.append(loggedOut)
+  api.addEventListener('reconnecting', () => loggedOut.connectionLost())
+  api.addEventListener('reconnected', () => loggedOut.connectionBack())
+}
 
 /**
  * @param {{ client: Client, strings: Strings, formats: Formats }} surroundings

@@ -66,6 +66,7 @@ def test_two_people_log_in_and_each_sees_what_is_theirs(members: Members, opened
     """
     The login page stands in ComfyUI's place and says when something is wrong; then ComfyUI's page is there, with its
     websocket. ComfyUI's own lists and our panel show one's own, also live; whoever logs out stands at the door again.
+    Whose session ends elsewhere is told so in ComfyUI's page, logs in beside it, and goes on.
     """
     people = [members.newcomer(), members.newcomer()]
     pages = []
@@ -95,11 +96,19 @@ def test_two_people_log_in_and_each_sees_what_is_theirs(members: Members, opened
 
     leaving = pages[0]
     leaving.get_by_role("button", name=people[0].name).click()
-    # The last one: those before are beside the other places in which she is logged in.
-    leaving.get_by_role("button", name="Log out", exact=True).last.click()
+    leaving.get_by_role("button", name="Log out").click()
     expect(leaving.get_by_label("Password", exact=True)).to_be_visible()
     assert leaving.context.cookies() == []
     assert pages[1].evaluate(IDS_IN_COMFYUIS_LISTS) == [made[1]]
+
+    staying, person = pages[1], people[1]
+    members.root.api("DELETE", f"/admin/users/{person.id}/sessions")
+    with staying.expect_popup() as beside:
+        staying.get_by_role("dialog", name="You are logged out").get_by_role("link", name="Log in").click()
+    with beside.value.expect_event("close"):
+        fill_in(beside.value, person.name, PASSWORD)
+    staying.wait_for_function(HEARS)
+    assert staying.evaluate(IDS_IN_COMFYUIS_LISTS) == [made[1]]
 
 
 def without_comfyuis_page(page: Page) -> None:

@@ -34,6 +34,7 @@ class ScriptedAccount:
     role: str = "member"
     name: str = "Ada Lovelace"
     password: str = PASSWORD
+    id: str = "0"
     logged_in: bool = True
     sessions: list[Json] = field(default_factory=lambda: [session(1, is_current=True)])
     tokens: list[Json] = field(default_factory=list)
@@ -50,7 +51,7 @@ class ScriptedAccount:
 
     def me(self) -> Json:
         whole = {"name": self.name, "role": self.role, "access": self.access, "plan": "standard"}
-        return {**whole, "id": "0", "scopes": ["read", "submit"], "session_id": self.sessions[0]["id"]}
+        return {**whole, "id": self.id, "scopes": ["read", "submit"], "session_id": self.sessions[0]["id"]}
 
     def _answer_list(self, command: str, path: str, body: Json) -> Answer:
         _, _, what, *identifier = path.split("/")

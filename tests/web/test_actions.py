@@ -96,7 +96,7 @@ def test_what_is_deleted_is_gone_at_once_and_can_be_brought_back(
 
     expect(panel.cards).to_have_count(3)
     expect(panel.cards.nth(1)).to_contain_text("#2")
-    assert "#2" in panel.focused_label()
+    expect(panel.cards.nth(1)).to_be_focused()
     expect(panel.page.get_by_role("button", name="Undo")).to_have_count(0)
 
 

@@ -9,6 +9,7 @@ import { icon, iconButton } from '../icons.js'
 import { SidecarError } from '../sidecar_client.js'
 import { accountStyles } from '../styles/account.js'
 import { dialogFrame } from '../styles/dialog_frame.js'
+import { fields } from '../styles/fields.js'
 import { theme } from '../styles/theme.js'
 
 /** What the sidecar takes at least (sidecar/accounts/passwords.py). */
@@ -56,7 +57,7 @@ export class AccountElement extends HTMLElement {
     this.#button.title = strings.say('account.title')
     this.#dialog = this.#build()
     const root = this.attachShadow({ mode: 'open' })
-    root.adoptedStyleSheets = [theme, dialogFrame, accountStyles]
+    root.adoptedStyleSheets = [theme, dialogFrame, fields, accountStyles]
     root.append(this.#button, this.#dialog)
     this.#button.addEventListener('click', () => this.#open())
   }
@@ -141,9 +142,12 @@ export class AccountElement extends HTMLElement {
   #sessionLine({ id, is_current: isCurrent, address, user_agent: userAgent, seen_at: seenAt }) {
     const { client, strings, formats } = this.#surroundings
     const where = strings.say('account.seen', { address, ago: formats.ago(seenAt) })
-    const words = line(browserOf(userAgent) || address, isCurrent ? strings.say('account.here') : where)
+    const browser = browserOf(userAgent) || address
+    const words = line(browser, isCurrent ? strings.say('account.here') : where)
     if (isCurrent) return h('li', {}, words)
-    return h('li', {}, words, this.#actionButton('account.end', () => client.endSession(id).then(() => this.#read())))
+    const end = this.#actionButton('account.end', () => client.endSession(id).then(() => this.#read()))
+    end.ariaLabel = strings.say('account.endOf', { browser, address })
+    return h('li', {}, words, end)
   }
 
   /** @param {Token} token */
@@ -155,6 +159,7 @@ export class AccountElement extends HTMLElement {
       usedAt ? strings.say('account.used', { ago: formats.ago(usedAt) }) : strings.say('account.unused'),
     ]
     const revoke = this.#actionButton('account.revoke', () => client.revokeToken(id).then(() => this.#read()))
+    revoke.ariaLabel = strings.say('account.revokeOf', { name })
     return h('li', {}, line(name, facts.join(' · ')), revoke)
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { h, sheet } from '../dom.js'
+import { fields } from '../styles/fields.js'
 import { theme } from '../styles/theme.js'
 
 const TITLE_CHARACTERS = 200
@@ -12,11 +13,6 @@ const TAGS_AT_MOST = 20
 
 const nameFormStyles = sheet(`
   form { display: grid; gap: 10px; padding: 4px 20px 12px; }
-  label { display: grid; gap: 4px; color: var(--genonaut-quiet); font-size: 12px; }
-  input {
-    width: 100%; min-height: 34px; padding: 0 10px; border: 1px solid var(--genonaut-line); border-radius: 8px;
-    background: var(--genonaut-raised); color: var(--genonaut-text); font: inherit; font-size: 13px;
-  }
   div { display: flex; gap: 8px; }
 `)
 
@@ -48,7 +44,7 @@ export class NameFormElement extends HTMLElement {
       h('div', {}, h('button', { textContent: strings.say('dialog.saveNames') }), cancel),
     )
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true })
-    root.adoptedStyleSheets = [theme, nameFormStyles]
+    root.adoptedStyleSheets = [theme, fields, nameFormStyles]
     root.append(form)
     cancel.addEventListener('click', () => this.close())
     form.addEventListener('submit', (event) => {

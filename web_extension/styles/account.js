@@ -21,11 +21,6 @@ export const accountStyles = sheet(`
   li span span { color: var(--genonaut-quiet); font-size: 12px; }
   summary { padding: 4px 0; border-radius: 6px; font-weight: 600; cursor: pointer; }
   form { display: grid; gap: 12px; padding: 10px 0 4px; }
-  label { display: grid; gap: 4px; color: var(--genonaut-quiet); font-size: 12px; }
-  input, select {
-    width: 100%; min-height: 36px; padding: 0 10px; border: 1px solid var(--genonaut-line); border-radius: 8px;
-    background: var(--genonaut-raised); color: var(--genonaut-text); font: inherit; font-size: 13px;
-  }
   form button { justify-self: start; }
   .secret { padding: 12px; border-radius: var(--genonaut-radius); background: var(--genonaut-raised); }
   .secret p { margin: 0 0 8px; }
