@@ -44,6 +44,7 @@ from sidecar.generations import routes as generation_routes
 from sidecar.generations.admission import Admission
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.clearing import Clearing
+from sidecar.generations.collecting import Collecting
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor, NewImages
 from sidecar.generations.entry_limits import EntryLimits
@@ -132,6 +133,7 @@ class Parts:
     bulk: Bulk
     clearing: Clearing
     timeouts: Timeouts
+    collecting: Collecting
     recorders: Recorders
     following: Following
     interruptions: Interruptions
@@ -227,8 +229,18 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     timeouts = Timeouts(database, instances, recorders, aftermath, settings)
     releasing = Releasing(database, wake, queueing)
     sweeper = Sweeper(database, wake, queueing, releasing)
+    collecting = Collecting(database, recorders)
     clockwork = worker.clockwork(
-        sweeper, tending, timeouts, trash, RememberedKeys(database), discovery, accounts, overrides, OldSalts(database)
+        sweeper,
+        tending,
+        collecting,
+        timeouts,
+        trash,
+        RememberedKeys(database),
+        discovery,
+        accounts,
+        overrides,
+        OldSalts(database),
     )
     return Parts(
         settings=settings,
@@ -256,6 +268,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         bulk=Bulk(dispatcher, trash, editor),
         clearing=Clearing(database, dispatcher, announce),
         timeouts=timeouts,
+        collecting=collecting,
         recorders=recorders,
         following=following,
         interruptions=interruptions,

@@ -15,6 +15,7 @@ from saq import CronJob
 from sidecar.accounts.desk import Accounts
 from sidecar.catalog.discovery import Discovery
 from sidecar.gallery.intake import Intake
+from sidecar.generations.collecting import Collecting
 from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.queueing import DISPATCH, KEEP_IMAGES, RELEASE
 from sidecar.generations.releasing import Releasing
@@ -33,8 +34,9 @@ IMAGES = "images"
 IMAGES_AT_ONCE = 2  # a large picture takes hundreds of megabytes while it is read
 
 EVERY_MINUTE = "* * * * *"
+EVERY_MINUTE_BETWEEN = "* * * * * 30"  # six fields: the last one counts seconds
 EVERY_HOUR = "17 * * * *"  # not at the full hour, when everybody's clockwork does something
-EVERY_TEN_SECONDS = "* * * * * */10"  # six fields: the last one counts seconds
+EVERY_TEN_SECONDS = "* * * * * */10"
 
 A_MINUTE_S = 60
 TEN_MINUTES_S = 600
@@ -62,6 +64,7 @@ def images_worker(queue: WorkQueue, intake: Intake) -> EmbeddedWorker:
 def clockwork(
     sweeper: Sweeper,
     tending: Tending,
+    collecting: Collecting,
     timeouts: Timeouts,
     trash: Trash,
     keys: RememberedKeys,
@@ -74,6 +77,7 @@ def clockwork(
     return [
         cron_job(sweeper.sweep_generations, EVERY_TEN_SECONDS, timeout_s=A_MINUTE_S),
         cron_job(tending.tend_instances, EVERY_TEN_SECONDS, timeout_s=A_MINUTE_S),
+        cron_job(collecting.collect_outcomes, EVERY_MINUTE_BETWEEN, timeout_s=A_MINUTE_S),
         cron_job(timeouts.end_overdue, EVERY_MINUTE, timeout_s=A_MINUTE_S),
         cron_job(sweeper.sweep_tokens, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
         cron_job(trash.purge, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
