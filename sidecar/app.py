@@ -56,6 +56,7 @@ from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Postings, Recorders
 from sidecar.generations.releasing import Releasing
+from sidecar.generations.releases import Releases
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.repeat import Repeats
 from sidecar.generations.stopping import Interruptions, stop_all
@@ -136,6 +137,7 @@ class Parts:
     collecting: Collecting
     recorders: Recorders
     following: Following
+    releases: Releases
     interruptions: Interruptions
     tending: Tending
     instance_desk: InstanceDesk
@@ -174,6 +176,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     async def announce(generation_id: UUID) -> None:
         bus.tell(CHANGED, generation_id)
         following.held_changed()
+        releases.wake()
         await history.announce(generation_id)
 
     def wake() -> None:
@@ -185,6 +188,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     recorders = Recorders(database, leadership, instances, postings, aftermath)
     dispatcher = Dispatcher(database, leadership, instances, catalog, queueing, recorders, postings, board, announce)
     queueing.wake_leader = dispatcher.wake
+    releases = Releases(leadership, database, plans, queueing, announce)
     relocation = Relocation(database, leadership, postings, aftermath)
     surroundings = Surroundings(database, leadership, board, relocation, announce, settings.access, met=met)
     following = Following(instances, recorders, surroundings)
@@ -198,6 +202,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         generation_id = UUID(news)
         board.end_elsewhere(generation_id)
         following.held_changed()
+        releases.wake()
         dispatcher.wake()
         await history.announce(generation_id)
 
@@ -271,6 +276,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         collecting=collecting,
         recorders=recorders,
         following=following,
+        releases=releases,
         interruptions=interruptions,
         tending=tending,
         instance_desk=InstanceDesk(database, changed=instances_changed),
@@ -401,7 +407,8 @@ async def drive(parts: Parts) -> None:
     async with parts.leadership.writing() as session:
         await registry.nobody_is_met_yet(session)
     parts.dispatcher.wake()
-    await until_one_ends(parts.following.run(), parts.dispatcher.run(), parts.interruptions.run())
+    doings = (parts.following, parts.dispatcher, parts.releases, parts.interruptions)
+    await until_one_ends(*(doing.run() for doing in doings))
 
 
 async def stop_workers(workers: Iterable[EmbeddedWorker]) -> None:

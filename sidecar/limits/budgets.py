@@ -8,6 +8,7 @@ is none, or somebody waits for it, all that was counted is read, to tell when th
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.errors import LimitReached
 from sidecar.limits import sentences
-from sidecar.limits.ledger import COLUMNS, tally
+from sidecar.limits.ledger import COLUMNS, Held, tally
 from sidecar.limits.persons import Person
 from sidecar.limits.plans import Standing
 from sidecar.limits.windows import (
@@ -27,6 +28,7 @@ from sidecar.limits.windows import (
     MS,
     Amount,
     Claim,
+    Counted,
     Room,
     Tally,
     Window,
@@ -105,6 +107,13 @@ class Account:
                 self._tally.add(moment, amount)
         return self._tally
 
+    async def set_aside(self, session: AsyncSession, held: Iterable[Counted], at: datetime) -> None:
+        """Reckon as if this were not counted."""
+        self._tally = (await self.tally(session, at)).without(held)
+        self._added.clear()
+        self._used = [self._tally.used_and_to_come(window, at) for window in self.windows]
+        self.last = self._tally.last
+
     def holds(self, counted: Tally) -> bool:
         """Is it this account's?"""
         return self._tally is counted
@@ -138,16 +147,28 @@ class Budgets:
         self._accounts.update((account.ids[0], account) for account in new)
         return new
 
-    async def look(self, person: Person, standing: Standing, amount: Amount) -> Entry:
+    async def set_aside(self, held: Iterable[Held]) -> None:
+        """Reckon as if these were not counted: they are about to be counted anew."""
+        amounts: dict[UUID, list[Counted]] = defaultdict(list)
+        for each in held:
+            amounts[each.account_id].append(Counted(each.counted_at, *each.amount))
+        for account in self._accounts.values():
+            without = [counted for account_id in account.ids for counted in amounts.get(account_id, ())]
+            await account.set_aside(self._session, without, self._at)
+
+    async def look(self, person: Person, standing: Standing, amount: Amount, *, waits: bool | None = None) -> Entry:
         """
         When may this enter? Nothing is taken of any budget yet (`take`).
+
+        Args:
+            waits: Whether it waits where there is no room now; as the plan says where nobody says so.
 
         Raises:
             LimitReached: There is no room now, and the plan lets nobody wait for it; or there will never be any.
         """
         account_ids = (person.id, *(group.id for group in standing.groups))
         accounts = self._of(account_ids)
-        waits = standing.limits.over_limit == "wait"
+        waits = standing.limits.over_limit == "wait" if waits is None else waits
         room = await self._room_for(accounts, amount, waits=waits)
         if room.obstacle is not None and not waits:
             raise self._refusal(accounts, room.obstacle, room.at)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sidecar.limits.windows import DAY, HOUR, MS, Claim
+from sidecar.limits.windows import MS, Claim
 
-PERIODS = {HOUR: "an hour", DAY: "a day"}
+MEASURES = {
+    "generations_per_hour": ("generations an hour", 1),
+    "generations_per_day": ("generations a day", 1),
+    "gpu_seconds_per_day": ("GPU seconds a day", MS),
+}
+"""What each limit is counted in, and how much of the ledger's unit one of them is."""
+
 UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 EXACT_UP_TO = 2  # 90 minutes says more than 2 hours
 
@@ -19,27 +25,25 @@ def used_up(claim: Claim, used: int, *, group: str | None, room_in: timedelta | 
         group: Whose limit it is; None: one's own plan's.
         room_in: After what time there is room; None: never.
     """
-    seconds = claim.window.unit == "gpu_ms"
-    what, size = ("GPU seconds", MS) if seconds else ("generations", 1)
-    whose = f"The group {group} may use" if group else "Your plan allows"
-    allowed = f"{whose} {claim.window.allowed // size} {what} {PERIODS[claim.window.length]}"
+    measure, size = MEASURES[claim.window.limit]
+    allowed = (
+        f"{f'The group {group} may use' if group else 'Your plan allows'} {claim.window.allowed // size} {measure}"
+    )
     if room_in is None:
         return f"{allowed}. Ask an administrator for another plan."
-    needed = f", and this needs about {rounded_up(claim.amount, size)}" if seconds else ""
-    state = f"{rounded_up(used, size)} are used{needed}"
-    free = "There is room for it" if seconds else "The next one is free"
-    return f"{allowed}, and {state}. {free} in {in_words(room_in)}; submit it again then."
+    state = f"{rounded_up(used, size)} are used"
+    when = f"in {in_words(room_in)}; submit it again then."
+    if claim.window.unit == "generations":
+        return f"{allowed}, and {state}. The next one is free {when}"
+    return f"{allowed}; {state}, and this needs about {rounded_up(claim.amount, size)}. There is room for it {when}"
 
 
 def held_back(claim: Claim, *, group: str | None) -> str:
     """Why it waits, for as long as it does: when that is over stands beside it."""
-    seconds = claim.window.unit == "gpu_ms"
-    what, size = ("GPU seconds", MS) if seconds else ("generations", 1)
+    measure, size = MEASURES[claim.window.limit]
     whose = f"The group {group} has" if group else "You have"
-    return (
-        f"{whose} used the {claim.window.allowed // size} {what} {PERIODS[claim.window.length]} that are allowed. "
-        "It waits until there is room again."
-    )
+    used = f"{whose} used the {claim.window.allowed // size} {measure} that are allowed"
+    return f"{used}. It waits until there is room again."
 
 
 def room_full(waiting: int, allowed: int) -> str:

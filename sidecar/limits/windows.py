@@ -75,6 +75,15 @@ class Tally:
         for unit, sums in self._sums.items():
             sums.append(sums[-1] + getattr(entry, unit))
 
+    def without(self, given_back: Iterable[Counted]) -> Tally:
+        """The same, as if this had never been counted."""
+        left = {each.at: (0, 0) for each in self._counted}
+        for sign, entries in ((1, self._counted), (-1, given_back)):
+            for at, generations, gpu_ms in entries:
+                if at in left:  # else it is older than anything that is looked at
+                    left[at] = left[at][0] + sign * generations, left[at][1] + sign * gpu_ms
+        return Tally(Counted(at, *amount) for at, amount in left.items() if any(amount))
+
     def _sum_up(self) -> None:
         """Sums up to each entry, from nothing on: what lies between two of them is a difference."""
         self._times = [each.at for each in self._counted]

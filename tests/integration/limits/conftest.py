@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,15 +13,30 @@ from uuid import UUID
 import pytest
 from fakes.people import somebody
 from httpx import ASGITransport, AsyncClient
+from sqlalchemy import update
 
-from sidecar.app import app_of, put_together
+from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.app import Parts, app_of, put_together
 from sidecar.cluster.bus import Bus
 from sidecar.database import Database
-from sidecar.identity import uuid7
-from sidecar.limits.plans import Plans
+from sidecar.generations import admission, releases
+from sidecar.generations.accounting import discrepancies
+from sidecar.generations.admission import Request
+from sidecar.generations.models import Generation
+from sidecar.identity import now, uuid7
+from sidecar.limits import ledger
+from sidecar.limits.models import Plan
+from sidecar.limits.plans import Plans, changed
 from sidecar.settings import Access, Settings, read_settings
 
 AddSomebody = Callable[..., Awaitable[UUID]]
+StartParts = Callable[..., AbstractAsyncContextManager[Parts]]
+"""Takes the plan that everybody has."""
+
+WORKFLOW: dict[str, Any] = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "test"}},
+}
 
 
 @pytest.fixture
@@ -60,3 +77,62 @@ async def admin(settings: Settings) -> AsyncIterator[AsyncClient]:
         yield admin
     await parts.instances.close()
     await parts.database.close()
+
+
+class Clock:
+    """What time it is for whoever is let in, and for the ledger."""
+
+    def __init__(self) -> None:
+        self.at = now().replace(hour=12, minute=0, second=0, microsecond=0)
+
+    def __call__(self) -> datetime:
+        self.at += timedelta(microseconds=1)
+        return self.at
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (admission, releases, ledger):
+        monkeypatch.setattr(module, "now", clock)
+    return clock
+
+
+@pytest.fixture
+def start(tmp_path: Path, backend: dict[str, str]) -> StartParts:
+    """A sidecar that does nothing by itself; everybody there has this plan."""
+
+    @asynccontextmanager
+    async def start(plan: str = "free", **environment: str) -> AsyncIterator[Parts]:
+        said = {"GENONAUT_DATA": str(tmp_path), "GENONAUT_OPEN_PLAN": plan, **backend, **environment}
+        parts = put_together(read_settings(said))
+        try:
+            yield parts
+            async with parts.database.reading() as session:
+                assert await discrepancies(session) == []
+        finally:
+            for queue in parts.queues:
+                await queue.disconnect()
+            await parts.instances.close()
+            await parts.database.close()
+
+    return start
+
+
+async def submit(
+    parts: Parts, owner_id: UUID = LOCAL_OWNER_ID, *, address: str | None = None, **said: Any
+) -> Generation:
+    known = {"id": uuid7(), "source": "api", "workflow": WORKFLOW}
+    return await parts.admission.admit(Request(owner_id=owner_id, **{**known, **said}), address=address)
+
+
+async def use_up(parts: Parts, count: int = 10, **said: Any) -> None:
+    for _ in range(count):
+        await submit(parts, **said)
+
+
+async def change_plan(parts: Parts, name: str, **limits: Any) -> None:
+    async with parts.database.writing() as session:
+        await session.execute(update(Plan).where(Plan.name == name).values(**limits))
+        await changed(session)
+    parts.plans.tell()

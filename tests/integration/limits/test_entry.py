@@ -2,102 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from fakes.people import somebody
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts, put_together
+from sidecar.app import Parts
 from sidecar.comfyui.outcomes import Accepted
 from sidecar.errors import LimitReached, WaitingRoomFull
 from sidecar.gallery.models import Image
-from sidecar.generations import admission as admission_module
-from sidecar.generations.accounting import discrepancies
 from sidecar.generations.admission import Request
 from sidecar.generations.idempotency import once
 from sidecar.generations.models import Generation
 from sidecar.generations.recorder import record_accepted
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Instance
-from sidecar.limits import plans as plans_module
 from sidecar.limits.ledger import UsageEntry
-from sidecar.limits.models import Group, GroupMember, Plan
+from sidecar.limits.models import Group, GroupMember
 from sidecar.limits.persons import AddressSalt, OldSalts
-from sidecar.settings import read_settings
 
-WORKFLOW: dict[str, Any] = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
-    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "test"}},
-}
-HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
+from .conftest import WORKFLOW, Clock, StartParts, change_plan, submit, use_up
+
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 ADA, BOB = uuid7(), uuid7()
-
-StartParts = Callable[..., Any]
-
-
-class Clock:
-    """What time it is for whoever is let in."""
-
-    def __init__(self) -> None:
-        self.at = now().replace(hour=12, minute=0, second=0, microsecond=0)
-
-    def __call__(self) -> datetime:
-        self.at += timedelta(microseconds=1)
-        return self.at
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(admission_module, "now", clock)
-    return clock
-
-
-@pytest.fixture
-def start(tmp_path: Path, backend: dict[str, str]) -> StartParts:
-    """A sidecar that does nothing by itself; everybody there has this plan."""
-
-    @asynccontextmanager
-    async def start(plan: str = "free", **environment: str) -> AsyncIterator[Parts]:
-        said = {"GENONAUT_DATA": str(tmp_path), "GENONAUT_OPEN_PLAN": plan, **backend, **environment}
-        parts = put_together(read_settings(said))
-        try:
-            yield parts
-            async with parts.database.reading() as session:
-                assert await discrepancies(session) == []
-        finally:
-            for queue in parts.queues:
-                await queue.disconnect()
-            await parts.instances.close()
-            await parts.database.close()
-
-    return start
-
-
-async def submit(parts: Parts, owner_id: UUID = LOCAL_OWNER_ID, *, address: str | None = None, **said: Any):
-    request = Request(id=uuid7(), owner_id=owner_id, source="api", workflow=WORKFLOW)
-    for name, value in said.items():
-        object.__setattr__(request, name, value)
-    return await parts.admission.admit(request, address=address)
-
-
-async def use_up(parts: Parts, count: int = 10, **said: Any) -> None:
-    for _ in range(count):
-        await submit(parts, **said)
-
-
-async def change_plan(parts: Parts, name: str, **limits: Any) -> None:
-    async with parts.database.writing() as session:
-        await session.execute(update(Plan).where(Plan.name == name).values(**limits))
-        await plans_module.changed(session)
-    parts.plans.tell()
 
 
 async def count(parts: Parts) -> int:

@@ -25,7 +25,7 @@ def test_it_says_which_limit_how_much_is_used_and_when_there_is_room():
 def test_of_gpu_seconds_it_says_what_this_one_needs():
     """There may be some left, and too few for it."""
     assert used_up(A_MINUTE, 50_200, group="3b", room_in=timedelta(hours=3)) == (
-        "The group 3b may use 60 GPU seconds a day, and 51 are used, and this needs about 12. "
+        "The group 3b may use 60 GPU seconds a day; 51 are used, and this needs about 12. "
         "There is room for it in 3 hours; submit it again then."
     )
 

@@ -1,0 +1,185 @@
+"""
+Those whom a limit holds back come as soon as it lets them.
+
+Each of them waits for the moment that was there when it entered. Something may be given back meanwhile, or other limits
+may hold: then all moments of that person are reckoned anew, each in its order, the first one first.
+
+What was given back is found in the ledger, whoever wrote it and whichever process; so nothing has to be told, and
+nothing is lost when a process dies in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import and_, bindparam, func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sidecar.accounts.models import User
+from sidecar.cluster.leadership import Leadership
+from sidecar.database import Database
+from sidecar.errors import Away, LeadershipLost, LimitReached
+from sidecar.generations.models import Generation, touch
+from sidecar.generations.queueing import Queueing
+from sidecar.generations.states import GenerationState
+from sidecar.identity import now
+from sidecar.limits.budgets import Budgets
+from sidecar.limits.ledger import Kind, UsageEntry, count_anew, held_by_accounts
+from sidecar.limits.persons import Person
+from sidecar.limits.plans import Plans
+
+LOOK_EVERY_S = 10.0
+LOOK_AT_MOST_EVERY_S = 0.5
+OVERLAP = timedelta(seconds=5)  # by which the clocks of two processes may differ
+RECKONED_AT_ONCE = 50
+
+GIVEN_BACK = (
+    select(UsageEntry.account_id, func.max(UsageEntry.at))
+    .where(UsageEntry.at >= bindparam("since"), UsageEntry.kind != literal_column("'reserve'"))
+    .group_by(UsageEntry.account_id)
+)
+IS_HELD = and_(
+    Generation.state == GenerationState.PENDING.value,
+    Generation.not_before.is_not(None),
+    Generation.not_before > bindparam("at"),
+)
+HELD_PEOPLE = select(Generation.person_id).where(IS_HELD).distinct()
+HELD_OF_ACCOUNTS = HELD_PEOPLE.join(UsageEntry, UsageEntry.generation_id == Generation.id).where(
+    UsageEntry.account_id.in_(bindparam("accounts", expanding=True)), UsageEntry.counted_at > bindparam("at")
+)
+# One that waits for another try was counted when it entered.
+HELD_OF_PEOPLE = (
+    select(Generation)
+    .join(UsageEntry, and_(UsageEntry.generation_id == Generation.id, UsageEntry.account_id == Generation.person_id))
+    .where(Generation.person_id.in_(bindparam("people", expanding=True)), IS_HELD)
+    .where(UsageEntry.kind == Kind.RESERVE.value, UsageEntry.counted_at > bindparam("at"))
+    .order_by(UsageEntry.counted_at, Generation.turn)
+)
+KNOWN_PEOPLE = select(User.id).where(User.id.in_(bindparam("people", expanding=True)))
+
+log = structlog.get_logger(__name__)
+
+
+class Releases:
+    """Looks after those that a limit holds back. One a process; works while it leads."""
+
+    def __init__(
+        self,
+        leadership: Leadership,
+        database: Database,
+        plans: Plans,
+        queueing: Queueing,
+        announce: Callable[[UUID], Awaitable[None]],
+    ) -> None:
+        self._leadership = leadership
+        self._database = database
+        self._plans = plans
+        self._queueing = queueing
+        self._announce = announce
+        self._awake = asyncio.Event()
+        self._limits_changed: set[UUID | None] = set()
+        self._since = now()
+        self._heard: dict[UUID, datetime] = {}
+        plans.on(self._hear_of_limits)
+
+    def wake(self) -> None:
+        """Something may have been given back."""
+        self._awake.set()
+
+    def _hear_of_limits(self, person_id: UUID | None) -> None:
+        """Other limits hold for this person, or for everybody."""
+        self._limits_changed.add(person_id)
+        self.wake()
+
+    def begin(self) -> None:
+        """This process leads: nobody knows what was given back while none did."""
+        self._since, self._heard = now(), {}
+        self._limits_changed.add(None)
+
+    async def run(self) -> None:
+        """Look whenever there may be something to do, until cancelled."""
+        self.begin()
+        while True:
+            try:
+                await self.look()
+            except (Away, LeadershipLost) as exc:
+                log.warning("releases_not_looked_at", reason=exc.message)
+            except Exception:
+                log.exception("releases_not_looked_at")  # a fault of ours, told in full, and tried again
+            await asyncio.sleep(LOOK_AT_MOST_EVERY_S)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), LOOK_EVERY_S)
+            self._awake.clear()
+
+    async def look(self) -> None:
+        """Reckon anew for everybody for whom something is different now."""
+        changed, self._limits_changed = self._limits_changed, set()
+        try:
+            people = await self._whom_it_concerns(changed)
+            for first in range(0, len(people), RECKONED_AT_ONCE):
+                await self._reckon_anew(people[first : first + RECKONED_AT_ONCE])
+        except BaseException:
+            self._limits_changed |= changed
+            raise
+
+    async def _whom_it_concerns(self, changed: Collection[UUID | None]) -> list[UUID]:
+        """Those who have something held, of all that got something back or have other limits."""
+        at = now()
+        async with self._database.reading() as session:
+            rows = await session.execute(GIVEN_BACK, {"since": self._since - OVERLAP})
+            given_back = dict(rows.tuples().all())
+            accounts = [each for each, latest in given_back.items() if self._heard.get(each) != latest]
+            if None in changed:
+                people = set(await session.scalars(HELD_PEOPLE, {"at": at}))
+            else:
+                asked = {"accounts": [*accounts, *changed], "at": at}
+                people = set(await session.scalars(HELD_OF_ACCOUNTS, asked)) if asked["accounts"] else set()
+        self._since, self._heard = at, given_back
+        return sorted(people)
+
+    async def _reckon_anew(self, people: Sequence[UUID]) -> None:
+        async with self._leadership.writing() as session:
+            moved = await reckon_anew(session, self._plans, people, at=now())
+        for generation in moved:
+            moment = generation.not_before
+            log.info("generation_held_anew", generation_id=str(generation.id), not_before=str(moment))
+            await self._queueing.dispatch(generation.id, reason=f"held-{moment}", not_before=moment)
+            await self._announce(generation.id)
+
+
+async def reckon_anew(session: AsyncSession, plans: Plans, people: Sequence[UUID], *, at: datetime) -> list[Generation]:
+    """
+    Give each of these people's held generations the first moment that its limits have for it, those that were to come
+    first before the others; tells which have another one now.
+
+    Of an address nobody knows what it was called yesterday, so what it holds keeps its moments.
+    """
+    known = set(await session.scalars(KNOWN_PEOPLE, {"people": list(people)}))
+    held = (await session.scalars(HELD_OF_PEOPLE, {"people": sorted(known), "at": at})).all()
+    if not held:
+        return []
+    standings = await plans.of_all(session, {generation.person_id for generation in held})
+    budgets = Budgets(session, at)
+    await budgets.look_up((Person(person_id), standing) for person_id, standing in standings.items())
+    counted = await held_by_accounts(session, [generation.id for generation in held])
+    await budgets.set_aside(counted)
+    amounts = {each.generation_id: each.amount for each in counted}
+    moved = []
+    for generation in held:
+        standing, amount = standings[generation.person_id], amounts[generation.id]
+        try:
+            entry = await budgets.look(Person(generation.person_id), standing, amount, waits=True)
+        except LimitReached:  # nothing is allowed any more; what was promised is
+            continue
+        budgets.take(entry, amount)
+        if entry.counted_at != generation.not_before:
+            generation.not_before, generation.waiting_reason = entry.counted_at, entry.waiting_reason
+            touch(generation)
+            moved.append(generation)
+    await count_anew(session, {generation.id: generation.not_before or at for generation in moved})
+    return moved
