@@ -3,7 +3,9 @@ One generation, in the order things happen:
 
     routes -> admission -> queueing -> turns -> dispatcher -> progress -> recorder -> history
 
-Whether it may enter, and when, say `entry_limits`; `releases` looks after those that a limit holds back; `accounting` holds the ledger against the generations.
+Whether it may enter, and when, say `entry_limits`; `releases` looks after those that a limit holds back; `accounting`
+holds the ledger against the generations.
+
 Where it goes is decided by `choice`; `following` hears what every instance does, `relocation` takes work back from one
 that stays away, `tending` probes and drains instances on a clock, `waiting` and `backlog` tell why and for how long
 generations wait.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -31,13 +32,11 @@ class QuickComfyUI(ScriptedComfyUI):
 
 
 @pytest.fixture
-def one_in_two_seconds(monkeypatch: pytest.MonkeyPatch, backend: dict[str, str]) -> None:
-    monkeypatch.setattr(windows, "WINDOWS", (("generations_per_hour", "generations", AN_HOUR, 1),))
-    monkeypatch.setattr(budgets, "HOUR", AN_HOUR)
+def limited(backend: dict[str, str]) -> None:
     backend["GENONAUT_OPEN_PLAN"] = "standard"
 
 
-async def set_limit(parts: Parts) -> None:
+async def let_one_an_hour(parts: Parts) -> None:
     async with parts.database.writing() as session:
         await session.execute(update(Plan).where(Plan.name == "standard").values(generations_per_hour=1))
         await changed(session)
@@ -45,22 +44,33 @@ async def set_limit(parts: Parts) -> None:
 
 
 async def test_each_goes_at_its_moment_and_not_before_in_the_order_in_which_they_came(
-    one_in_two_seconds: None, start_sidecar: StartSidecar
+    limited: None, start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
 ):
-    """One that is cancelled meanwhile leaves its moment to the next."""
+    """The hour has two seconds here."""
+    monkeypatch.setattr(windows, "WINDOWS", (("generations_per_hour", "generations", AN_HOUR, 1),))
+    monkeypatch.setattr(budgets, "HOUR", AN_HOUR)
     async with QuickComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
-        await set_limit(parts)
-        first, cancelled, second, third = [await submit(parts) for _ in range(4)]
-        promised = [(await show(parts, each)).not_before for each in (cancelled, second)]
-        await parts.dispatcher.cancel(LOCAL_OWNER_ID, cancelled)
+        await let_one_an_hour(parts)
+        admitted = await asyncio.gather(*(submit(parts) for _ in range(3)))
+        first, *held = [await show(parts, each) for each in admitted]
+        ended = [await until_state(parts, each, "completed") for each in admitted]
 
-        async def moved() -> bool:
-            return [(await show(parts, each)).not_before for each in (second, third)] == promised
+    assert first.not_before is None
+    for before, after in zip(held, ended[1:], strict=True):
+        assert before.waiting_reason is not None
+        assert before.not_before is not None
+        assert after.submitted_at is not None
+        assert after.submitted_at >= before.not_before
+        assert after.waiting_reason is None
+    assert ended == sorted(ended, key=lambda view: view.submitted_at or view.created_at)
 
-        await until(moved)
-        ended = [await until_state(parts, each, "completed") for each in (first, second, third)]
 
-    assert [view.waiting_reason for view in ended] == [None] * 3
-    moments = [view.submitted_at for view in ended if view.submitted_at is not None]
-    assert moments == sorted(moments)
-    assert all(went >= moment for went, moment in zip(moments[1:], filter(None, promised), strict=True))
+async def test_one_that_is_cancelled_lets_the_next_one_go(limited: None, start_sidecar: StartSidecar):
+    """At once, though it was to wait for an hour."""
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        await let_one_an_hour(parts)
+        first, second = [await submit(parts) for _ in range(2)]
+        await until(lambda: str(first) in comfyui.pending)
+        await parts.dispatcher.cancel(LOCAL_OWNER_ID, first)
+
+        await until(lambda: str(second) in comfyui.pending)
