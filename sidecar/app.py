@@ -51,12 +51,12 @@ from sidecar.generations.entry_limits import EntryLimits
 from sidecar.generations.following import Following, Surroundings
 from sidecar.generations.history import History, owns_anything
 from sidecar.generations.idempotency import RememberedKeys
+from sidecar.generations.moving_up import MovingUp
 from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Postings, Recorders
 from sidecar.generations.releasing import Releasing
-from sidecar.generations.releases import Releases
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.repeat import Repeats
 from sidecar.generations.stopping import Interruptions, stop_all
@@ -137,7 +137,7 @@ class Parts:
     collecting: Collecting
     recorders: Recorders
     following: Following
-    releases: Releases
+    moving_up: MovingUp
     interruptions: Interruptions
     tending: Tending
     instance_desk: InstanceDesk
@@ -176,7 +176,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     async def announce(generation_id: UUID) -> None:
         bus.tell(CHANGED, generation_id)
         following.held_changed()
-        releases.wake()
+        moving_up.wake()
         await history.announce(generation_id)
 
     def wake() -> None:
@@ -188,7 +188,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     recorders = Recorders(database, leadership, instances, postings, aftermath)
     dispatcher = Dispatcher(database, leadership, instances, catalog, queueing, recorders, postings, board, announce)
     queueing.wake_leader = dispatcher.wake
-    releases = Releases(leadership, database, plans, queueing, announce)
+    moving_up = MovingUp(leadership, database, plans, queueing, announce)
     relocation = Relocation(database, leadership, postings, aftermath)
     surroundings = Surroundings(database, leadership, board, relocation, announce, settings.access, met=met)
     following = Following(instances, recorders, surroundings)
@@ -202,7 +202,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         generation_id = UUID(news)
         board.end_elsewhere(generation_id)
         following.held_changed()
-        releases.wake()
+        moving_up.wake()
         dispatcher.wake()
         await history.announce(generation_id)
 
@@ -276,7 +276,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         collecting=collecting,
         recorders=recorders,
         following=following,
-        releases=releases,
+        moving_up=moving_up,
         interruptions=interruptions,
         tending=tending,
         instance_desk=InstanceDesk(database, changed=instances_changed),
@@ -407,7 +407,7 @@ async def drive(parts: Parts) -> None:
     async with parts.leadership.writing() as session:
         await registry.nobody_is_met_yet(session)
     parts.dispatcher.wake()
-    doings = (parts.following, parts.dispatcher, parts.releases, parts.interruptions)
+    doings = (parts.following, parts.dispatcher, parts.moving_up, parts.interruptions)
     await until_one_ends(*(doing.run() for doing in doings))
 
 

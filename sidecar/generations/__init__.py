@@ -3,7 +3,7 @@ One generation, in the order things happen:
 
     routes -> admission -> queueing -> turns -> dispatcher -> progress -> recorder -> history
 
-Whether it may enter, and when, say `entry_limits`; `releases` looks after those that a limit holds back; `accounting`
+Whether it may enter, and when, say `entry_limits`; `moving_up` looks after those that a limit holds back; `accounting`
 holds the ledger against the generations.
 
 Where it goes is decided by `choice`; `following` hears what every instance does, `relocation` takes work back from one

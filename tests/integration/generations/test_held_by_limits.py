@@ -52,8 +52,8 @@ async def test_each_goes_at_its_moment_and_not_before_in_the_order_in_which_they
     async with QuickComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
         await let_one_an_hour(parts)
         admitted = await asyncio.gather(*(submit(parts) for _ in range(3)))
-        first, *held = [await show(parts, each) for each in admitted]
-        ended = [await until_state(parts, each, "completed") for each in admitted]
+        first, *held = sorted([await show(parts, each) for each in admitted], key=lambda view: view.number)
+        ended = [await until_state(parts, each.id, "completed") for each in (first, *held)]
 
     assert first.not_before is None
     for before, after in zip(held, ended[1:], strict=True):

@@ -49,7 +49,7 @@ async def test_one_that_is_cancelled_moves_the_others_forward(start: StartParts,
         _, _, first, second, third = await two_an_hour(parts, clock, 5)
         before = await held(parts, clock, first, second, third)
         await parts.dispatcher.cancel(LOCAL_OWNER_ID, first.id)
-        await parts.releases.look()
+        await parts.moving_up.look()
 
         assert before == [3600, 3610, 7200]
         assert await held(parts, clock, second, third) == [3600, 3610]
@@ -74,7 +74,7 @@ async def test_what_is_given_back_lets_the_first_one_in_at_once(start: StartPart
     async with start("standard") as parts:
         entered, _, first, second = await two_an_hour(parts, clock, 4)
         await parts.dispatcher.cancel(LOCAL_OWNER_ID, entered.id)
-        await parts.releases.look()
+        await parts.moving_up.look()
 
         assert await held(parts, clock, first, second) == [None, 3610]
 
@@ -95,10 +95,10 @@ async def test_other_limits_hold_for_what_waits_already(start: StartParts, clock
     async with start("standard") as parts:
         _, _, first, second = await two_an_hour(parts, clock, 4)
         await change_plan(parts, "standard", generations_per_hour=3)
-        await parts.releases.look()
+        await parts.moving_up.look()
         with_three = await held(parts, clock, first, second)
         await change_plan(parts, "standard", generations_per_hour=1)
-        await parts.releases.look()
+        await parts.moving_up.look()
 
         assert with_three == [None, 3600]
         assert (await held(parts, clock, second))[0] == 3640  # an hour after the first of them was let in
@@ -113,7 +113,7 @@ async def test_in_a_group_whoever_waits_gets_what_another_one_gives_back(start: 
         bobs = await submit(parts, BOB)
         before = await held(parts, clock, bobs)
         await parts.dispatcher.cancel(ADA, adas.id)
-        await parts.releases.look()
+        await parts.moving_up.look()
 
         assert before == [3600]
         assert await held(parts, clock, bobs) == [None]
@@ -140,7 +140,7 @@ async def test_what_waits_for_another_try_is_left_alone(start: StartParts, clock
             generation.not_before = clock.at + SECOND * 40
         before = await moments(parts, tried)
         await parts.dispatcher.cancel(LOCAL_OWNER_ID, entered.id)
-        await parts.releases.look()
+        await parts.moving_up.look()
 
         assert await moments(parts, tried) == before
 
@@ -156,12 +156,12 @@ async def test_nobody_is_reckoned_anew_for_whom_nothing_is_different(
         async def reckon(people: Sequence[UUID]) -> None:
             reckoned.append(people)
 
-        monkeypatch.setattr(parts.releases, "_reckon_anew", reckon)
-        await parts.releases.look()
+        monkeypatch.setattr(parts.moving_up, "_reckon_anew", reckon)
+        await parts.moving_up.look()
         reckoned.clear()
         await parts.dispatcher.cancel(LOCAL_OWNER_ID, entered.id)
         for _ in range(3):
-            await parts.releases.look()
+            await parts.moving_up.look()
 
         assert reckoned == [[LOCAL_OWNER_ID]]
 
@@ -172,7 +172,7 @@ async def test_after_a_restart_everybody_who_waits_is_reckoned_anew(start: Start
         entered, _, first = await two_an_hour(parts, clock, 3)
         await parts.dispatcher.cancel(LOCAL_OWNER_ID, entered.id)
     async with start("standard") as parts:
-        parts.releases.begin()
-        await parts.releases.look()
+        parts.moving_up.begin()
+        await parts.moving_up.look()
 
         assert await held(parts, clock, first) == [None]

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import and_, bindparam, func, literal_column, select
+from sqlalchemy import and_, bindparam, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import User
@@ -26,7 +26,6 @@ from sidecar.database import Database
 from sidecar.errors import Away, LeadershipLost, LimitReached
 from sidecar.generations.models import Generation, touch
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.states import GenerationState
 from sidecar.identity import now
 from sidecar.limits.budgets import Budgets
 from sidecar.limits.ledger import Kind, UsageEntry, count_anew, held_by_accounts
@@ -44,7 +43,7 @@ GIVEN_BACK = (
     .group_by(UsageEntry.account_id)
 )
 IS_HELD = and_(
-    Generation.state == GenerationState.PENDING.value,
+    text("state = 'pending'"),  # in the words of the index
     Generation.not_before.is_not(None),
     Generation.not_before > bindparam("at"),
 )
@@ -65,7 +64,7 @@ KNOWN_PEOPLE = select(User.id).where(User.id.in_(bindparam("people", expanding=T
 log = structlog.get_logger(__name__)
 
 
-class Releases:
+class MovingUp:
     """Looks after those that a limit holds back. One a process; works while it leads."""
 
     def __init__(
@@ -108,9 +107,9 @@ class Releases:
             try:
                 await self.look()
             except (Away, LeadershipLost) as exc:
-                log.warning("releases_not_looked_at", reason=exc.message)
+                log.warning("held_not_looked_at", reason=exc.message)
             except Exception:
-                log.exception("releases_not_looked_at")  # a fault of ours, told in full, and tried again
+                log.exception("held_not_looked_at")  # a fault of ours, told in full, and tried again
             await asyncio.sleep(LOOK_AT_MOST_EVERY_S)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), LOOK_EVERY_S)
@@ -143,12 +142,14 @@ class Releases:
         return sorted(people)
 
     async def _reckon_anew(self, people: Sequence[UUID]) -> None:
+        at = now()
         async with self._leadership.writing() as session:
-            moved = await reckon_anew(session, self._plans, people, at=now())
+            moved = await reckon_anew(session, self._plans, people, at=at)
         for generation in moved:
             moment = generation.not_before
             log.info("generation_held_anew", generation_id=str(generation.id), not_before=str(moment))
-            await self._queueing.dispatch(generation.id, reason=f"held-{moment}", not_before=moment)
+            is_due = moment is None or moment <= at
+            await self._queueing.dispatch(generation.id, reason="held-anew", not_before=None if is_due else moment)
             await self._announce(generation.id)
 
 
