@@ -84,6 +84,10 @@ from sidecar.origins import pages_let_in, refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS, JSONRequest
 from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import EmbeddedWorker
+from sidecar.quota import routes as quota_routes
+from sidecar.quota.quotas import Quotas
+from sidecar.quota.telling import QuotaTelling
+from sidecar.quota.usage import Usage
 from sidecar.rules import routes as rule_routes
 from sidecar.rules.book import RuleBook
 from sidecar.rules.desk import RuleDesk
@@ -116,6 +120,9 @@ class Parts:
     plan_book: PlanBook
     overrides: Overrides
     groups: Groups
+    quotas: Quotas
+    quota_telling: QuotaTelling
+    usage: Usage
     proxies: TrustedProxies
     instances: Instances
     live_events: LiveEvents
@@ -161,8 +168,11 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     plans = Plans(database, bus, settings)
     accounts.changes.on(plans.hear)
     overrides = Overrides(database, plans)
+    quotas = Quotas(database, plans, settings)
+    quota_telling = QuotaTelling(quotas, live_events)
+    plans.on(quota_telling.changed)
     board = ProgressBoard(live_events, bus)
-    history = History(database, board, live_events)
+    history = History(database, board, live_events, told=quota_telling.changed)
     turns = choose_queue(settings.queue_url, worker.TURNS)
     images = choose_queue(settings.queue_url, worker.IMAGES)
     queueing = Queueing(turns=turns, images=images)
@@ -255,6 +265,9 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         plan_book=PlanBook(database, plans, settings),
         overrides=overrides,
         groups=Groups(database, plans),
+        quotas=quotas,
+        quota_telling=quota_telling,
+        usage=Usage(database),
         proxies=TrustedProxies(settings.trusted_proxies),
         instances=instances,
         live_events=live_events,
@@ -325,6 +338,7 @@ def app_of(parts: Parts) -> Litestar:
             Router(API, route_handlers=account_routes.ROUTES, tags=["Account"]),
             Router(API, route_handlers=admin_routes.ROUTES, tags=["Administration"]),
             Router(API, route_handlers=limit_routes.ROUTES, tags=["Limits"]),
+            Router(API, route_handlers=quota_routes.ROUTES, tags=["Limits"]),
             # Of these the pairing secret says who is asking.
             Router("/", route_handlers=generation_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
             Router("/", route_handlers=gallery_routes.INTERNAL_ROUTES, opt={PUBLIC: True}),
@@ -376,6 +390,7 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
         await parts.catalog.load()
         stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.plans.stay_true()))
+        stack.push_async_callback(stopped, asyncio.create_task(parts.quota_telling.run()))
         if parts.settings.access is not Access.OPEN:
             stack.push_async_callback(stopped, asyncio.create_task(parts.accounts.changes.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.discovery.run()))
@@ -442,6 +457,8 @@ def provided(parts: Parts) -> dict[str, Provide]:
         "plan_book",
         "overrides",
         "groups",
+        "quotas",
+        "usage",
     )
     of_accounts = ("recognition", "people", "sessions", "tokens", "invites", "first_administrator", "audit")
     settings, accounts = parts.settings, parts.accounts

@@ -55,6 +55,10 @@ class LiveEvents:
     def anybody_listens(self) -> bool:
         return bool(self._listeners)
 
+    def listening_now(self) -> set[UUID]:
+        """Whose streams are open here."""
+        return set(self._listeners)
+
     def heard_by_anybody(self, owner_id: UUID) -> bool:
         return owner_id in self._listeners
 

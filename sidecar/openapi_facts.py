@@ -315,6 +315,52 @@ GROUP: dict[str, Any] = {
     "created_at": "2026-11-20T09:00:00Z",
     "updated_at": "2026-11-20T09:00:00Z",
 }
+QUOTA: dict[str, Any] = {
+    "plan": "free",
+    "over_limit": "reject",
+    "limits": [
+        {
+            "name": "generations_per_hour",
+            "used": 10,
+            "allowed": 10,
+            "unit": "generations",
+            "window_s": 3600,
+            "refills_at": "2026-11-21T12:58:00Z",
+            "next_free_at": "2026-11-21T12:14:30Z",
+            "group": None,
+        },
+        {
+            "name": "pixels_at_most",
+            "used": None,
+            "allowed": 2097152,
+            "unit": "pixels",
+            "window_s": None,
+            "refills_at": None,
+            "next_free_at": None,
+            "group": None,
+        },
+        {
+            "name": "generations_per_day",
+            "used": 412,
+            "allowed": 500,
+            "unit": "generations",
+            "window_s": 86400,
+            "refills_at": "2026-11-22T11:58:00Z",
+            "next_free_at": None,
+            "group": "Class 7b",
+        },
+    ],
+    "waiting": {"count": 2, "held_until": None},
+}
+USAGE: dict[str, Any] = {
+    "begins_at": "2026-11-20T00:00:00Z",
+    "ends_at": "2026-11-22T00:00:00Z",
+    "by": "day",
+    "items": [
+        {"key": "2026-11-21", "submitted": 12, "generations": 10, "gpu_seconds": 81.25},
+        {"key": "2026-11-20", "submitted": 3, "generations": 3, "gpu_seconds": 22.5},
+    ],
+}
 CODE = "3q2-7wQb0JmXk1mB6v9oYt5rZc8dLhUeFgSaPiNxK4E"
 FOUR_WORDS = "four unlikely lamps sing"
 
@@ -368,6 +414,8 @@ EXAMPLES: dict[str, list[Any]] = {
     "NewGroup": [{"name": "Class 7b", "limits": {"generations_per_day": 500}}],
     "GroupPatch": [{"limits": {"generations_per_day": 800}}],
     "MemberPage": [{"items": [{"id": USER_ID, "name": "Ada"}], "next_cursor": None}],
+    "QuotaView": [QUOTA],
+    "UsageView": [USAGE],
     "Submission": [
         {"parameters": PARAMETERS, "title": "Lighthouse", "tags": ["sea"]},
         {"workflow": WORKFLOW},
@@ -483,5 +531,8 @@ data: {{}}
 
 event: progress
 data: {{"id": "{GENERATION_ID}", "progress": {{"fraction": 0.42, "node_id": "5", "node_type": "KSampler"}}}}
+
+event: quota_warning
+data: {{"limit": "generations_per_hour", "group": null, "percent": 80, "used": 8, "allowed": 10}}
 """
-"""What an event stream looks like. The event `generation` has a whole one as its data."""
+"""What an event stream looks like. The events `generation` and `quota` have a whole one as their data."""

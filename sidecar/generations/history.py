@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -44,12 +44,20 @@ COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "progress", "er
 
 
 class History:
-    """Reads generations as their owner sees them. One a process."""
+    """
+    Reads generations as their owner sees them. One a process.
 
-    def __init__(self, database: Database, board: ProgressBoard, live_events: LiveEvents) -> None:
+    Args:
+        told: What else to do when something of this person's looks different now.
+    """
+
+    def __init__(
+        self, database: Database, board: ProgressBoard, live_events: LiveEvents, *, told: Callable[[UUID], None]
+    ) -> None:
         self._database = database
         self._board = board
         self._live_events = live_events
+        self._told = told
         self._looking = Together(self._look_at, at_most=LOOKED_AT_AT_ONCE)
         self._telling = Together(self._tell, at_most=LOOKED_AT_AT_ONCE)
 
@@ -104,11 +112,13 @@ class History:
 
     async def _tell(self, generation_ids: Sequence[UUID]) -> Sequence[None]:
         async with self._database.reading() as session:
-            found = await session.scalars(THESE, {"ids": list(set(generation_ids))})
+            found = (await session.scalars(THESE, {"ids": list(set(generation_ids))})).all()
             heard = [generation for generation in found if self._live_events.heard_by_anybody(generation.owner_id)]
             views = await self._views(session, heard)
         for generation, view in zip(heard, views, strict=True):
             self._live_events.publish(generation.owner_id, LiveEvent("generation", generation.id, view))
+        for generation in found:
+            self._told(generation.owner_id)
         return [None] * len(generation_ids)
 
     async def _look_at(self, generations: Sequence[Generation]) -> Sequence[GenerationView]:

@@ -287,7 +287,7 @@ async def follow_all(
     recognition: NamedDependency[Recognition],
     owner_id: Owner,
 ) -> ServerSentEvent:
-    """Everything of mine, live: `hello`, then `generation` and `progress`."""
+    """Everything of mine, live: `hello`, then `generation`, `progress`, `quota` and `quota_warning`."""
     is_out = partial(recognition.has_changed, owner_id, since=request.auth)
     return ServerSentEvent(event_stream(live_events, owner_id, is_out=is_out))
 

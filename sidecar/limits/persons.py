@@ -29,6 +29,7 @@ ID_BYTES = 16
 OWN_FORMAT = 8  # RFC 9562, section 5.8: a UUID made in a way of one's own
 IPV6_NETWORK = 64  # what one line has; who has it may take another address in it for every request
 ONE_DAY = timedelta(days=1)
+NOBODY = UUID(int=0)
 
 
 class AddressSalt(Base):
@@ -71,6 +72,14 @@ class Salts:
             self._session.add(AddressSalt(day=today, salt=self._known[today]))
         yesterdays = self._known.get(today - ONE_DAY)
         return Person(hashed(address, self._known[today]), None if yesterdays is None else hashed(address, yesterdays))
+
+
+async def person_seen(session: AsyncSession, address: str, at: datetime) -> Person:
+    """Who asks from this address, for whoever only looks: as long as a day has no salt, nothing is counted on it."""
+    today = at.date()
+    rows = await session.scalars(select(AddressSalt).where(AddressSalt.day >= today - ONE_DAY))
+    known = {row.day: hashed(address, row.salt) for row in rows}
+    return Person(known.get(today, NOBODY), known.get(today - ONE_DAY))
 
 
 class OldSalts:

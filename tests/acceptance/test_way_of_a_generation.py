@@ -133,7 +133,7 @@ def test_the_event_stream_tells_states_and_progress_through_comfyuis_port(genona
         states: list[str] = []
         fractions: list[float] = []
         for event in events:
-            if event.data["id"] != generation_id:
+            if event.data.get("id") != generation_id:
                 continue
             if event.name == "progress":
                 fractions.append(event.data["progress"]["fraction"])

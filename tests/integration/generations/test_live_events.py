@@ -25,8 +25,8 @@ async def heard_states(parts: Parts, *, until_state: str) -> list[str]:
             states.append(msgspec.json.decode(str(message.data))["state"])
             if states[-1] == until_state:
                 break
-        else:
-            states.append(str(message.event))
+        elif message.event == "hello":
+            states.append("hello")
     return states
 
 
