@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from real.checks import SUITES, TESTS, Check, all_unless_in, check_of_types, run, run_all
+from real.checks import LOCK_FILE, SUITES, TESTS, Check, all_unless_in, check_of_types, run, run_all
 
+from comfy_nodes.locations import sidecar_lock_file
 from install import PACK_FOLDER
 
 
@@ -88,6 +90,18 @@ def test_what_is_tried_once_more_is_told_with_its_reason() -> None:
 
     assert options[options.index("--reruns") + 1] == "1"
     assert "--rerun-show-tracebacks" in options
+
+
+def test_the_tests_have_every_package_of_the_sidecar() -> None:
+    """
+    In the same version: whoever adds one to the sidecar's lock file makes that of the tests anew, too.
+    """
+    tests, sidecar = (
+        set(re.findall(r"^[\w.-]+==\S+", file.read_text(encoding="utf-8"), re.MULTILINE))
+        for file in (LOCK_FILE, sidecar_lock_file(PACK_FOLDER))
+    )
+
+    assert sidecar - tests == set()
 
 
 def test_no_suite_is_forgotten() -> None:
