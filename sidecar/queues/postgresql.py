@@ -18,6 +18,9 @@ from sidecar.queues.served import ServedQueue
 
 CONNECTIONS = (1, 6)  # of one queue in one process: few, for a server has a hundred for everybody
 CONNECT_WITHIN_S = 10.0
+# As the database's own connections have it (`database.SESSION`): whoever takes jobs back from the dead holds a lock of
+# the session, which must not stay for hours when that machine is gone.
+NOTICE_WHO_IS_GONE = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 TABLES_LOCK = 0x73617100  # "saq": advisory locks have numbers, and other programs may use some too
 
 
@@ -52,7 +55,7 @@ def postgres_queue(url: str, name: str) -> OurPostgresQueue:
     """
     plain = "postgresql" + url[url.index(":") :]  # as SQLAlchemy has it, with a driver's name, it means the same here
     try:
-        conninfo_to_dict(plain)
+        wanted = conninfo_to_dict(plain).get("options") or ""
     except ProgrammingError as exc:
         raise SettingsUnusable(
             "GENONAUT_QUEUE_URL cannot be used. Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
@@ -60,6 +63,7 @@ def postgres_queue(url: str, name: str) -> OurPostgresQueue:
     fewest, most = CONNECTIONS
     pool = AsyncConnectionPool(
         plain,
+        kwargs={"options": f"{NOTICE_WHO_IS_GONE} {wanted}"},
         min_size=fewest,
         max_size=most,
         timeout=CONNECT_WITHIN_S,
