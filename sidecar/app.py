@@ -383,6 +383,7 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(parts.database.close)
         await upgrade(parts.database.engine)
+        await parts.plans.require_those_of_settings()
         stack.push_async_callback(parts.instances.close)
         # Where nobody else can lead, or at the first start of all: the instances are there as soon as it is ready.
         if not parts.database.is_shared or (works and not await parts.instances.all()):

@@ -28,7 +28,7 @@ from sidecar.accounts.models import User
 from sidecar.cluster.bus import Bus
 from sidecar.counters import LIMITS, count_up, value_of
 from sidecar.database import Database
-from sidecar.errors import DatabaseUnavailable
+from sidecar.errors import DatabaseUnavailable, SettingsUnusable
 from sidecar.identity import now
 from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
 from sidecar.settings import Access, Settings
@@ -124,6 +124,14 @@ class Plans:
         self._known_version: int | None = None
         bus.on(PEOPLE_LIMITED, self._hear_elsewhere)
 
+    async def require_those_of_settings(self) -> None:
+        """
+        Raises:
+            SettingsUnusable: A setting names a plan that there is not.
+        """
+        async with self._database.reading() as session:
+            await self._read_plans(session, {self._open_plan, self._default_plan})
+
     async def of(self, session: AsyncSession, person_id: UUID) -> Standing:
         """What holds for this person now; for an address in `open` access what holds for everybody there."""
         return (await self.of_all(session, [person_id]))[person_id]
@@ -207,7 +215,7 @@ class Plans:
         """What holds for each of them, and for how many seconds that can be said."""
         at = now()
         plan_of = await self._plans_of(session, person_ids)
-        limits_of = await read_plans(session, set(plan_of.values()))
+        limits_of = await self._read_plans(session, set(plan_of.values()))
         overrides_of, groups_of = await read_overrides(session, person_ids, at), await read_groups(session, person_ids)
         found = {}
         for person_id, plan in plan_of.items():
@@ -216,6 +224,19 @@ class Plans:
             ends = [(each.expires_at - at).total_seconds() for each in overrides if each.expires_at is not None]
             standing = Standing(limits, plan, tuple(groups_of.get(person_id, ())))
             found[person_id] = standing, min([REMEMBERED_FOR_S, *ends])
+        return found
+
+    async def _read_plans(self, session: AsyncSession, names: Collection[str]) -> dict[str, Limits]:
+        """
+        Raises:
+            SettingsUnusable: There is none of a name; what people have, there is, so a setting has it.
+        """
+        found = await read_plans(session, names)
+        for name in set(names) - found.keys():
+            setting = "GENONAUT_OPEN_PLAN" if name == self._open_plan else "GENONAUT_DEFAULT_PLAN"
+            raise SettingsUnusable(
+                f"{setting} names the plan {name!r}, and there is none. genonaut plan list shows all."
+            )
         return found
 
     async def _plans_of(self, session: AsyncSession, person_ids: Collection[UUID]) -> dict[UUID, str]:

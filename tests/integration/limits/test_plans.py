@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ import pytest
 from sidecar.cluster.bus import Bus
 from sidecar.cluster.postgresql import PostgresBus
 from sidecar.database import Database
+from sidecar.errors import SettingsUnusable
 from sidecar.identity import now, uuid7
 from sidecar.limits import plans as module
 from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
@@ -195,3 +197,14 @@ async def test_another_process_knows_at_once(
     await database.close()
 
     assert (before, after) == (500, 7)
+
+
+async def test_a_setting_that_names_no_plan_is_told_at_the_start(database: Database, settings: Settings):
+    """And not to the first who submits something."""
+    wrong = {
+        "GENONAUT_DEFAULT_PLAN": replace(settings, default_plan="gold"),
+        "GENONAUT_OPEN_PLAN": replace(settings, open_plan="gold"),
+    }
+    for name, said in wrong.items():
+        with pytest.raises(SettingsUnusable, match=f"{name} names the plan 'gold'"):
+            await Plans(database, Bus(), said).require_those_of_settings()
