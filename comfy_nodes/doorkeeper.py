@@ -22,6 +22,7 @@ from .access_rules import FRONTEND_FILES, Rule, path_of, rule_for
 from .caller import ANONYMOUS, LOCAL_OWNER, Caller, Callers, Credentials, calling, read_credentials
 from .client_sockets import ClientSockets
 from .login_page import away_page, closed_page, login_page
+from .own_names import is_loopback
 from .pairing import PairingTrouble
 from .prompt_body import BODY_TOO_LARGE
 from .redaction import without_facts_for_admins
@@ -292,8 +293,24 @@ def is_own_page(request: web.Request) -> bool:
     if origin is None:
         return True
     # No page can make a browser send X-Forwarded-Host, so it need not be known who wrote it.
-    hosts = [request.headers.get(name, "").lower() for name in ("Host", "X-Forwarded-Host")]
-    return urlsplit(origin).netloc.lower() in filter(None, hosts)
+    hosts = filter(None, [request.headers.get(name, "").lower() for name in ("Host", "X-Forwarded-Host")])
+    return any(is_same_place(origin, host) for host in hosts)
+
+
+def is_same_place(origin: str, host: str) -> bool:
+    """
+    Is it what the browser called us?
+
+    Some proxies leave out the port. Then the name alone is compared: whoever answers at another port of it gets our
+    cookies anyway. But another port of one's own machine is another program's.
+    """
+    try:
+        place = urlsplit(origin)
+    except ValueError:  # half an IPv6 address
+        return False
+    if host == place.netloc.lower():
+        return True
+    return host == place.hostname and not is_loopback(host)
 
 
 def is_navigation(request: web.Request) -> bool:

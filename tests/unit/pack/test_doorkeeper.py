@@ -293,7 +293,11 @@ async def test_by_setting_unknown_routes_show_nothing_either(opened: Opened) -> 
         ({"Sec-Fetch-Site": "cross-site", "Origin": "https://friend.example"}, 200),
         ({"Origin": "https://elsewhere.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": "https://gpu.example", "X-Forwarded-Host": "gpu.example"}, 200),
+        ({"Origin": "https://gpu.example:8443", "X-Forwarded-Host": "gpu.example"}, 200),  # as nginx's $host is
+        ({"Origin": "https://gpu.example:8443", "X-Forwarded-Host": "gpu.example:9000"}, 403),
+        ({"Origin": "http://127.0.0.1:9000", "X-Forwarded-Host": "127.0.0.1"}, 403),
     ],
 )
 async def test_another_websites_page_does_nothing_with_a_cookie(
