@@ -25,7 +25,7 @@ from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
 from sidecar.identity import now, uuid7
 from sidecar.limits import ledger
-from sidecar.limits.models import Plan
+from sidecar.limits.models import Group, GroupMember, Plan
 from sidecar.limits.plans import Plans, changed
 from sidecar.settings import Access, Settings, read_settings
 
@@ -136,3 +136,14 @@ async def change_plan(parts: Parts, name: str, **limits: Any) -> None:
         await session.execute(update(Plan).where(Plan.name == name).values(**limits))
         await changed(session)
     parts.plans.tell()
+
+
+async def add_people(parts: Parts, *people: UUID, plan: str = "free", group: dict[str, Any] | None = None) -> None:
+    async with parts.database.writing() as session:
+        session.add_all(somebody(each, plan=plan) for each in people)
+        if group is not None:
+            group_id = uuid7()
+            known = {"comparable_name": "3B", "created_at": now(), "updated_at": now()}
+            session.add(Group(id=group_id, name="3b", limits=group, **known))
+            await session.flush()
+            session.add_all(GroupMember(group_id=group_id, user_id=each) for each in people)

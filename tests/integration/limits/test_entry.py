@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
-from fakes.people import somebody
 from sqlalchemy import func, select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -22,10 +20,9 @@ from sidecar.generations.recorder import record_accepted
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Instance
 from sidecar.limits.ledger import UsageEntry
-from sidecar.limits.models import Group, GroupMember
 from sidecar.limits.persons import AddressSalt, OldSalts
 
-from .conftest import WORKFLOW, Clock, StartParts, change_plan, submit, use_up
+from .conftest import WORKFLOW, Clock, StartParts, add_people, change_plan, submit, use_up
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 ADA, BOB = uuid7(), uuid7()
@@ -162,17 +159,6 @@ async def test_with_accounts_an_address_is_nobody(start: StartParts, clock: Cloc
         await add_people(parts, ADA)
 
         assert (await submit(parts, ADA, address="192.0.2.1")).person_id == ADA
-
-
-async def add_people(parts: Parts, *people: UUID, plan: str = "free", group: dict[str, Any] | None = None) -> None:
-    async with parts.database.writing() as session:
-        session.add_all(somebody(each, plan=plan) for each in people)
-        if group is not None:
-            group_id = uuid7()
-            known = {"comparable_name": "3B", "created_at": now(), "updated_at": now()}
-            session.add(Group(id=group_id, name="3b", limits=group, **known))
-            await session.flush()
-            session.add_all(GroupMember(group_id=group_id, user_id=each) for each in people)
 
 
 async def test_a_groups_budget_is_shared(start: StartParts, clock: Clock):

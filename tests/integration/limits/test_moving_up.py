@@ -7,18 +7,16 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from fakes.people import somebody
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
 from sidecar.generations.models import Generation, move
 from sidecar.generations.states import GenerationState
-from sidecar.identity import now, uuid7
+from sidecar.identity import uuid7
 from sidecar.limits.ledger import UsageEntry
-from sidecar.limits.models import Group, GroupMember
 
-from .conftest import Clock, StartParts, change_plan, submit
+from .conftest import Clock, StartParts, add_people, change_plan, submit
 
 SECOND = timedelta(seconds=1)
 ADA, BOB = uuid7(), uuid7()
@@ -107,7 +105,7 @@ async def test_other_limits_hold_for_what_waits_already(start: StartParts, clock
 async def test_in_a_group_whoever_waits_gets_what_another_one_gives_back(start: StartParts, clock: Clock):
     """The budget is theirs together."""
     async with start(GENONAUT_ACCESS="accounts") as parts:
-        await add_group(parts, ADA, BOB, generations_per_hour=2)
+        await add_people(parts, ADA, BOB, plan="standard", group={"generations_per_hour": 2})
         adas = await submit(parts, ADA)
         await submit(parts, BOB)
         bobs = await submit(parts, BOB)
@@ -117,16 +115,6 @@ async def test_in_a_group_whoever_waits_gets_what_another_one_gives_back(start: 
 
         assert before == [3600]
         assert await held(parts, clock, bobs) == [None]
-
-
-async def add_group(parts: Parts, *people: UUID, **limits: int) -> None:
-    group_id = uuid7()
-    async with parts.database.writing() as session:
-        known = {"comparable_name": "3B", "created_at": now(), "updated_at": now()}
-        session.add(Group(id=group_id, name="3b", limits=limits, **known))
-        session.add_all(somebody(each) for each in people)
-        await session.flush()
-        session.add_all(GroupMember(group_id=group_id, user_id=each) for each in people)
 
 
 async def test_what_waits_for_another_try_is_left_alone(start: StartParts, clock: Clock):
