@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from sidecar.errors import DatabaseUnavailable, SettingsUnusable
 from sidecar.identity import now
 from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
 from sidecar.settings import Access, Settings
+from sidecar.together import Together
 
 PEOPLE_LIMITED = "limits"
 """The topic under which processes tell one another for whom something else holds; None: for everybody."""
@@ -42,6 +43,7 @@ UNLIMITED = "unlimited"
 REMEMBERED_FOR_S = 5.0
 REMEMBERED_AT_MOST = 10_000
 LOOK_EVERY_S = 5.0
+ASKED_FOR_AT_ONCE = 200
 
 OverLimit = Literal["reject", "wait"]
 Sensitivity = Literal["off", "low", "medium", "high"]
@@ -122,6 +124,7 @@ class Plans:
         self._remembered: dict[UUID, Remembered] = {}
         self._unsettled: dict[UUID | None, float] = {}
         self._known_version: int | None = None
+        self._asking = Together(self._standings, at_most=ASKED_FOR_AT_ONCE)
         bus.on(PEOPLE_LIMITED, self._hear_elsewhere)
 
     async def require_those_of_settings(self) -> None:
@@ -153,8 +156,12 @@ class Plans:
         held = self._remembered.get(person_id)
         if held is not None and time.monotonic() < held.until:
             return held.standing
+        return await self._asking.ask(person_id)
+
+    async def _standings(self, person_ids: Sequence[UUID]) -> Sequence[Standing]:
         async with self._database.reading() as session:
-            return await self.of(session, person_id)
+            found = await self.of_all(session, person_ids)
+        return [found[person_id] for person_id in person_ids]
 
     async def weight_of(self, session: AsyncSession, person_id: UUID) -> float:
         """The weight of this person's share of turns."""

@@ -17,10 +17,12 @@ from sidecar.database import Database
 from sidecar.rules.content import ContentDefinition, ContentRule, Level
 from sidecar.rules.graph import GraphDefinition, GraphRule
 from sidecar.rules.models import Rule
+from sidecar.together import Together
 
 Kind = Literal["content", "graph"]
 Action = Literal["refuse", "flag", "log"]
 
+READ_FOR_AT_ONCE = 1000
 SETTLES_IN_S = 5.0  # after a change: who read before it may come with what was so until then
 
 log = structlog.get_logger(__name__)
@@ -45,6 +47,7 @@ class RuleBook:
         self._database = database
         self._rules: Sequence[CompiledRule] | None = None
         self._unsettled_until = 0.0
+        self._reading = Together(self._read, at_most=READ_FOR_AT_ONCE)
 
     def forget(self) -> None:
         """Some rule has changed, and that is committed."""
@@ -58,15 +61,17 @@ class RuleBook:
 
     async def rules(self) -> Sequence[CompiledRule]:
         """Those that are switched on, the oldest first."""
-        if self._rules is not None:
-            return self._rules
+        return self._rules if self._rules is not None else await self._reading.ask(None)
+
+    async def _read(self, askers: Sequence[None]) -> Sequence[Sequence[CompiledRule]]:
+        """Once for all who ask at the same moment: compiling takes longer than everything else that happens to them."""
         async with self._database.reading() as session:
             rows = list(await session.scalars(select(Rule).where(Rule.is_active).order_by(Rule.id)))
         # Some thousands of words take a while.
         rules = await asyncio.to_thread(compile_rules, rows)
         if time.monotonic() >= self._unsettled_until:
             self._rules = rules
-        return rules
+        return [rules] * len(askers)
 
 
 def compile_rules(rows: Sequence[Rule]) -> Sequence[CompiledRule]:
