@@ -37,7 +37,7 @@ from sidecar.database import Database
 from sidecar.errors import AccountDisabled, Away, InvalidParameters, InvalidRequest, ModelsUnusable, Refused
 from sidecar.generations.entry_limits import Asking, EntryLimits, PartyLimits
 from sidecar.generations.idempotency import Once, recall, remember, require_same
-from sidecar.generations.models import Generation, note_transition, touch
+from sidecar.generations.models import Generation, note_beginnings, touch
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import PromptSubmission, Source, Submission, clean_tags
 from sidecar.generations.search import give_moments, last_moment_nearby, make_findable
@@ -339,8 +339,8 @@ async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, 
     session.add_all(generations)
     await session.flush()
     await make_findable(session, generations)
+    await note_beginnings(session, generations)
     for request, generation in new:
-        note_transition(session, generation, at=generation.created_at)
         if request.front and generation.state == GenerationState.PENDING.value:
             await go_in_front(session, generation)
 

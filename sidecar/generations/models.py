@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     desc,
+    insert,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -28,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from sidecar.database import GUID, Base, DateTimeUTC, before_commit
+from sidecar.database import GUID, Base, DateTimeUTC, before_commit, table_of
 from sidecar.errors import ImpossibleTransition
 from sidecar.generations.states import FINAL, GenerationState, may_go
 from sidecar.generations.words import WORD_CHARACTERS, to_tsvector
@@ -290,6 +291,21 @@ def forget_foreign_prompt_id(generation: Generation) -> None:
         generation.submission = {key: value for key, value in generation.submission.items() if key != "prompt_id"}
 
 
+async def note_beginnings(session: AsyncSession, generations: Iterable[Generation]) -> None:
+    """The first transition of each, in one statement. They are in the database already."""
+    first = [
+        {
+            "id": uuid7(),
+            "generation_id": generation.id,
+            "state": generation.state,
+            "reason": "",
+            "at": generation.created_at,
+        }
+        for generation in generations
+    ]
+    await session.execute(insert(table_of(GenerationEvent)), first)
+
+
 def note_transition(session: AsyncSession, generation: Generation, *, at: datetime, reason: str = "") -> None:
     session.add(
         GenerationEvent(id=uuid7(), generation_id=generation.id, state=generation.state, reason=reason[:200], at=at)
@@ -309,6 +325,7 @@ __all__ = [
     "latest_time",
     "measured_ms",
     "move",
+    "note_beginnings",
     "note_transition",
     "prompt_id_of",
     "touch",
