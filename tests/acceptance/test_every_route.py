@@ -94,6 +94,7 @@ PATCH  /internal/logs/subscribe                                        401  403 
 GET    /internal/folder_paths                                          401  403   403   200   403
 
 GET    /genonaut/login                                                 200  200   200   200   200
+GET    /genonaut/pairing                                               401  401   401   401   401
 GET    /genonaut/observer                                              401  401   401   401   401
 GET    /genonaut/outcomes                                              401  401   401   401   401
 POST   /genonaut/outcomes/confirm                                      401  401   401   401   401
