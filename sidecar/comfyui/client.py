@@ -21,8 +21,14 @@ from sidecar.comfyui.http import FETCH_TIMEOUT, ComfyUIHttp, expect_success, rea
 from sidecar.comfyui.outcomes import Look
 from sidecar.comfyui.pack_dialect import PackDialect
 from sidecar.comfyui.paired_http import PairedHttp
-from sidecar.errors import ComfyUIBroken, OutputGone
+from sidecar.errors import ComfyUIBroken, ComfyUINotProven, OutputGone
 from sidecar.pairing import pairing_of
+
+PACK_IS_GONE = (
+    "What answers there has no pack, and the ComfyUI that was met there had it, so nothing is given to it: it may be "
+    "another program, and without the pack nobody's files are kept from anybody. If that is meant to be, make the "
+    "instance active once more."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +73,8 @@ class ComfyUIClient:
         self._has_pack = False
         self.listens = False
         """Does this process follow it?"""
+        self.had_pack = False
+        """Was it met with the pack? Then whoever answers there without it, perhaps in its place, is given nothing."""
 
     async def close(self) -> None:
         await self._http.close()
@@ -86,12 +94,15 @@ class ComfyUIClient:
 
         Raises:
             OSError, asyncio.TimeoutError, WebSocketException: It cannot be heard.
+            ComfyUINotProven: It does not prove that it is the ComfyUI that had the pack.
             ComfyUIAway: It does not say what it is.
         """
         try:
             conversation: Conversation = await self._pack.listen()
-            self._dialect, self._has_pack = self._pack, True
-        except NoPack:
+            self._dialect, self._has_pack, self.had_pack = self._pack, True, True
+        except NoPack as exc:
+            if self.had_pack:
+                raise ComfyUINotProven(PACK_IS_GONE) from exc
             conversation = await self._core.listen()
             self._dialect, self._has_pack = self._core, False
         self.listens = True

@@ -246,6 +246,8 @@ class Following:
         for instance_id in self._tasks.keys() - there:
             await self._leave(instance_id)
             self._recorders.forget(instance_id)  # its client stays: something may be on its way there
+        for instance_id in there & self._tasks.keys():
+            await self._instances.client_of(instance_id)  # what an admin says of one that is away
         for instance_id in there - self._tasks.keys():
             await self._follow(instance_id)
         await self._surroundings.relocation.take_back_from_removed()

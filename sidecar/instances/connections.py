@@ -36,6 +36,7 @@ class Instances:
         if instance_id not in self._clients:
             self._clients[instance_id] = ComfyUIClient(found.url, self._pairing_secret, instance_id=instance_id)
         client = self._clients[instance_id]
+        client.had_pack = bool(found.pack_version)
         if found.comfyui_version:  # nothing is known of one that was never met
             client.learn(has_pack=bool(found.pack_version), directories=found.directories)
         return client

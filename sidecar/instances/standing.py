@@ -94,6 +94,13 @@ def trusted(instance: Instance) -> None:
     instance.rests_until = instance.set_aside_at = None
 
 
+def trusted_anew(instance: Instance) -> None:
+    """An admin says so, also of one that is away and comes back without the pack that it had."""
+    trusted(instance)
+    if instance.state == Connection.AWAY.value:
+        instance.pack_version = ""
+
+
 def is_to_be_probed(at: datetime) -> ColumnElement[bool]:
     """Which instances are set aside, there, and have rested for long enough."""
     return (

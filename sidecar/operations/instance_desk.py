@@ -77,7 +77,7 @@ class InstanceDesk:
             if isinstance(patch.wanted, str):
                 found.wanted = Wanted(patch.wanted).value
             if patch.wanted == Wanted.ACTIVE.value:
-                standing.trusted(found)
+                standing.trusted_anew(found)
         log.info("instance_changed", instance=found.name, url=found.url, wanted=found.wanted)
         self.changed()
         return await self.show(instance_id)

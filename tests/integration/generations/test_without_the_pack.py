@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from fakes.comfyui import ScriptedComfyUI
 from fakes.plain_comfyui import PlainComfyUI
 
+from sidecar.app import Parts
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.dialect import Prompt
 from sidecar.identity import uuid7
+from sidecar.operations.schemas import InstancePatch
 
 from .conftest import FIRST, StartSidecar, submit, until, until_state
 
@@ -61,3 +64,31 @@ async def test_of_two_prompts_with_one_id_one_is_taken_out():
         await client.close()
 
     assert (look.pending, comfyui.pending) == ([prompt_id], [prompt_id])
+
+
+async def test_where_the_pack_was_nobody_without_it_is_given_anything_until_an_administrator_says_so(
+    start_sidecar: StartSidecar,
+):
+    """Whoever takes a ComfyUI's port need only say that there is no pack; and nobody's files are safe without it."""
+    with_pack, without = ScriptedComfyUI(), PlainComfyUI()
+    async with AsyncExitStack() as until_it_ends:
+        await until_it_ends.enter_async_context(with_pack.served())
+        port = int(with_pack.url.rsplit(":", 1)[1])
+        async with start_sidecar(with_pack) as parts:
+            await until(lambda: with_pack.told)
+            await until_it_ends.aclose()
+            async with without.served(port):
+                generation_id = await submit(parts)
+                await until(lambda: reason_of_first(parts, "has no pack"))
+                given_before = list(without.posted)
+                (instance,) = await parts.instances.all()
+                await parts.instance_desk.change(instance.id, InstancePatch(wanted="active"))
+                await until(lambda: without.posted)
+
+    assert given_before == []
+    assert without.posted == [str(generation_id)]
+
+
+async def reason_of_first(parts: Parts, told: str) -> bool:
+    (instance,) = await parts.instances.all()
+    return told in instance.reason
