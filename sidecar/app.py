@@ -40,6 +40,7 @@ from sidecar.gallery import routes as gallery_routes
 from sidecar.gallery.intake import Intake
 from sidecar.gallery.kept import KeptImages
 from sidecar.gallery.storage import ImageStore
+from sidecar.generations import review_routes
 from sidecar.generations import routes as generation_routes
 from sidecar.generations.admission import Admission
 from sidecar.generations.bulk import Bulk
@@ -59,6 +60,7 @@ from sidecar.generations.recorder import Aftermath, Postings, Recorders
 from sidecar.generations.releasing import Releasing
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.repeat import Repeats
+from sidecar.generations.reviews import Reviews
 from sidecar.generations.stopping import Interruptions, stop_all
 from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
@@ -129,6 +131,7 @@ class Parts:
     store: ImageStore
     kept_images: KeptImages
     history: History
+    reviews: Reviews
     rule_desk: RuleDesk
     admission: Admission
     queueing: Queueing
@@ -223,6 +226,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         following.instances_changed()
         dispatcher.wake()
 
+    kept_images = KeptImages(database)
     bus.on(CHANGED, hear_change)
     bus.on(PROGRESS, board.heard_elsewhere)
     bus.on(WAKE, hear_wake)
@@ -272,8 +276,9 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         instances=instances,
         live_events=live_events,
         store=store,
-        kept_images=KeptImages(database),
+        kept_images=kept_images,
         history=history,
+        reviews=Reviews(database, bus, kept_images, announce),
         rule_desk=RuleDesk(database, rule_book, plans.tell),
         admission=Admission(database, queueing, catalog, discovery, EntryLimits(settings, plans), inspector, announce),
         queueing=queueing,
@@ -333,7 +338,7 @@ def app_of(parts: Parts) -> Litestar:
             Router(API, route_handlers=generation_routes.PUBLIC_ROUTES, tags=["Generations"]),
             Router(API, route_handlers=gallery_routes.ROUTES, tags=["Images"]),
             Router(API, route_handlers=catalog_routes.ROUTES, tags=["Models"]),
-            Router(API, route_handlers=rule_routes.ROUTES, tags=["Rules"]),
+            Router(API, route_handlers=[*rule_routes.ROUTES, *review_routes.ROUTES], tags=["Rules"]),
             Router(API, route_handlers=operation_routes.ROUTES, tags=["Operations"]),
             Router(API, route_handlers=account_routes.ROUTES, tags=["Account"]),
             Router(API, route_handlers=admin_routes.ROUTES, tags=["Administration"]),
@@ -444,7 +449,18 @@ def provided(parts: Parts) -> dict[str, Provide]:
     def always(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False)
 
-    subjects = ("kept_images", "catalog", "discovery", "repeats", "editor", "trash", "bulk", "clearing", "rule_desk")
+    subjects = (
+        "kept_images",
+        "catalog",
+        "discovery",
+        "repeats",
+        "editor",
+        "trash",
+        "bulk",
+        "clearing",
+        "rule_desk",
+        "reviews",
+    )
     names = (
         "database",
         "proxies",

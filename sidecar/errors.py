@@ -65,6 +65,7 @@ Every error that leaves a subject, in one tree.
       x OutputGone
       x ImageUnavailable
           ImageNotKeptYet
+          ImageUnderReview
           ImageMissing
           ImageCorrupt
 
@@ -536,6 +537,12 @@ class ImageNotKeptYet(ImageUnavailable):
     """This image is still being fetched from ComfyUI. Try again in a few seconds."""
 
     code = "image_not_kept_yet"
+
+
+class ImageUnderReview(ImageUnavailable):
+    """An administrator looks at this image before it is shown."""
+
+    code = "image_under_review"
 
 
 class ImageMissing(ImageUnavailable):

@@ -15,6 +15,7 @@ from sidecar.errors import (
     ImageCorrupt,
     ImageMissing,
     ImageNotKeptYet,
+    ImageUnderReview,
     InstanceBusy,
     InstanceFromSettings,
     InstanceKnown,
@@ -39,7 +40,7 @@ from sidecar.errors import (
     WaitingRoomFull,
 )
 
-NOT_KEPT = (ImageNotKeptYet, ImageMissing, ImageCorrupt)
+NOT_KEPT = (ImageNotKeptYet, ImageUnderReview, ImageMissing, ImageCorrupt)
 
 NOT_SUBMITTED = (InvalidParameters, ModelsUnusable, ContentRefused, GraphRefused, LimitReached, WaitingRoomFull)
 
@@ -64,6 +65,11 @@ REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
     "trash_generation": (StillOpen,),
     "restore_generation": (NotRestorable,),
     "register_instance": (InstanceKnown,),
+    "decide_review": (StillOpen,),
+    "show_reviewed_image": NOT_KEPT,
+    "show_reviewed_image_head": NOT_KEPT,
+    "show_reviewed_thumbnail": NOT_KEPT,
+    "show_reviewed_thumbnail_head": NOT_KEPT,
     "make_rule": (PlanUnknown,),
     "change_rule": (PlanUnknown,),
     "try_rules": (PlanUnknown,),
@@ -91,6 +97,10 @@ OTHER_ANSWERS: dict[str, dict[str, str]] = {
     "show_image": IN_PARTS,
     "show_image_head": UNCHANGED,
     "show_thumbnail": IN_PARTS,
+    "show_reviewed_image": IN_PARTS,
+    "show_reviewed_image_head": UNCHANGED,
+    "show_reviewed_thumbnail": IN_PARTS,
+    "show_reviewed_thumbnail_head": UNCHANGED,
     "show_thumbnail_head": UNCHANGED,
 }
 """Answers that are no refusals, by the name of the operation and their status: HTTP's own business."""
@@ -131,6 +141,19 @@ MODEL: dict[str, Any] = {
     "instances": [INSTANCE_ID],
     "first_seen": "2026-11-20T09:30:00Z",
     "last_seen": "2026-11-21T11:58:21.350000Z",
+}
+REVIEW: dict[str, Any] = {
+    "generation_id": GENERATION_ID,
+    "review": "waiting",
+    "state": "completed",
+    "user_id": USER_ID,
+    "prompt": "a corpse in the library",
+    "negative_prompt": "",
+    "checkpoint": "sd15.safetensors",
+    "images": [IMAGE_ID],
+    "created_at": "2026-11-21T12:00:00Z",
+    "finished_at": "2026-11-21T12:00:09Z",
+    "trashed_at": None,
 }
 RULE_ID = "019aa3b5-4c1d-7e2f-8a3b-9c4d5e6f7a8b"
 RULE: dict[str, Any] = {
@@ -200,6 +223,7 @@ GENERATION: dict[str, Any] = {
     "title": "Lighthouse",
     "tags": ["sea"],
     "waiting_reason": None,
+    "review": None,
     "not_before": None,
     **{name: PARAMETERS[name] for name in ("prompt", "negative_prompt", "checkpoint", "loras", "width", "height")},
     "batch_size": 1,
@@ -466,6 +490,9 @@ EXAMPLES: dict[str, list[Any]] = {
             ]
         }
     ],
+    "Verdict": [{"decision": "release"}],
+    "ReviewView": [REVIEW],
+    "ReviewPage": [{"items": [REVIEW], "next_cursor": None}],
     "NewRule": [
         {
             "kind": "content",

@@ -51,6 +51,7 @@ class Action(str, Enum):
     GROUP_JOINED = "group_joined"
     GROUP_LEFT = "group_left"
     RULES_CHANGED = "rules_changed"
+    REVIEWED = "reviewed"
     REFUSED = "refused"
 
 

@@ -101,10 +101,19 @@ class KeptFacts(Struct, frozen=True):
 
 
 async def expect_images(
-    session: AsyncSession, *, owner_id: UUID, generation_id: UUID, outputs: Any, now: datetime
+    session: AsyncSession,
+    *,
+    owner_id: UUID,
+    generation_id: UUID,
+    outputs: Any,
+    now: datetime,
+    is_withheld: bool = False,
 ) -> list[Image]:
     """
     Write down the images that the outputs of a prompt name, in the caller's transaction. Running it again adds nothing.
+
+    Args:
+        is_withheld: Nobody but administrators is to see them for now.
 
     Returns:
         All images of the generation. Entries that name no usable file are `corrupt` from the start.
@@ -116,8 +125,10 @@ async def expect_images(
         node_id = found.node_id[:NODE_ID_LENGTH]
         if node_id in known_nodes:
             continue
-        images.append(to_image(found, owner_id=owner_id, generation_id=generation_id, position=len(images), now=now))
-        session.add(images[-1])
+        image = to_image(found, owner_id=owner_id, generation_id=generation_id, position=len(images), now=now)
+        image.is_withheld = is_withheld
+        images.append(image)
+        session.add(image)
     return images
 
 

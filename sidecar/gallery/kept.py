@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 
 from sidecar.database import Database
-from sidecar.errors import ImageCorrupt, ImageMissing, ImageNotKeptYet, NotFound
+from sidecar.errors import ImageCorrupt, ImageMissing, ImageNotKeptYet, ImageUnderReview, NotFound
 from sidecar.gallery.models import Image, ImageState
 
 KEPT_SOON_S = 2.0
@@ -36,6 +36,7 @@ class KeptImages:
         Raises:
             NotFound: There is none, or it is somebody else's; nobody can tell the difference.
             ImageNotKeptYet, ImageMissing, ImageCorrupt: There is one, and its bytes cannot be had.
+            ImageUnderReview: There is one, and administrators look at it first.
         """
         key, time = (owner_id, image_id), monotonic()
         until, image = self._remembered.get(key, (0.0, None))
@@ -51,13 +52,31 @@ class KeptImages:
     def forget(self, owner_id: UUID, image_id: UUID) -> None:
         self._remembered.pop((owner_id, image_id), None)
 
-    async def _look_up(self, owner_id: UUID, image_id: UUID) -> Row[Any]:
-        columns = (Image.state, Image.reason, Image.storage_key, Image.media_type, Image.bytes, Image.etag)
+    def forget_all(self) -> None:
+        """Some are withheld from now on, or no longer."""
+        self._remembered.clear()
+
+    async def find_withheld(self, owner_id: UUID, image_id: UUID) -> Row[Any]:
+        """The same for whoever looks at what is withheld."""
+        return await self._look_up(owner_id, image_id, withheld_too=True)
+
+    async def _look_up(self, owner_id: UUID, image_id: UUID, *, withheld_too: bool = False) -> Row[Any]:
+        columns = (
+            Image.state,
+            Image.is_withheld,
+            Image.reason,
+            Image.storage_key,
+            Image.media_type,
+            Image.bytes,
+            Image.etag,
+        )
         query = select(*columns, Image.file, Image.thumbnails).where(Image.id == image_id, Image.owner_id == owner_id)
         async with self._database.reading() as session:
             image = (await session.execute(query)).one_or_none()
         if image is None:
             raise NotFound("There is no image with this id.")
+        if image.is_withheld and not withheld_too:
+            raise ImageUnderReview
         if image.state == ImageState.EXPECTED.value:
             raise ImageNotKeptYet(retry_after_s=KEPT_SOON_S)
         if image.state == ImageState.MISSING.value:

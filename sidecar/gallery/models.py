@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sidecar.database import GUID, Base, DateTimeUTC
@@ -42,6 +42,8 @@ class Image(Base):
     """What *Save Image (Genonaut)* said of it; a hint that is checked, never believed."""
 
     state: Mapped[str] = mapped_column(String(16), default=ImageState.EXPECTED.value)
+    is_withheld: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Nobody but administrators sees it: they look at it first, or have hidden it (`Generation.review`)."""
     reason: Mapped[str] = mapped_column(String(REASON_LENGTH), default="")
     """Why it is missing or corrupt: a sentence for its owner."""
     tries: Mapped[int] = mapped_column(Integer, default=0)

@@ -58,6 +58,7 @@ async def recorded_owner(session: AsyncSession, reference: FileReference) -> UUI
     name = loose_name(reference)
     if name is None:
         return owner_by_folder(reference)
-    query = select(Image.owner_id).where(Image.loose_file == name).distinct().limit(2)
+    # What is withheld from its owner is nobody's, too, as far as ComfyUI asks.
+    query = select(Image.owner_id).where(Image.loose_file == name, ~Image.is_withheld).distinct().limit(2)
     owners = list(await session.scalars(query))
     return owners[0] if len(owners) == 1 else None

@@ -21,6 +21,7 @@ from litestar.status_codes import (
     HTTP_416_REQUESTED_RANGE_NOT_SATISFIABLE,
 )
 from msgspec import Struct
+from sqlalchemy import Row
 
 from sidecar.accounts.guards import requires_pairing, requires_read
 from sidecar.conditions import ByteRange, UnsatisfiableRange, is_known, wanted_range
@@ -64,16 +65,7 @@ async def show_image(
 ) -> Response[Any]:
     """The picture itself, at its full size, as it was saved."""
     image = await kept_images.find(owner_id, image_id)
-    servable = Servable(
-        owner_id=owner_id,
-        image_id=image_id,
-        key=image.storage_key,
-        size=image.bytes,
-        etag=f'"{image.etag}"',
-        media_type=image.media_type,
-        filename=str(image.file.get("filename", image_id)),
-    )
-    return await serve(request, kept_images, store, servable)
+    return await serve(request, kept_images, store, picture(owner_id, image_id, image))
 
 
 @route(
@@ -91,17 +83,7 @@ async def show_thumbnail(
     if size not in SIZES_PX:
         raise NotFound(f"A thumbnail is {', '.join(SIZES_PX)}; there is no {size}.")
     image = await kept_images.find(owner_id, image_id)
-    thumbnail = image.thumbnails[size]
-    servable = Servable(
-        owner_id=owner_id,
-        image_id=image_id,
-        key=thumbnail["key"],
-        size=thumbnail["bytes"],
-        etag=f'"{image.etag}-{size}"',
-        media_type="image/webp",
-        filename=f"{PurePosixPath(str(image.file.get('filename', image_id))).stem}.{size}.webp",
-    )
-    return await serve(request, kept_images, store, servable)
+    return await serve(request, kept_images, store, thumbnail(owner_id, image_id, image, size))
 
 
 @get("/internal/outputs/owner", guards=[requires_pairing], include_in_schema=False)
@@ -121,6 +103,32 @@ async def show_owner_of_output(request: Request[Any, Any, Any], database: NamedD
 
 ROUTES = [show_image, show_thumbnail]
 INTERNAL_ROUTES = [show_owner_of_output]
+
+
+def picture(owner_id: UUID, image_id: UUID, image: Row[Any]) -> Servable:
+    """The picture itself, of what `KeptImages` finds."""
+    return Servable(
+        owner_id=owner_id,
+        image_id=image_id,
+        key=image.storage_key,
+        size=image.bytes,
+        etag=f'"{image.etag}"',
+        media_type=image.media_type,
+        filename=str(image.file.get("filename", image_id)),
+    )
+
+
+def thumbnail(owner_id: UUID, image_id: UUID, image: Row[Any], size: str) -> Servable:
+    kept = image.thumbnails[size]
+    return Servable(
+        owner_id=owner_id,
+        image_id=image_id,
+        key=kept["key"],
+        size=kept["bytes"],
+        etag=f'"{image.etag}-{size}"',
+        media_type="image/webp",
+        filename=f"{PurePosixPath(str(image.file.get('filename', image_id))).stem}.{size}.webp",
+    )
 
 
 async def serve(

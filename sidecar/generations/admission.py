@@ -368,6 +368,7 @@ def to_generation(request: Request, *, at: datetime, state: GenerationState = Ge
             "partial_execution_targets": request.partial_execution_targets,
         },
         client_id=request.client_id[:CLIENT_ID_CHARACTERS] if request.client_id else None,
+        review="waiting" if request.findings.is_flagged else None,
         created_at=at,
         updated_at=at,
     )

@@ -38,6 +38,7 @@ from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Postings, Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
+from sidecar.generations.schemas import WITHHELD
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
 from sidecar.generations.turns import IN_FLIGHT_AT_MOST, Outlook, look_ahead
 from sidecar.generations.workflows import unpack_workflow
@@ -457,12 +458,14 @@ def instance_of(generation: Generation) -> UUID:
 
 def tagged_extra_data(generation: Generation, ui_workflow: dict[str, Any] | None) -> dict[str, Any]:
     """What goes to ComfyUI with the workflow: as submitted, with the tag that ends up in the files."""
-    tag = {
+    tag: dict[str, Any] = {
         "generation_id": str(generation.id),
         "owner_id": str(generation.owner_id),
         "title": generation.title,
         "tags": generation.tags,
     }
+    if generation.review in WITHHELD:
+        tag["review"] = True  # its files are for administrators
     extra_data = dict(generation.submission.get("extra_data") or {})
     pnginfo = dict(extra_data.get("extra_pnginfo") or {})
     if ui_workflow is not None:

@@ -162,7 +162,7 @@ def to_view(
         place=place,
         progress=board.progress_of(generation.id) if generation.state == GenerationState.RUNNING.value else None,
         error=to_failure(generation),
-        images=[image_view(image) for image in images],
+        images=[image_view(image) for image in images if not image.is_withheld],
     )
 
 

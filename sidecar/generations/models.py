@@ -126,6 +126,8 @@ class Generation(Base):
     finished_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     updated_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
     """When the row was last written: of two tellings of a generation, the one with the later time is true."""
+    review: Mapped[str | None] = mapped_column(String(16), default=None)
+    """A rule flagged it, or an administrator did: `waiting` for somebody who looks at it, `released` or `hidden`."""
     trashed_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
     """Since when it lies in the trash; one that has not ended is cancelled and goes on to its end there."""
 
@@ -142,6 +144,7 @@ class Generation(Base):
         ),
         partial_index("ix_generations_in_trash", "owner_id", *NEWEST_FIRST, where="trashed_at IS NOT NULL"),
         partial_index("ix_generations_parent", "parent_id", "owner_id", *NEWEST_FIRST, where="parent_id IS NOT NULL"),
+        partial_index("ix_generations_review", "review", desc("id"), where="review IS NOT NULL"),
         partial_index("ix_generations_trashed", "trashed_at", where="trashed_at IS NOT NULL"),
         partial_index("ix_generations_in_flight", "instance_id", where="state IN ('submitted', 'running')"),
         # By its state, too: SQLite would else take the index above, and sort.

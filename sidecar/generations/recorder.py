@@ -40,6 +40,7 @@ from sidecar.generations.models import (
     prompt_id_of,
 )
 from sidecar.generations.queueing import Queueing
+from sidecar.generations.schemas import WITHHELD
 from sidecar.generations.states import FINAL, GenerationState
 from sidecar.identity import generation_id_of, now
 from sidecar.instances import standing
@@ -413,6 +414,7 @@ async def record_finished(session: AsyncSession, entry: Finished, instance_id: U
         owner_id=generation.owner_id,
         generation_id=generation.id,
         outputs=entry.outputs,
+        is_withheld=generation.review in WITHHELD,
         now=finished_at,
     )
     log.info("generation_recorded", generation_id=str(generation.id), state=generation.state, images=len(images))

@@ -24,6 +24,9 @@ from sidecar.comfyui.workflow_builder.parameters import (
 from sidecar.gallery.schemas import ImageView
 
 State = Literal["pending", "submitted", "running", "completed", "failed", "cancelled", "lost"]
+Review = Literal["waiting", "released", "hidden"]
+WITHHELD = frozenset({"waiting", "hidden"})
+"""Reviews during which nobody but administrators sees the images."""
 TAGS_AT_MOST = 20
 IN_BULK_AT_MOST = 500
 
@@ -173,6 +176,8 @@ class GenerationView(Struct):
     progress: Progress | None
     error: Failure | None
     images: list[ImageView]
+    review: Review | None
+    """While it is `waiting` or `hidden` its images are withheld: administrators look at them first."""
     favourite: bool
     parent_id: UUID | None
     """The generation that this one repeats."""

@@ -377,6 +377,7 @@ def make_generations() -> None:
         sa.Column("started_at", DateTimeUTC(timezone=True)),
         sa.Column("finished_at", DateTimeUTC(timezone=True)),
         sa.Column("updated_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("review", sa.String(16)),
         sa.Column("trashed_at", DateTimeUTC(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_generations"),
         sa.UniqueConstraint("number", name="uq_generations_number"),
@@ -397,6 +398,8 @@ def make_generations() -> None:
     make_partial_index("ix_generations_in_trash", "generations", owner_newest, where="trashed_at IS NOT NULL")
     of_parent = ["parent_id", *owner_newest]
     make_partial_index("ix_generations_parent", "generations", of_parent, where="parent_id IS NOT NULL")
+    reviewed = ["review", sa.text("id DESC")]
+    make_partial_index("ix_generations_review", "generations", reviewed, where="review IS NOT NULL")
     make_partial_index("ix_generations_trashed", "generations", ["trashed_at"], where="trashed_at IS NOT NULL")
     in_flight = "state IN ('submitted', 'running')"
     make_partial_index("ix_generations_in_flight", "generations", ["instance_id"], where=in_flight)
@@ -532,6 +535,7 @@ def make_images() -> None:
         sa.Column("loose_file", sa.String(64)),
         sa.Column("reported", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("is_withheld", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.String(400), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("storage_key", sa.String(200)),

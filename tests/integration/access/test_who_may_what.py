@@ -118,6 +118,12 @@ PATCH  /admin/rules/{rule_id}                         401    403    403    200  
 DELETE /admin/rules/{rule_id}                         401    403    403    204     403       401    403
 POST   /admin/rules/dry-run                           401    403    403    200     403       401    403
 GET    /admin/rule-hits                               401    403    403    200     403       401    403
+GET    /admin/reviews                                 401    403    403    200     403       401    403
+POST   /admin/reviews/{generation_id}                 401    403    403    200     403       401    403
+GET    /admin/reviews/{generation_id}/images/{image_id} 401  403    403    404     403       401    403
+HEAD   /admin/reviews/{generation_id}/images/{image_id} 401  403    403    404     403       401    403
+GET    /admin/reviews/{generation_id}/images/{image_id}/thumbnail/{size} 401 403 403 404 403 401 403
+HEAD   /admin/reviews/{generation_id}/images/{image_id}/thumbnail/{size} 401 403 403 404 403 401 403
 
 GET    /health/live                                   200    200    200    200     200       200    200
 GET    /health/ready                                  200    200    200    200     200       200    200
@@ -169,6 +175,7 @@ BODIES: dict[str, Any] = {
     "PATCH /admin/groups/{group_id}": {"limits": {"generations_per_day": 500}},
     "POST /admin/instances": {"url": f"{NOBODY_THERE}/{{new_name}}"},
     "PATCH /admin/instances/{instance_id}": {"wanted": "active"},
+    "POST /admin/reviews/{generation_id}": {"decision": "hide"},
     "POST /admin/rules": {"kind": "content", "name": "A rule", "definition": {"words": ["bomb"]}, "is_active": False},
     "PATCH /admin/rules/{rule_id}": {"is_active": False},
     "POST /admin/rules/dry-run": {"text": "a bomb"},

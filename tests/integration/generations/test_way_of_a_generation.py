@@ -8,12 +8,15 @@ from fakes.comfyui import DeafComfyUI, RepeatingComfyUI, ScriptedComfyUI, Silent
 from integration.backends import every_backend
 from sqlalchemy import select, update
 
+from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
+from sidecar.gallery.models import Image
 from sidecar.generations.admission import Request
 from sidecar.generations.models import GenerationEvent, Workflow
 from sidecar.identity import uuid7
 from sidecar.operations.schemas import InstancePatch
+from sidecar.rules.schemas import NewRule
 
 from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state
 
@@ -62,6 +65,25 @@ async def test_of_two_tellings_of_a_generation_the_later_one_says_so(start_sidec
         completed = await until_state(parts, generation_id, "completed")
 
         assert completed.updated_at > running.updated_at
+
+
+async def test_the_images_of_what_waits_to_be_looked_at_are_kept_and_withheld(start_sidecar: StartSidecar):
+    """ComfyUI is told, too, and saves them where nobody but administrators looks."""
+    outputs = {"9": {"images": [{"filename": "a.png", "subfolder": "genonaut/review", "type": "output"}]}}
+    prefix = WORKFLOW["2"]["inputs"]["filename_prefix"]
+    rule = NewRule("content", "To be looked at", {"words": [prefix]}, action="flag")
+    async with ScriptedComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
+        await parts.rule_desk.make(rule, COMMAND_LINE)
+        generation_id = await submit(parts)
+        await until(lambda: comfyui.pending)
+        await comfyui.start(str(generation_id))
+        await comfyui.finish(str(generation_id), outputs=outputs)
+        view = await until_state(parts, generation_id, "completed")
+        async with parts.database.reading() as session:
+            (image,) = await session.scalars(select(Image).where(Image.generation_id == generation_id))
+
+        assert (view.review, view.images, image.is_withheld) == ("waiting", [], True)
+        assert comfyui.posted[0]["extra_data"]["genonaut"]["review"] is True
 
 
 @every_backend

@@ -109,6 +109,17 @@ async def test_what_is_only_noted_comes_in_and_is_written_down_with_its_generati
     assert len(hit["text_hash"]) == 64
 
 
+async def test_what_is_flagged_comes_in_and_waits_to_be_looked_at(client: Client) -> None:
+    """Its owner sees that."""
+    await make(client, action="flag")
+
+    generation = (await submit(client, saying("a bomb"))).json()
+    reviews = (await client.get(f"{API}/admin/reviews")).json()["items"]
+
+    assert generation["review"] == "waiting"
+    assert [review["generation_id"] for review in reviews] == [generation["id"]]
+
+
 async def test_the_same_refusal_is_written_down_once_a_minute(client: Client) -> None:
     """Whoever tries a thousand times does not fill the disk."""
     await make(client)
