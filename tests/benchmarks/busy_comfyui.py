@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from fakes.comfyui import ScriptedComfyUI
@@ -24,6 +24,8 @@ class BusyComfyUI(ScriptedComfyUI):
         """The ids of the prompts in the order in which they came."""
         self.files = {OUTPUT: small_picture()}
         self._given = asyncio.Event()
+        self._may_finish = asyncio.Event()
+        self._may_finish.set()
 
     async def answer_prompt(self, body: dict[str, Any]) -> Response[Any]:
         answer = await super().answer_prompt(body)
@@ -31,6 +33,15 @@ class BusyComfyUI(ScriptedComfyUI):
         self.received.append(body["prompt_id"])
         self._given.set()
         return answer
+
+    @contextmanager
+    def busy_with_one(self) -> Iterator[None]:
+        """As long as the block lasts, it is at work on whatever it got first."""
+        self._may_finish.clear()
+        try:
+            yield
+        finally:
+            self._may_finish.set()
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -50,6 +61,7 @@ class BusyComfyUI(ScriptedComfyUI):
                 prompt_id = self.pending[0]
                 await self.start(prompt_id)
                 await asyncio.sleep(0)
+                await self._may_finish.wait()
                 await self.finish(prompt_id, outputs=outputs)
 
 
