@@ -130,8 +130,7 @@ def each_of(kind: type[Role] | type[Scope]) -> str:
 
 async def add_user(accounts: Accounts, asked: argparse.Namespace) -> list[str]:
     password = None if asked.no_password else await ask_for_password()
-    plan = asked.plan or accounts.people.default_plan
-    user = await accounts.people.add(NewPerson(asked.name, asked.role, plan, password), COMMAND_LINE)
+    user = await accounts.people.add(NewPerson(asked.name, asked.role, asked.plan, password), COMMAND_LINE)
     return [told(user)]
 
 

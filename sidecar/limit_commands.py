@@ -39,6 +39,8 @@ from sidecar.limits.schemas import (
     PlanView,
 )
 from sidecar.migrations import upgrade
+from sidecar.quota.quotas import Quotas
+from sidecar.quota.schemas import QuotaLimit
 from sidecar.settings import Settings
 
 IN_ONE_PAGE = 200
@@ -54,10 +56,10 @@ class Desk:
     """What the commands work with."""
 
     database: Database
-    plans: Plans
     plan_book: PlanBook
     overrides: Overrides
     groups: Groups
+    quotas: Quotas
 
     async def person(self, name: str) -> User:
         """
@@ -86,7 +88,9 @@ async def run(asked: argparse.Namespace, settings: Settings) -> list[str]:
         await upgrade(database.engine)
         plans = Plans(database, Bus(), settings)
         book = PlanBook(database, plans, settings)
-        desk = Desk(database, plans, book, Overrides(database, plans), Groups(database, plans))
+        desk = Desk(
+            database, book, Overrides(database, plans), Groups(database, plans), Quotas(database, plans, settings)
+        )
         command: Command = asked.do
         return await command(desk, asked)
     finally:
@@ -109,7 +113,7 @@ def describe_plans(commands: Commands) -> None:
 
 
 def describe_quota(commands: Commands) -> None:
-    add(commands, "show", show_quota, "what holds for somebody now, and why", "user")
+    add(commands, "show", show_quota, "what holds for somebody now, what of it is used, and why", "user")
     giving = add(
         commands, "override", make_override, "give somebody other limits than their plan's", "user", limits=True
     )
@@ -182,11 +186,9 @@ async def delete_plan(desk: Desk, asked: argparse.Namespace) -> list[str]:
 
 async def show_quota(desk: Desk, asked: argparse.Namespace) -> list[str]:
     user = await desk.person(asked.user)
-    async with desk.database.reading() as session:
-        standing = await desk.plans.of(session, user.id)
+    quota = await desk.quotas.of_user(user.id)
     overrides = [told_of_override(each) for each in await desk.overrides.list(user.id)]
-    groups = [f"group {group.name}: {in_one_line(group.limits)}" for group in standing.groups]
-    return [f"{user.name}: plan {standing.plan}", *each_of(standing.limits), *overrides, *groups]
+    return [f"{user.name}: plan {quota.plan}", *map(told_of_limit, quota.limits), *overrides]
 
 
 async def make_override(desk: Desk, asked: argparse.Namespace) -> list[str]:
@@ -317,7 +319,17 @@ def named(limits: Budget) -> dict[str, Any]:
     return {name: getattr(limits, name) for name in limits.__struct_fields__}
 
 
+def told_of_limit(limit: QuotaLimit) -> str:
+    whose = "" if limit.group is None else f"  (group {limit.group})"
+    used = "" if limit.used is None else f"{shown(limit.used)} of "
+    return f"  {limit.name:<22}{used}{shown(limit.allowed)}{whose}"
+
+
 def told_of_override(override: PlanOverride) -> str:
     said = ", ".join(f"{name}={NO_LIMIT if value is None else value}" for name, value in override.limits.items())
     until = f"until {override.expires_at:%Y-%m-%d %H:%M} UTC" if override.expires_at else "until it is taken back"
     return f"instead, {until}: {said}" + (f" ({override.reason})" if override.reason else "")
+
+
+def shown(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)

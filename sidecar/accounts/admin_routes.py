@@ -86,7 +86,7 @@ async def list_users(people: Everybody, limit: Limit = 100, cursor: Cursor = Non
 @post("/users")
 async def add_user(data: JSONBody[NewUser], people: Everybody, actor: Doing) -> UserView:
     """Make somebody an account."""
-    person = NewPerson(data.name, Role(data.role), data.plan or people.default_plan, data.password)
+    person = NewPerson(data.name, Role(data.role), data.plan, data.password)
     return to_user_view(await people.add(person, actor))
 
 

@@ -16,7 +16,7 @@ from sidecar.accounts.audit import nobody
 from sidecar.accounts.callers import Role
 from sidecar.accounts.changes import Changes
 from sidecar.accounts.models import User
-from sidecar.accounts.people import FIRST_PLAN, NewPerson, People, has_administrator
+from sidecar.accounts.people import NewPerson, People, has_administrator
 from sidecar.database import Database
 from sidecar.errors import AdministratorThere, CredentialsInvalid
 from sidecar.settings import Access, Settings
@@ -69,7 +69,7 @@ class FirstAdministrator:
         async with self._database.writing() as session:
             if await has_administrator(session):
                 raise AdministratorThere
-            user = await people.add(session, NewPerson(name, Role.ADMIN, FIRST_PLAN), password_hash, nobody(address))
+            user = await people.add(session, NewPerson(name, Role.ADMIN), password_hash, nobody(address))
         # Now, while nothing of theirs is open: found seconds later, it would close the page that they have just opened.
         self._changes.tell(user)
         return user

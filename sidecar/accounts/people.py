@@ -44,7 +44,8 @@ class NewPerson:
 
     name: str
     role: Role = Role.MEMBER
-    plan: str = Settings.default_plan
+    plan: str | None = None
+    """None: that of new accounts; of the first administrator `unlimited`."""
     password: str | None = None
     """None: nobody can log in with one."""
 
@@ -143,7 +144,7 @@ class People:
         """
         password_hash = await self.hashed(person.password, name=person.name)
         async with self._database.writing() as session:
-            return await add(session, person, password_hash, actor)
+            return await add(session, person, password_hash, actor, default_plan=self.default_plan)
 
     async def hashed(self, password: str | None, *, name: str) -> str | None:
         if password is None:
@@ -242,7 +243,14 @@ async def by_id(session: AsyncSession, user_id: UUID) -> User:
     return known
 
 
-async def add(session: AsyncSession, person: NewPerson, password_hash: str | None, actor: Actor) -> User:
+async def add(
+    session: AsyncSession,
+    person: NewPerson,
+    password_hash: str | None,
+    actor: Actor,
+    *,
+    default_plan: str = Settings.default_plan,
+) -> User:
     """
     In the caller's transaction.
 
@@ -251,13 +259,14 @@ async def add(session: AsyncSession, person: NewPerson, password_hash: str | Non
     Args:
         actor: Without a name where people make their own account.
     """
-    await require_plan(session, person.plan)
     is_first = person.role is Role.ADMIN and not await has_administrator(session)
+    plan = person.plan or (FIRST_PLAN if is_first else default_plan)
+    await require_plan(session, plan)
     user = await by_id(session, LOCAL_OWNER_ID) if is_first else new_user()
     if is_first:
         touch(user)
         await revoke_all(session, LOCAL_OWNER_ID)  # in `open` access whoever reached this machine could make some
-    user.role, user.plan, user.password_hash = person.role.value, person.plan, password_hash
+    user.role, user.plan, user.password_hash = person.role.value, plan, password_hash
     await rename(session, user, person.name)
     session.add(user)
     by = actor if actor.name else Actor.being(user, actor.address)

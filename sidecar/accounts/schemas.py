@@ -176,7 +176,7 @@ class NewUser(Struct, forbid_unknown_fields=True):
     name: Name
     role: RoleName = "member"
     plan: Plan | None = None
-    """None: that of new accounts (`GENONAUT_DEFAULT_PLAN`)."""
+    """None: that of new accounts (`GENONAUT_DEFAULT_PLAN`); of the first administrator `unlimited`."""
     password: NewPassword | None = None
     """None: nobody can log in with one."""
 

@@ -115,8 +115,8 @@ def of_window(window: Window, tally: Tally, at: datetime, group: str | None) -> 
     free_at = tally.room_from(window, 1, at)
     return QuotaLimit(
         name=window.limit,
-        used=round(tally.used(window, at) / size, 1),
-        allowed=window.allowed / size,
+        used=round(tally.used(window, at) / size, 1) if is_time else tally.used(window, at),
+        allowed=window.allowed // size,
         unit="gpu_seconds" if is_time else "generations",
         window_s=int(window.length.total_seconds()),
         refills_at=tally.refills_at(window, at),

@@ -63,11 +63,12 @@ def test_what_holds_for_somebody_is_kept_at_a_terminal(told):
     told("group", "add", "Class 7b", "Ada")
     shown = told("quota", "show", "ada").splitlines()
     assert shown[0] == "Ada: plan free"
-    assert "  steps_at_most         none" in shown
+    assert not [line for line in shown if "steps_at_most  " in line]
+    assert {"  generations_per_hour  0 of 10", "  pixels_at_most        2097152"} <= set(shown)
     assert shown[-3:] == [
+        "  generations_per_day   0 of 500  (group Class 7b)",
         made.strip(),
         "instead, until it is taken back: weight=2.0",
-        "group Class 7b: generations_per_day=500",
     ]
     assert told("quota", "clear", "Ada") == "Taken back: 2. For Ada the plan free says what holds.\n"
     assert "There is nobody of this name" in told("quota", "show", "Bob")
@@ -86,3 +87,12 @@ def test_groups_are_kept_at_a_terminal(told):
     assert "There is nobody of this name" in told("group", "add", "Chess", "Cy")
     assert told("group", "delete", "Chess") == "There is no group Chess any more.\n"
     assert "There is no group of this name" in told("group", "show", "Chess")
+
+
+def test_the_first_administrator_is_not_limited(told):
+    """Until they have seen to the limits themselves; everybody else begins as the setting says."""
+    for name, role in (("Root", "admin"), ("Grace", "admin"), ("Ada", "member")):
+        told("user", "add", name, "--role", role, "--no-password")
+    plans = [told("quota", "show", name).splitlines()[0] for name in ("Root", "Grace", "Ada")]
+
+    assert plans == ["Root: plan unlimited", "Grace: plan standard", "Ada: plan standard"]
