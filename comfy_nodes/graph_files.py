@@ -2,8 +2,8 @@
 What a workflow may read, and what its outputs are called: the files of whoever it belongs to, and the shared ones.
 
 Every text among a node's inputs may be the name of a file; which one is, only the node knows. So each is looked at as
-if it were one. What leads to somebody else's file, or out of ComfyUI's folders to something that is there, is refused
-with ComfyUI's own shape of errors, node by node; what merely looks like a path is left alone.
+if it were one. What leads to somebody else's file, or out of ComfyUI's folders, is refused with ComfyUI's own shape of
+errors, node by node, whether it is there or not; what merely looks like a path is left alone.
 """
 
 from __future__ import annotations

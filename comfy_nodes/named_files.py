@@ -9,6 +9,7 @@ there leads nowhere, and most texts do.
 from __future__ import annotations
 
 import os
+import re
 from enum import Enum
 
 from .owned_files import (
@@ -24,6 +25,7 @@ from .owned_files import (
 )
 
 LONGEST_NAME = 255  # of bytes or UTF-16 units, on every file system
+SOMEBODYS_HOME = re.compile(r"~[\w.-]*[/\\]")  # whether there is such a user or not
 LONGEST_PATH = 32_767 if os.name == "nt" else 4096
 
 
@@ -32,8 +34,8 @@ class Leads(Enum):
 
     NOWHERE = "nowhere"  #: or to something that its owner may use
     SOMEBODY_ELSE = "somebody else"  #: another person's file or folder, whether it is there or not
-    OUT = "out"  #: out of ComfyUI's folders, to something that is there or could be made
-    OUT_IN_VAIN = "out, in vain"  #: out of ComfyUI's folders, to nothing at all
+    OUT = "out"  #: out of ComfyUI's folders, whether it is there or not
+    OUT_IN_VAIN = "out, in vain"  #: the same, below something at the very top that is not there: ``/imagine a cat``
     MISREAD = "misread"  #: ComfyUI reads it otherwise than it is written: ``name [temp] [output]``
 
 
@@ -87,7 +89,7 @@ class NamedFiles:
         has_steps = "/" in path or os.sep in path
         if not path.strip("./\\ ") or (len(path) > LONGEST_NAME and not has_steps):
             return Leads.NOWHERE  # what texts are joined with; prose
-        if is_of_another_computer(path) or path.lower().startswith("file:"):
+        if is_of_another_computer(path) or path.lower().startswith("file:") or SOMEBODYS_HOME.match(path):
             return Leads.OUT
         path = os.path.expanduser(path)
         if len(path) > LONGEST_PATH:  # no system opens it, unless somebody tidies it up first
@@ -115,7 +117,7 @@ class NamedFiles:
             return self._follow_place(place, end, owner_id) if is_there else Leads.NOWHERE
         if self._files.folders.is_shared_elsewhere(end):
             return Leads.NOWHERE
-        return Leads.OUT if is_there or could_be_made(end) else Leads.OUT_IN_VAIN
+        return Leads.OUT if is_there or begins_here(end) else Leads.OUT_IN_VAIN
 
     def _follow_place(self, place: Place, end: str, owner_id: str) -> Leads | Place:
         owner = self._files.owner_at_sight(place)
@@ -144,10 +146,15 @@ def exists(path: str) -> bool:
         return False
 
 
-def could_be_made(path: str) -> bool:
-    """Is the folder there in which it would lie, other than the one at the very top?"""
+def begins_here(path: str) -> bool:
+    """
+    Is the first of its folders there, such as ``/home``?
+
+    What lies further down is not looked for: what is refused would tell what there is on this computer.
+    """
     try:
-        folder = os.path.dirname(os.path.abspath(path))
-        return os.path.dirname(folder) != folder and os.path.isdir(folder)
+        drive, tail = os.path.splitdrive(os.path.abspath(path))
+        first, *further = [step for step in tail.split(os.sep) if step] or [""]
+        return bool(further) and os.path.isdir(f"{drive}{os.sep}{first}")
     except ValueError:  # a null byte
         return False
