@@ -66,12 +66,12 @@ class Tally:
 
     def add(self, at: datetime, amount: Amount) -> None:
         entry = Counted(at, *amount)
-        if self._times and at < self._times[-1]:
+        if self.times and at < self.times[-1]:
             insort(self._counted, entry)
             self._sum_up()
             return
         self._counted.append(entry)
-        self._times.append(at)
+        self.times.append(at)
         for unit, sums in self._sums.items():
             sums.append(sums[-1] + getattr(entry, unit))
 
@@ -85,8 +85,9 @@ class Tally:
         return Tally(Counted(at, *amount) for at, amount in left.items() if any(amount))
 
     def _sum_up(self) -> None:
-        """Sums up to each entry, from nothing on: what lies between two of them is a difference."""
-        self._times = [each.at for each in self._counted]
+        self.times = [each.at for each in self._counted]
+        """When something is counted, in order."""
+        # Up to each entry, from nothing on: what lies between two of them is a difference.
         self._sums: dict[Unit, list[int]] = {
             "generations": list(accumulate((each.generations for each in self._counted), initial=0)),
             "gpu_ms": list(accumulate((each.gpu_ms for each in self._counted), initial=0)),
@@ -95,22 +96,22 @@ class Tally:
     @property
     def last(self) -> datetime | None:
         """When the last one is counted."""
-        return self._times[-1] if self._times else None
+        return self.times[-1] if self.times else None
 
     def used(self, window: Window, at: datetime) -> int:
         """What the window holds that ends at this moment."""
         sums = self._sums[window.unit]
-        return sums[bisect_right(self._times, at)] - sums[bisect_right(self._times, at - window.length)]
+        return sums[bisect_right(self.times, at)] - sums[bisect_right(self.times, at - window.length)]
 
     def used_and_to_come(self, window: Window, at: datetime) -> int:
         """The same, with what waits for its moment."""
         sums = self._sums[window.unit]
-        return sums[-1] - sums[bisect_right(self._times, at - window.length)]
+        return sums[-1] - sums[bisect_right(self.times, at - window.length)]
 
     def refills_at(self, window: Window, at: datetime) -> datetime | None:
         """When the window has nothing left of what it holds at this moment; None where it is empty."""
-        last = bisect_right(self._times, at)
-        return self._times[last - 1] + window.length if self.used(window, at) else None
+        last = bisect_right(self.times, at)
+        return self.times[last - 1] + window.length if self.used(window, at) else None
 
     def room_from(self, window: Window, amount: int, at: datetime) -> datetime:
         """
@@ -122,7 +123,7 @@ class Tally:
         room = window.allowed - amount
         if self.used_and_to_come(window, at) <= room:
             return at
-        times, sums = self._times, self._sums[window.unit]
+        times, sums = self.times, self._sums[window.unit]
         here, latest = bisect_right(times, at), bisect_left(times, at + window.length)
         for end in range(latest, here - 1, -1):
             ends_at = max(at, times[end - 1]) if end > here else at

@@ -24,6 +24,7 @@ from sidecar.generations.accounting import discrepancies
 from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
 from sidecar.identity import now, uuid7
+from sidecar.instances.models import Instance
 from sidecar.limits import ledger
 from sidecar.limits.models import Group, GroupMember, Plan
 from sidecar.limits.plans import Plans, changed
@@ -147,3 +148,10 @@ async def add_people(parts: Parts, *people: UUID, plan: str = "free", group: dic
             session.add(Group(id=group_id, name="3b", limits=group, **known))
             await session.flush()
             session.add_all(GroupMember(group_id=group_id, user_id=each) for each in people)
+
+
+async def add_instance(parts: Parts) -> UUID:
+    instance_id = uuid7()
+    async with parts.database.writing() as session:
+        session.add(Instance(id=instance_id, name="", url="http://127.0.0.1:9", since=now(), created_at=now()))
+    return instance_id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -18,11 +17,10 @@ from sidecar.generations.idempotency import once
 from sidecar.generations.models import Generation
 from sidecar.generations.recorder import record_accepted
 from sidecar.identity import now, uuid7
-from sidecar.instances.models import Instance
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.persons import AddressSalt, OldSalts
 
-from .conftest import WORKFLOW, Clock, StartParts, add_people, change_plan, submit, use_up
+from .conftest import WORKFLOW, Clock, StartParts, add_instance, add_people, change_plan, submit, use_up
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 ADA, BOB = uuid7(), uuid7()
@@ -107,13 +105,6 @@ async def test_what_reached_comfyui_by_another_door_is_counted_and_never_refused
             await submit(parts)
 
         assert refused.value.facts["used"] == 11
-
-
-async def add_instance(parts: Parts) -> UUID:
-    instance_id = uuid7()
-    async with parts.database.writing() as session:
-        session.add(Instance(id=instance_id, name="", url="http://127.0.0.1:9", since=now(), created_at=now()))
-    return instance_id
 
 
 async def test_in_open_access_every_address_is_a_person(start: StartParts, clock: Clock):
