@@ -197,10 +197,10 @@ class Intake:
         """
         generation = UUID(generation_id)
         try:
-            for image in await self._expected(generation):
-                await self._keep(image)
-                if job := ctx.get("job"):
+            for place, image in enumerate(await self._expected(generation)):
+                if place and (job := ctx.get("job")):
                     await job.update()  # its heartbeat: a generation may have many large images
+                await self._keep(image)
         except Away:
             await self._news.tell(generation)  # what was kept so far can be seen while the rest waits
             raise

@@ -230,9 +230,16 @@ class Dispatcher:
             await self._announce(generation_id)
 
     async def _send(self, generation: Generation) -> None:
+        """ComfyUI need not wait for its prompt until browsers have been told of it."""
+        telling = asyncio.create_task(self._announce(generation.id))
+        try:
+            await self._deliver(generation)
+        finally:
+            await telling
+
+    async def _deliver(self, generation: Generation) -> None:
         """Post one prompt, and deal with whatever comes of it."""
         try:
-            await self._announce(generation.id)
             await self._post(generation)
         except PromptFinishedAlready:
             await self._find_outcome(generation)

@@ -213,16 +213,17 @@ class Recorder:
         async with self._database.writing() as session:
             with session.no_autoflush:  # one statement a table and row at the end, instead of one after each question
                 for entry in entries:
-                    if await self._write(session, entry):
-                        with_images.add(entry.sequence)
+                    if await self._write(session, entry) and not isinstance(entry, Unreadable):
+                        with_images.add(generation_id_of(entry.prompt_id))
             await self._move_on(session, entries[-1].sequence)
         self._recorded = entries[-1].sequence
         told = [entry for entry in entries if not isinstance(entry, Unreadable)]
         for entry in told:
-            await self._hand_on(entry, has_images=entry.sequence in with_images)
-        # A start and an end that came together are one piece of news.
+            await self._hand_on(entry)
+        # A start and an end that came together are one piece of news. It does not wait until their images have jobs.
         ids = {generation_id_of(entry.prompt_id) for entry in told}
-        await asyncio.gather(*map(self._aftermath.announce, ids))
+        keep_images = self._aftermath.queueing.keep_images
+        await asyncio.gather(*map(self._aftermath.announce, ids), *map(keep_images, with_images))
 
     async def _move_on(self, session: AsyncSession, sequence: int) -> None:
         """Write down how far the journal is recorded."""
@@ -244,15 +245,13 @@ class Recorder:
             log.error("outcome_unreadable", journal=self._journal, sequence=entry.sequence)
         return False
 
-    async def _hand_on(self, entry: Entry, *, has_images: bool) -> None:
+    async def _hand_on(self, entry: Entry) -> None:
         """What follows from an entry, once it is committed."""
         generation_id = generation_id_of(entry.prompt_id)
         if isinstance(entry, Finished):
             self._aftermath.ended(generation_id)
             # A place in ComfyUI's queue is free.
             await self._aftermath.queueing.dispatch(generation_id, reason="ended")
-        if has_images:
-            await self._aftermath.queueing.keep_images(generation_id)
 
     async def _bring_into_line(self, believed: list[UUID], look: Look) -> None:
         running = {generation_id_of(prompt_id) for prompt_id in look.running}
