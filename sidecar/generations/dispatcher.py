@@ -231,7 +231,7 @@ class Dispatcher:
 
     async def _send(self, generation: Generation) -> None:
         """ComfyUI need not wait for its prompt until browsers have been told of it."""
-        telling = asyncio.create_task(self._announce(generation.id))
+        telling = asyncio.ensure_future(self._announce(generation.id))
         try:
             await self._deliver(generation)
         finally:
