@@ -60,13 +60,20 @@ class SystemStats(msgspec.Struct):
 class ComfyUIClient:
     """Speaks with one ComfyUI. One an instance and process; closed when either ends."""
 
-    def __init__(self, url: str, pairing_secret: str, *, instance_id: UUID) -> None:
+    def __init__(
+        self, url: str, pairing_secret: str, *, instance_id: UUID, followed_at: dict[str, str] | None = None
+    ) -> None:
+        """
+        Args:
+            followed_at: At which address each process of a ComfyUI is listened to; all clients share it.
+        """
         self.url = url
+        self._followed_at = {} if followed_at is None else followed_at
         self.directories: dict[str, Path] = {}
         """ComfyUI's output, temp and input folders, where they can be read from here; told by the pack's hello."""
         # A ComfyUI without the pack has no use for proofs: only the pack's own doors are shown any.
         self._http = ComfyUIHttp(url)
-        self._paired_http = PairedHttp(url, pairing_of(pairing_secret))
+        self._paired_http = PairedHttp(url, pairing_of(pairing_secret), self._followed_at)
         self._pack = PackDialect(self._paired_http)
         self._core = CoreDialect(self._http, instance_id)
         self._dialect: Dialect = self._pack
@@ -99,6 +106,7 @@ class ComfyUIClient:
         """
         try:
             conversation: Conversation = await self._pack.listen()
+            self._followed_at[self._paired_http.process] = self.url
             self._dialect, self._has_pack, self.had_pack = self._pack, True, True
         except NoPack as exc:
             if self.had_pack:
@@ -111,6 +119,8 @@ class ComfyUIClient:
             yield conversation
         finally:
             self.listens = False
+            for process in [process for process, url in self._followed_at.items() if url == self.url]:
+                del self._followed_at[process]
             self._core.stop_listening()
             await conversation.close()
 

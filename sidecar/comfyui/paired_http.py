@@ -8,6 +8,8 @@ would be of use elsewhere; and what was asked of one process is not asked of ano
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -38,10 +40,16 @@ class Renamed(Exception):
 class PairedHttp(ComfyUIHttp):
     """Asks the pack. Closed by whoever made it."""
 
-    def __init__(self, url: str, pairing: Pairing) -> None:
+    def __init__(self, url: str, pairing: Pairing, followed_at: Mapping[str, str] = MappingProxyType({})) -> None:
+        """
+        Args:
+            followed_at: At which address each process of a ComfyUI is listened to.
+        """
         super().__init__(url)
+        self._followed_at = followed_at
         self._pairing = pairing
-        self._process = ""
+        self.process = ""
+        """By which name the process that answers there goes."""
         no_old_connections = httpx.Limits(max_keepalive_connections=0)
         self._introductions = httpx.AsyncClient(
             base_url=url, timeout=TIMEOUT, trust_env=False, limits=no_old_connections
@@ -56,20 +64,28 @@ class PairedHttp(ComfyUIHttp):
         Find out by which name to address it.
 
         Raises:
-            ComfyUINotProven: It is not the pack that answers.
+            ComfyUINotProven: It is not the pack that answers, or one that is listened to elsewhere: who has taken the
+                port of one ComfyUI could pass on to another one what he is asked.
             ComfyUIAway: Nobody does.
         """
         question = self._pairing.ask("GET", INTRODUCTION, whom=WHOEVER)
         with translated():
             response = await self._introductions.get(INTRODUCTION, headers=question.headers)
         require_proof(question, response)
-        self._process = read(response, Introduced).process
+        process = read(response, Introduced).process
+        known = self._followed_at.get(process, self.url)
+        if known != self.url:
+            raise ComfyUINotProven(
+                f"What answers there is the ComfyUI that is followed at {known}, or passes on to it what it is asked. "
+                "Nothing is given to it. If it is the same one, remove one of the two instances."
+            )
+        self.process = process
 
     async def question(self, method: str, target: str, body: bytes = b"") -> Question:
         """Something to ask of the process that answers there."""
-        if not self._process:
+        if not self.process:
             await self.introduce()
-        return self._pairing.ask(method, target, body, whom=self._process)
+        return self._pairing.ask(method, target, body, whom=self.process)
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         request.extensions["trace"] = self._before_connection
@@ -92,9 +108,9 @@ class PairedHttp(ComfyUIHttp):
 
     async def _before_connection(self, event: str, _info: dict[str, Any]) -> None:
         if event == BEFORE_CONNECTION:
-            before = self._process
+            before = self.process
             await self.introduce()
-            if self._process != before:
+            if self.process != before:
                 raise Renamed
 
 

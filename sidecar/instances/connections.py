@@ -19,6 +19,7 @@ class Instances:
         self._database = database
         self._pairing_secret = pairing_secret
         self._clients: dict[UUID, ComfyUIClient] = {}
+        self._followed_at: dict[str, str] = {}
 
     async def all(self) -> list[Instance]:
         """Every instance, as it stands now."""
@@ -34,7 +35,9 @@ class Instances:
         async with self._database.reading() as session:
             found = (await session.execute(query.where(Instance.id == instance_id))).one()
         if instance_id not in self._clients:
-            self._clients[instance_id] = ComfyUIClient(found.url, self._pairing_secret, instance_id=instance_id)
+            self._clients[instance_id] = ComfyUIClient(
+                found.url, self._pairing_secret, instance_id=instance_id, followed_at=self._followed_at
+            )
         client = self._clients[instance_id]
         client.had_pack = bool(found.pack_version)
         if found.comfyui_version:  # nothing is known of one that was never met

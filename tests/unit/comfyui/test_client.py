@@ -108,3 +108,22 @@ async def test_a_comfyui_that_was_started_anew_is_asked_by_its_new_name():
 
     assert first_lines(told) == {"GET /genonaut/pairing"}
     assert (first.pending, second.pending) == (["first"], ["second"])
+
+
+async def test_one_comfyui_is_not_two_instances():
+    """Who has taken the port of one could pass on to another what is asked of him; or an address was written twice."""
+    followed_at: dict[str, str] = {}
+    comfyui = ScriptedComfyUI()
+    async with comfyui.served():
+        urls = (comfyui.url, comfyui.url.replace("127.0.0.1", "localhost"))
+        first, second = (
+            ComfyUIClient(url, PAIRING_SECRET, instance_id=uuid4(), followed_at=followed_at) for url in urls
+        )
+        async with first.listening():
+            with pytest.raises(ComfyUIBroken, match=f"followed at {comfyui.url}"):
+                async with second.listening():
+                    pass
+        async with second.listening():
+            pass  # the first one has gone
+        await first.close()
+        await second.close()
