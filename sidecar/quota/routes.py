@@ -57,7 +57,12 @@ async def show_quota_of(quotas: NamedDependency[Quotas], user_id: FromPath[UUID]
     return await quotas.of_user(user_id)
 
 
-@get("/admin/usage.csv", guards=[requires_admin], media_type=CSV)
+@get(
+    "/admin/usage.csv",
+    guards=[requires_admin],
+    media_type=CSV,
+    response_description="A line for each, by name, below one that says what stands where.",
+)
 async def export_usage(
     usage: NamedDependency[Usage], since: Since = None, until: Until = None, by: Whose = "person"
 ) -> Stream:

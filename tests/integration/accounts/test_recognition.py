@@ -208,14 +208,16 @@ async def test_in_open_access_nobody_is_asked(database: Database, environment: d
 
 
 async def test_whom_a_proxy_names_has_an_account_from_then_on(database: Database, environment: dict[str, str]):
-    """Once, however many requests come first; of the role that the setting says."""
-    settings: Settings = read_settings({**environment, "GENONAUT_ACCESS": "proxy", "GENONAUT_PROXY_ROLE": "guest"})
+    """Once, however many requests come first; of the role and with the plan that the settings say."""
+    said = {"GENONAUT_ACCESS": "proxy", "GENONAUT_PROXY_ROLE": "guest", "GENONAUT_DEFAULT_PLAN": "free"}
+    settings: Settings = read_settings({**environment, **said})
     accounts = another_process(database, settings)
     named = [Credentials(HERE, forwarded_user=name) for name in ("ada@example.org", "ADA@example.org") * 3]
     callers = await asyncio.gather(*(accounts.recognition.caller_of(each) for each in named))
 
     assert len({caller.user_id for caller in callers}) == 1
     assert callers[0].role is Role.GUEST
+    assert (await accounts.people.show(callers[0].user_id)).plan == "free"
     with pytest.raises(NotLoggedIn):
         await accounts.recognition.caller_of(Credentials(HERE, cookie="a session of old"))
 

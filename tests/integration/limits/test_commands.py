@@ -89,10 +89,11 @@ def test_groups_are_kept_at_a_terminal(told):
     assert "There is no group of this name" in told("group", "show", "Chess")
 
 
-def test_the_first_administrator_is_not_limited(told):
+def test_the_first_administrator_is_not_limited(told, monkeypatch: pytest.MonkeyPatch):
     """Until they have seen to the limits themselves; everybody else begins as the setting says."""
+    monkeypatch.setenv("GENONAUT_DEFAULT_PLAN", "free")
     for name, role in (("Root", "admin"), ("Grace", "admin"), ("Ada", "member")):
         told("user", "add", name, "--role", role, "--no-password")
     plans = [told("quota", "show", name).splitlines()[0] for name in ("Root", "Grace", "Ada")]
 
-    assert plans == ["Root: plan unlimited", "Grace: plan standard", "Ada: plan standard"]
+    assert plans == ["Root: plan unlimited", "Grace: plan free", "Ada: plan free"]
