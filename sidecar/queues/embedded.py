@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
@@ -32,6 +33,8 @@ POLL_S = 0.25  # how late at most a job is seen on PostgreSQL, which is polled
 
 TIMERS: TimersDict = {"schedule": 1, "worker_info": 10, "sweep": 10, "abort": 1}
 """SAQ's clockwork, in seconds. Swept more often than by default: the jobs of a dead worker shall not wait a minute."""
+
+CLOCKWORK_EVERY_S = 3.0  # nothing of ours happens more often than every ten seconds
 
 Function = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -135,6 +138,21 @@ class DrainingWorker(Worker[Any]):
         self._taking.set()
         self._at_work: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
+        self._clockwork_again = 0.0
+
+    async def schedule(self, lock: int = 1) -> None:
+        """
+        Let those jobs go whose moment has come, and now and then make the clockwork's next ones.
+
+        SAQ does both every second. Reckoning a dozen next moments and putting in a dozen jobs that are there already
+        was half of what a sidecar did that had nothing to do.
+        """
+        began = time.monotonic()
+        if began < self._clockwork_again:
+            await self.queue.schedule(lock)
+            return
+        await super().schedule(lock)
+        self._clockwork_again = began + CLOCKWORK_EVERY_S
 
     async def process(self) -> bool:
         await self._taking.wait()

@@ -165,7 +165,7 @@ async def test_signals_are_left_to_the_server(own_queue):
 
 async def test_the_clockwork_runs(own_queue):
     """
-    A cron job with six fields runs every second, with the limit of time and the heartbeat of its own.
+    A cron job with six fields runs at its seconds, with the limit of time and the heartbeat of its own.
     """
     seen: list[Job] = []
 
