@@ -54,6 +54,7 @@ from sidecar.generations.history import History, owns_anything
 from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.moving_up import MovingUp
 from sidecar.generations.output_sources import OutputSources
+from sidecar.generations.places import Places
 from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Aftermath, Postings, Recorders
@@ -82,6 +83,7 @@ from sidecar.migrations import upgrade
 from sidecar.openapi import DOCS_FILES, openapi_config
 from sidecar.operations import routes as operation_routes
 from sidecar.operations.instance_desk import InstanceDesk
+from sidecar.operations.queue_desk import QueueDesk
 from sidecar.origins import pages_let_in, refuse_foreign_pages
 from sidecar.problems import EXCEPTION_HANDLERS, JSONRequest
 from sidecar.queues.choose import WorkQueue, choose_queue
@@ -133,6 +135,7 @@ class Parts:
     history: History
     reviews: Reviews
     rule_desk: RuleDesk
+    places: Places
     admission: Admission
     queueing: Queueing
     catalog: Catalog
@@ -151,6 +154,7 @@ class Parts:
     interruptions: Interruptions
     tending: Tending
     instance_desk: InstanceDesk
+    queue_desk: QueueDesk
     bus: Bus
     leadership: Leadership
     queues: tuple[WorkQueue, ...]
@@ -175,7 +179,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     quota_telling = QuotaTelling(quotas, live_events)
     plans.on(quota_telling.changed)
     board = ProgressBoard(live_events, bus)
-    history = History(database, board, live_events, told=quota_telling.changed)
+    places = Places(plans)
+    history = History(database, board, live_events, places, told=quota_telling.changed)
     turns = choose_queue(settings.queue_url, worker.TURNS)
     images = choose_queue(settings.queue_url, worker.IMAGES)
     queueing = Queueing(turns=turns, images=images)
@@ -188,22 +193,26 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
 
     async def announce(generation_id: UUID) -> None:
         bus.tell(CHANGED, generation_id)
+        places.changed()
         following.held_changed()
         moving_up.wake()
         await history.announce(generation_id)
 
     def wake() -> None:
         bus.tell(WAKE)
+        places.changed()
         dispatcher.wake()
 
     postings = Postings()
     aftermath = Aftermath(queueing, announce, board.end)
     recorders = Recorders(database, leadership, instances, postings, aftermath)
-    dispatcher = Dispatcher(database, leadership, instances, catalog, queueing, recorders, postings, board, announce)
+    dispatcher = Dispatcher(
+        database, leadership, instances, catalog, plans, queueing, recorders, postings, board, announce
+    )
     queueing.wake_leader = dispatcher.wake
     moving_up = MovingUp(leadership, database, plans, queueing, announce)
     relocation = Relocation(database, leadership, postings, aftermath)
-    surroundings = Surroundings(database, leadership, board, relocation, announce, settings.access, met=met)
+    surroundings = Surroundings(database, leadership, board, relocation, places, announce, settings.access, met=met)
     following = Following(instances, recorders, surroundings)
 
     def instances_changed() -> None:
@@ -214,12 +223,14 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     async def hear_change(news: Any) -> None:
         generation_id = UUID(news)
         board.end_elsewhere(generation_id)
+        places.changed()
         following.held_changed()
         moving_up.wake()
         dispatcher.wake()
         await history.announce(generation_id)
 
     async def hear_wake(_news: Any) -> None:
+        places.changed()
         dispatcher.wake()
 
     async def hear_instances(_news: Any) -> None:
@@ -279,6 +290,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         kept_images=kept_images,
         history=history,
         reviews=Reviews(database, bus, kept_images, announce),
+        places=places,
         rule_desk=RuleDesk(database, rule_book, plans.tell),
         admission=Admission(database, queueing, catalog, discovery, EntryLimits(settings, plans), inspector, announce),
         queueing=queueing,
@@ -298,6 +310,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         interruptions=interruptions,
         tending=tending,
         instance_desk=InstanceDesk(database, changed=instances_changed),
+        queue_desk=QueueDesk(database, changed=wake),
         bus=bus,
         leadership=leadership,
         queues=(turns, images),
@@ -470,6 +483,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
         "admission",
         "dispatcher",
         "instance_desk",
+        "queue_desk",
         "health_check",
         "plan_book",
         "overrides",

@@ -222,6 +222,7 @@ GENERATION: dict[str, Any] = {
     "cancel_requested": False,
     "title": "Lighthouse",
     "tags": ["sea"],
+    "waiting": None,
     "waiting_reason": None,
     "review": None,
     "not_before": None,
@@ -513,6 +514,16 @@ EXAMPLES: dict[str, list[Any]] = {
     "InstancePatch": [{"wanted": "draining"}],
     "InstanceView": [INSTANCE],
     "InstanceList": [{"items": [INSTANCE]}],
+    "QueuePatch": [{"paused": True, "reason": "We change the disks until noon."}, {"paused": False}],
+    "QueueView": [
+        {
+            "paused": True,
+            "reason": "We change the disks until noon.",
+            "since": "2026-11-21T11:30:00Z",
+            "waiting": 12,
+            "in_flight": 0,
+        }
+    ],
     "Health": [
         {
             "ready": True,

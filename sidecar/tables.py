@@ -16,6 +16,8 @@ from sidecar.generations.models import (
     SearchWord,
     Workflow,
 )
+from sidecar.generations.pausing import QueuePause
+from sidecar.generations.shares import Share
 from sidecar.instances.models import Instance, Pace
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
@@ -46,10 +48,12 @@ __all__ = [
     "Pace",
     "Plan",
     "PlanOverride",
+    "QueuePause",
     "Rule",
     "RuleHit",
     "SearchEntry",
     "SearchWord",
+    "Share",
     "UsageEntry",
     "User",
     "UserSession",

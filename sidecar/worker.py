@@ -80,6 +80,7 @@ def clockwork(
         cron_job(collecting.collect_outcomes, EVERY_MINUTE_BETWEEN, timeout_s=A_MINUTE_S),
         cron_job(timeouts.end_overdue, EVERY_MINUTE, timeout_s=A_MINUTE_S),
         cron_job(sweeper.sweep_tokens, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
+        cron_job(sweeper.forget_shares, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(trash.purge, EVERY_HOUR, timeout_s=TEN_MINUTES_S),
         cron_job(keys.forget_old, EVERY_HOUR, timeout_s=A_MINUTE_S),
         cron_job(accounts.sessions.forget_ended, EVERY_HOUR, timeout_s=A_MINUTE_S),

@@ -90,11 +90,13 @@ export class SidecarClient {
    * @returns {Promise<Generation>}
    */
   async repeat(id) {
+    const path = `/generations/${encodeURIComponent(id)}/repeat`
+    const atOnce = { priority: 0 } // somebody looks on: before their own batches
     try {
-      return await this.#tell(`/generations/${encodeURIComponent(id)}/repeat`, 'POST', { parameters: { seed: 'random' } })
+      return await this.#tell(path, 'POST', { ...atOnce, parameters: { seed: 'random' } })
     } catch (error) {
       if (!(error instanceof SidecarError) || error.code !== 'invalid_parameters') throw error
-      return this.#tell(`/generations/${encodeURIComponent(id)}/repeat`, 'POST', {})
+      return this.#tell(path, 'POST', atOnce)
     }
   }
 

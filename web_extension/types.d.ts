@@ -49,6 +49,14 @@ export interface Sampler {
   denoise?: number | null
 }
 
+export interface Waiting {
+  own_before: number
+  others_before: number
+  people_before: number
+  held_until: string | null
+  why: string
+}
+
 export interface Generation {
   id: string
   number: number
@@ -56,6 +64,8 @@ export interface Generation {
   cancel_requested: boolean
   title: string
   tags: string[]
+  /** What it waits for; null once it is in ComfyUI's queue. */
+  waiting: Waiting | null
   /** Why it waits though its turn has come. */
   waiting_reason: string | null
   not_before: string | null

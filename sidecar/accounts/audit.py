@@ -52,6 +52,8 @@ class Action(str, Enum):
     GROUP_LEFT = "group_left"
     RULES_CHANGED = "rules_changed"
     REVIEWED = "reviewed"
+    QUEUE_PAUSED = "queue_paused"
+    QUEUE_RESUMED = "queue_resumed"
     REFUSED = "refused"
 
 

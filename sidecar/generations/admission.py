@@ -41,6 +41,7 @@ from sidecar.generations.models import Generation, note_beginnings, touch
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import PromptSubmission, Source, Submission, clean_tags
 from sidecar.generations.search import give_moments, last_moment_nearby, make_findable
+from sidecar.generations.shares import let_wait
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import go_in_front
 from sidecar.generations.workflows import pack_workflow, store_workflows
@@ -84,6 +85,8 @@ class Request:
     """The generation that it repeats."""
     front: bool = False
     """It is to be the next of its owner's."""
+    priority: int = 0
+    """Among what the same person waits for: before those that have less."""
     once: Once | None = None
     address: str | None = None
     """From where it came, as far as is known."""
@@ -340,6 +343,7 @@ async def write_generations(session: AsyncSession, new: Sequence[tuple[Request, 
     await session.flush()
     await make_findable(session, generations)
     await note_beginnings(session, generations)
+    await let_wait(session, generations)
     for request, generation in new:
         if request.front and generation.state == GenerationState.PENDING.value:
             await go_in_front(session, generation)
@@ -367,6 +371,7 @@ def to_generation(request: Request, *, at: datetime, state: GenerationState = Ge
             "extra_data": request.extra_data,
             "partial_execution_targets": request.partial_execution_targets,
         },
+        priority=request.priority,
         client_id=request.client_id[:CLIENT_ID_CHARACTERS] if request.client_id else None,
         review="waiting" if request.findings.is_flagged else None,
         created_at=at,
@@ -406,6 +411,7 @@ def from_submission(
         client_id=submission.client_id,
         title=submission.title.strip(),
         tags=tuple(clean_tags(submission.tags)),
+        priority=submission.priority,
         once=once,
     )
 

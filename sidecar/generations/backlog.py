@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.generations.models import Generation
-from sidecar.generations.states import GenerationState
+from sidecar.generations.models import Generation, is_pending
 from sidecar.instances.models import Instance, Pace
 from sidecar.instances.standing import is_sound
 
@@ -24,7 +23,7 @@ class Backlog:
 
 async def backlog(session: AsyncSession) -> Backlog:
     """As if all that work now shared it; as if one did where none can."""
-    query = select(Generation.checkpoint, func.count()).where(Generation.state == GenerationState.PENDING.value)
+    query = select(Generation.checkpoint, func.count()).where(is_pending())
     waiting = {row[0]: row[1] for row in await session.execute(query.group_by(Generation.checkpoint))}
     known = await usual_seconds(session)
     if not known or not waiting:

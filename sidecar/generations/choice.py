@@ -21,6 +21,8 @@ class Wish:
     """The instances that have its models; None: every one may have them."""
     may_be_at: UUID | None = None
     """The instance that may have it already: it must be asked again before any other."""
+    seconds: float = UNKNOWN_S
+    """How long one like it takes, wherever it goes: what it counts among the turns of whose it is."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Seat:
     """Checkpoint -> how long a generation with it takes there, as far as is known."""
     failures: int = 0
     """How often in a row it failed."""
+    time: int = 0
+    """As turns are counted (`fair_shares`)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,14 @@ class Choice:
 
     generation_id: UUID
     instance_id: UUID
+    seconds: float = field(default=UNKNOWN_S, compare=False)
+    """How long it is expected to take."""
+    among: int = field(default=1, compare=False)
+    """How many people waited for this turn."""
+    passed: UUID | None = field(default=None, compare=False)
+    """Whose turn it was, if they let this one pass."""
+    idle: tuple[UUID, ...] = field(default=(), compare=False)
+    """The other instances that have nothing to do."""
 
 
 class Seating:
@@ -63,20 +75,17 @@ class Seating:
     def has_places(self) -> bool:
         return any(seat.places for seat in self._seats.values())
 
-    def take(self, wishes: Iterable[Wish]) -> list[Choice]:
-        """Those that go now. To be called again with whoever comes after these, as long as there are places."""
-        choices = []
-        for wish in wishes:
-            if not self.has_places():
-                break
-            able = [seat for seat in self._seats.values() if may_go_to(wish, seat, self._seats)]
-            if not able:
-                continue
-            best = min(able, key=lambda seat: finished_in_s(wish, seat))
-            if best.places:
-                choices.append(Choice(wish.generation_id, best.instance_id))
-            self._seats[best.instance_id] = with_one_more(best, wish)
-        return choices
+    def idle_besides(self, instance_id: UUID) -> tuple[UUID, ...]:
+        return tuple(one for one, seat in self._seats.items() if one != instance_id and not seat.busy_s)
+
+    def best_for(self, wish: Wish) -> Seat | None:
+        """Where it will be finished first; None where no instance that may get work can do it."""
+        able = [seat for seat in self._seats.values() if may_go_to(wish, seat, self._seats)]
+        return min(able, key=lambda seat: finished_in_s(wish, seat)) if able else None
+
+    def seat(self, wish: Wish, seat: Seat, *, time: int = 0) -> None:
+        """Have whoever comes after it reckon with that it is there, and with the time that it is there then."""
+        self._seats[seat.instance_id] = replace(with_one_more(seat, wish), time=time)
 
 
 def with_one_more(seat: Seat, wish: Wish) -> Seat:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,25 +31,29 @@ from sidecar.errors import (
     PromptRejected,
     TermIsOver,
 )
+from sidecar.generations import shares
 from sidecar.generations.choice import Choice
 from sidecar.generations.history import owned
 from sidecar.generations.in_flight import believed_in_flight, is_at, take_back
 from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of, touch
+from sidecar.generations.pausing import pause_of
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Postings, Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.schemas import WITHHELD
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.turns import IN_FLIGHT_AT_MOST, Outlook, look_ahead
+from sidecar.generations.turns import IN_FLIGHT_AT_MOST, LONG_AGO, Outlook, look_ahead
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
 from sidecar.instances import standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance, Wanted
+from sidecar.limits.plans import Plans
 from sidecar.tasks import end
 
 FAR_LOOKS_ARE_ONE_IN = 10  # where thousands wait and a place stays free: this part of the time goes into looking so far
+COMMITTED_WITHIN = timedelta(minutes=1)  # what was to begin before the last look may have been written after it
 MEMORY_IS_FREED_IN_S = 1.0  # ComfyUI's worker does it as soon as it is idle, and tells nobody
 
 log = structlog.get_logger(__name__)
@@ -63,6 +68,7 @@ class Dispatcher:
         leadership: Leadership,
         instances: Instances,
         catalog: Catalog,
+        plans: Plans,
         queueing: Queueing,
         recorders: Recorders,
         postings: Postings,
@@ -73,6 +79,7 @@ class Dispatcher:
         self._leadership = leadership
         self._instances = instances
         self._catalog = catalog
+        self._plans = plans
         self._queueing = queueing
         self._recorders = recorders
         self._postings = postings
@@ -84,6 +91,8 @@ class Dispatcher:
         self._rest_s: float | None = None
         """How long it takes until there is something to look at, though nothing happens."""
         self._far_again_at = 0.0
+        self._due_until = LONG_AGO
+        """Until when everybody whose moment had come is in the line."""
 
     def wake(self) -> bool:
         """Somebody's turn may have come; tells whether it is this dispatcher that looks."""
@@ -118,8 +127,11 @@ class Dispatcher:
         """Hand out as many generations as the instances may have, in the order of turns."""
         while True:
             outlook = await self._look()
+            if outlook.beginning:
+                await self._let_begin(outlook.beginning)
+                continue
             went = [await self._give_turn(choice) for choice in outlook.choices]
-            await self._let_wait(outlook.reasons)
+            await self._let_wait(outlook)
             if all(went) or not any(went):
                 return  # every place is filled, or something has changed of which we shall hear
 
@@ -183,9 +195,13 @@ class Dispatcher:
         began = time.monotonic()
         far = began >= self._far_again_at
         async with self._database.reading() as session:
-            outlook = await look_ahead(session, self._catalog.snapshot, at=now(), far=far)
+            due_from = self._due_until - COMMITTED_WITHIN
+            outlook = await look_ahead(
+                session, self._catalog.snapshot, self._plans, at=now(), due_from=due_from, far=far
+            )
+        self._due_until = outlook.due_until or self._due_until
         ended = time.monotonic()
-        if outlook.pages > 1:
+        if outlook.was_far:
             self._far_again_at = ended + (ended - began) * FAR_LOOKS_ARE_ONE_IN
         rests = [outlook.rest_s] if outlook.is_whole else [outlook.rest_s, max(self._far_again_at - ended, 0.0)]
         self._rest_s = min((rest_s for rest_s in rests if rest_s is not None), default=None)
@@ -206,6 +222,8 @@ class Dispatcher:
                 if generation.run_is_over:
                     generation.run, generation.run_is_over = generation.run + 1, False
                 instance.checkpoint = generation.checkpoint or instance.checkpoint
+                weight = await self._plans.weight_of(session, generation.person_id)
+                await shares.let_go(session, generation, instance, choice, weight=weight, at=now())
                 forget_foreign_prompt_id(generation)  # from here on it has ours
                 # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.
                 self._postings.add(generation.id)
@@ -214,13 +232,21 @@ class Dispatcher:
             unless_committed.pop_all()
         return generation
 
-    async def _let_wait(self, reasons: Mapping[UUID, str | None]) -> None:
-        """Write down why some wait though a place is free, or that they do so no longer."""
-        if not reasons:
+    async def _let_begin(self, people: Iterable[UUID]) -> None:
+        """Let those into the line whose moment has come."""
+        async with self._leadership.writing() as session:
+            await shares.begin_waiting(session, people, at=now())
+
+    async def _let_wait(self, outlook: Outlook) -> None:
+        """
+        Write down why some wait though a place is free, or that they do so no longer, and who waits for nothing more.
+        """
+        if not (outlook.reasons or outlook.resting):
             return
         told = []
         async with self._leadership.writing() as session:
-            for generation_id, reason in reasons.items():
+            await shares.let_rest(session, outlook.resting, at=now())
+            for generation_id, reason in outlook.reasons.items():
                 generation = await session.get(Generation, generation_id)
                 if generation is not None and generation.state == GenerationState.PENDING.value:
                     generation.waiting_reason = reason
@@ -311,6 +337,7 @@ class Dispatcher:
                 latest.run_is_over = True
             if is_to_go_on:
                 take_back(session, latest, reason="its instance was removed")
+                await shares.let_wait(session, [latest])
         await self.cancel_in_comfyui(generation)
         if is_to_go_on:
             await self._after_putting_back(latest)
@@ -400,8 +427,10 @@ class Dispatcher:
 
 
 async def may_still_go(session: AsyncSession, generation: Generation, instance: Instance) -> bool:
-    """Is it still held, and has the instance still a place for it?"""
+    """Is it still held, has the instance still a place for it, and is the queue not paused?"""
     if generation.state != GenerationState.PENDING.value or not standing.is_trusted_now(instance, at=now()):
+        return False
+    if await pause_of(session) is not None:
         return False
     return len(await believed_in_flight(session, instance.id)) < IN_FLIGHT_AT_MOST
 

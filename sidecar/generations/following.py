@@ -23,11 +23,11 @@ from sidecar.comfyui.events import Observer
 from sidecar.database import Database
 from sidecar.generations.in_flight import believed_in_flight, is_at, show_life
 from sidecar.generations.models import Generation, Workflow, move
+from sidecar.generations.places import Places
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.recorder import Recorder, Recorders, from_unix
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.states import GenerationState
-from sidecar.generations.turns import held
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import generation_id_of, now
 from sidecar.instances import registry, standing
@@ -53,6 +53,7 @@ class Surroundings:
     leadership: Leadership
     board: ProgressBoard
     relocation: Relocation
+    places: Places
     announce: Callable[[UUID], Awaitable[None]]
     """A generation looks different now."""
     access: Access
@@ -277,4 +278,4 @@ class Following:
     async def _read_held(self, askers: Sequence[UUID]) -> Sequence[dict[str, Any]]:
         """All are told the same, so it is read once for those who ask at the same moment."""
         async with self._surroundings.database.reading() as session:
-            return [await held(session)] * len(askers)
+            return [await self._surroundings.places.held(session)] * len(askers)

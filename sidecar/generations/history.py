@@ -20,6 +20,7 @@ from sidecar.gallery.schemas import to_view as image_view
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import NEWEST_FIRST, Position, find
 from sidecar.generations.models import Generation, GenerationEvent, Workflow
+from sidecar.generations.places import Places
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.schemas import (
     Failure,
@@ -27,10 +28,10 @@ from sidecar.generations.schemas import (
     GenerationView,
     Timeline,
     Transition,
+    Waiting,
     WorkflowView,
 )
 from sidecar.generations.states import FINAL, GenerationState
-from sidecar.generations.turns import places
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.live_events import LiveEvent, LiveEvents
 from sidecar.together import Together
@@ -40,7 +41,7 @@ EVERYTHING = Filter()
 NOT_SHOWN = defer(Generation.submission)  # other packs put into it what they like
 THESE = select(Generation).options(NOT_SHOWN).where(Generation.id.in_(bindparam("ids", expanding=True)))
 MINE = select(Generation).where(Generation.id == bindparam("id"), Generation.owner_id == bindparam("owner_id"))
-COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "progress", "error", "images"}
+COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "waiting", "progress", "error", "images"}
 
 
 class History:
@@ -52,9 +53,16 @@ class History:
     """
 
     def __init__(
-        self, database: Database, board: ProgressBoard, live_events: LiveEvents, *, told: Callable[[UUID], None]
+        self,
+        database: Database,
+        board: ProgressBoard,
+        live_events: LiveEvents,
+        places: Places,
+        *,
+        told: Callable[[UUID], None],
     ) -> None:
         self._database = database
+        self._places = places
         self._board = board
         self._live_events = live_events
         self._told = told
@@ -129,13 +137,12 @@ class History:
         # Images are written down together with the end: what is open has none, and most of what is asked about is open.
         ended = [generation.id for generation in generations if GenerationState(generation.state) in FINAL]
         images = await images_of(session, ended)
-        held = [generation.turn for generation in generations if generation.state == GenerationState.PENDING.value]
-        place_of = await places(session, held)
+        waiting = await self._places.of(session, generations)
         return [
             to_view(
                 generation,
                 images=images.get(generation.id, ()),
-                place=place_of.get(generation.turn),
+                waiting=waiting.get(generation.id),
                 board=self._board,
             )
             for generation in generations
@@ -154,12 +161,13 @@ async def owned(session: AsyncSession, owner_id: UUID, generation_id: UUID) -> G
 
 
 def to_view(
-    generation: Generation, *, images: Iterable[Image], place: int | None, board: ProgressBoard
+    generation: Generation, *, images: Iterable[Image], waiting: Waiting | None, board: ProgressBoard
 ) -> GenerationView:
     copied: dict[str, Any] = {name: getattr(generation, name) for name in COPIED}
     return GenerationView(
         **copied,
-        place=place,
+        place=None if waiting is None else waiting.own_before + waiting.others_before,
+        waiting=waiting,
         progress=board.progress_of(generation.id) if generation.state == GenerationState.RUNNING.value else None,
         error=to_failure(generation),
         images=[image_view(image) for image in images if not image.is_withheld],

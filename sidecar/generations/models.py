@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
     desc,
     insert,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -37,6 +39,7 @@ from sidecar.identity import now, prompt_id_of_run, uuid7
 from sidecar.limits import ledger
 
 State = String(16)
+PENDING_IN_SQL: ColumnElement[str] = literal_column("'pending'", String)
 MOMENT = BigInteger().with_variant(Integer, "sqlite")  # so that it is the rowid
 WORD = String(WORD_CHARACTERS).with_variant(String(WORD_CHARACTERS, collation="C"), "postgresql")
 """In the order of its characters, so that those with the same beginning stand together."""
@@ -68,8 +71,10 @@ class Generation(Base):
 
     id: Mapped[UUID] = mapped_column(GUID, primary_key=True)
     number: Mapped[int] = mapped_column(Integer, unique=True)
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    """While it waits: before those of the same person that have less, whoever else waits."""
     turn: Mapped[int] = mapped_column(Integer, default=lambda row: row.get_current_parameters()["number"])
-    """While it waits, its place in the order of turns: its number, unless somebody moved their own ones about."""
+    """While it waits, its place among those of the same person and priority: its number, unless it went in front."""
     owner_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("users.id"))
     person_id: Mapped[UUID] = mapped_column(GUID, default=lambda row: row.get_current_parameters()["owner_id"])
     """Whom limits and turns are about: the owner; in `open` access perhaps whoever asks from another address."""
@@ -119,6 +124,8 @@ class Generation(Base):
     error_code: Mapped[str | None] = mapped_column(String(60), default=None)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     gpu_seconds: Mapped[float | None] = mapped_column(Float, default=None)
+    charged_s: Mapped[float | None] = mapped_column(Float, default=None)
+    """What counts as its GPU seconds among the turns of its person until it has ended; None when that is squared."""
 
     created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True))
     submitted_at: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
@@ -149,6 +156,13 @@ class Generation(Base):
         partial_index("ix_generations_in_flight", "instance_id", where="state IN ('submitted', 'running')"),
         # By its state, too: SQLite would else take the index above, and sort.
         partial_index("ix_generations_held_until", "state", "not_before", where=HELD),
+        # Everything that turns ask of those that wait is read off these two.
+        partial_index(
+            "ix_generations_waiting",
+            *("person_id", desc("priority"), "turn", "not_before", "checkpoint"),
+            where="state = 'pending'",
+        ),
+        partial_index("ix_generations_charged", "state", where="charged_s IS NOT NULL"),
     )
 
 
@@ -264,6 +278,14 @@ def measured_ms(generation: Generation) -> int | None:
     return round((generation.gpu_seconds or 0.0) * 1000)
 
 
+def is_pending() -> ColumnElement[bool]:
+    """
+    Which are held. In SQL's own words: of what stands in the place of a value no database knows beforehand that it is
+    what an index is for.
+    """
+    return Generation.state == PENDING_IN_SQL
+
+
 def latest_time(generation: Generation) -> datetime:
     """
     When it last went somewhere.
@@ -325,6 +347,7 @@ __all__ = [
     "SearchWord",
     "Workflow",
     "forget_foreign_prompt_id",
+    "is_pending",
     "latest_time",
     "measured_ms",
     "move",

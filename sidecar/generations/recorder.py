@@ -41,6 +41,7 @@ from sidecar.generations.models import (
 )
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import WITHHELD
+from sidecar.generations.shares import let_wait, settle
 from sidecar.generations.states import FINAL, GenerationState
 from sidecar.identity import generation_id_of, now
 from sidecar.instances import standing
@@ -266,6 +267,7 @@ class Recorder:
                 if generation.state == GenerationState.RUNNING.value and generation_id not in running:
                     await note_death(session, generation)
                 changed = bring_into_line(session, generation, running=running, queued=queued)
+                await let_wait(session, [generation])
                 unheard_cancel = generation.cancel_requested and generation_id in running | queued
             if changed:
                 await self._aftermath.of_taking_back(generation)
@@ -405,9 +407,12 @@ async def record_finished(session: AsyncSession, entry: Finished, instance_id: U
     if entry.error is not None and entry.status == "failed":
         if is_out_of_memory(entry.error) and may_try_with_free_memory(generation):
             try_with_free_memory(session, generation, at=finished_at)
+            await settle(session, generation)
+            await let_wait(session, [generation])
             return False
         generation.error_code, generation.error = explain(entry.error, generation)
     move(session, generation, GenerationState(entry.status), at=finished_at)
+    await settle(session, generation)
     images = await expect_images(
         session,
         owner_id=generation.owner_id,

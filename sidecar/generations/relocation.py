@@ -20,6 +20,7 @@ from sidecar.database import Database
 from sidecar.generations.in_flight import believed_in_flight, is_in_flight, note_death, take_back
 from sidecar.generations.models import Generation
 from sidecar.generations.recorder import Aftermath, Postings
+from sidecar.generations.shares import let_wait
 from sidecar.generations.states import GenerationState
 from sidecar.identity import now
 from sidecar.instances import standing
@@ -96,4 +97,5 @@ async def take_all_back(
         if generation.state == GenerationState.RUNNING.value:
             await note_death(session, generation)
         take_back(session, generation, reason=reason)
+        await let_wait(session, [generation])
     return taken

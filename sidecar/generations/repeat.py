@@ -117,5 +117,6 @@ def as_request(original: Generation, repeated: WorkflowView, wanted: Repeat, onc
         title=original.title if wanted.title is UNSET else wanted.title,
         tags=tuple(original.tags if wanted.tags is UNSET else wanted.tags),
         parent_id=original.id,
+        priority=wanted.priority,
         once=once,
     )

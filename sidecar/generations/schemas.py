@@ -34,6 +34,16 @@ Source = Literal["page", "panel", "api", "outside"]
 Title = Annotated[str, Meta(max_length=200, description="A name for people to find it by.")]
 Tag = Annotated[str, Meta(min_length=1, max_length=50)]
 Tags = Annotated[list[Tag], Meta(max_length=TAGS_AT_MOST)]
+Priority = Annotated[
+    int,
+    Meta(
+        ge=-100,
+        le=100,
+        description="Among what you wait for yourself: before those that have less. What comes from ComfyUI's page has "
+        "0; what a program asks for has -10 unless it says otherwise. Nobody else's turn depends on it.",
+    ),
+]
+IN_THE_BACKGROUND = -10
 
 
 class Submission(Struct, forbid_unknown_fields=True):
@@ -45,6 +55,7 @@ class Submission(Struct, forbid_unknown_fields=True):
     tags: Tags = field(default_factory=list)
     client_id: Annotated[str, Meta(max_length=200)] | None = None
     """The ComfyUI websocket that shall hear of it while it runs."""
+    priority: Priority = IN_THE_BACKGROUND
 
 
 class Overrides(Struct, forbid_unknown_fields=True):
@@ -75,6 +86,7 @@ class Repeat(Struct, forbid_unknown_fields=True):
     tags: Tags | UnsetType = UNSET
     client_id: Annotated[str, Meta(max_length=200)] | None = None
     """The ComfyUI websocket that shall hear of it while it runs."""
+    priority: Priority = IN_THE_BACKGROUND
 
 
 class PromptSubmission(Struct):
@@ -149,6 +161,21 @@ class Failure(Struct):
     node_type: str | None = None
 
 
+class Waiting(Struct):
+    """What a generation waits for that has not begun."""
+
+    own_before: int
+    """How many of the same person run before it, as it looks now."""
+    others_before: int
+    """How many of other people."""
+    people_before: int
+    """How many people those are."""
+    held_until: datetime | None
+    """It does not go before, even if nothing else waits."""
+    why: str
+    """In a sentence."""
+
+
 class GenerationView(Struct):
     """One generation. Times are RFC 3339 in UTC."""
 
@@ -168,7 +195,9 @@ class GenerationView(Struct):
     sampler: dict[str, Any]
     source: Source
     place: int | None
-    """How many held generations run before this one; None once it is in ComfyUI's queue."""
+    """How many held generations run before this one, as it looks now; None once it is in ComfyUI's queue."""
+    waiting: Waiting | None
+    """What it waits for; None once it is in ComfyUI's queue."""
     waiting_reason: str | None
     """Why it waits: a limit holds it back, or nothing that could do it can work now."""
     not_before: datetime | None

@@ -20,7 +20,7 @@ from sqlalchemy.orm import aliased
 from sidecar.database import Database
 from sidecar.errors import Away
 from sidecar.generations.in_flight import show_life
-from sidecar.generations.models import Generation, move, prompt_id_of
+from sidecar.generations.models import Generation, is_pending, move, prompt_id_of
 from sidecar.generations.recorder import Aftermath, Recorders
 from sidecar.generations.states import IN_FLIGHT, GenerationState
 from sidecar.identity import now
@@ -79,7 +79,7 @@ def limits(settings: Settings) -> Iterator[Limit]:
 def waiting_since(time: datetime) -> ColumnElement[bool]:
     """Held for their turn; the time for which a limit holds them back does not count."""
     return and_(
-        Generation.state == GenerationState.PENDING.value,
+        is_pending(),
         Generation.created_at < time,
         or_(Generation.not_before.is_(None), Generation.not_before < time),
     )

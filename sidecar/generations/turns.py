@@ -1,68 +1,113 @@
-"""Whose turn is it, and where? For now: first come, first served."""
+"""
+Whose turn is it, with what, and where? As the database tells it to `line`, for `choice` to decide.
+
+Between people turns are shared (`fair_shares`); among their own, those with a higher priority go first, and of the same
+priority those that were submitted first. Whatever somebody does with their own ones makes nobody else wait longer.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence, Set
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import chain, repeat
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, bindparam, false, func, null, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, desc, exists, false, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from sidecar.catalog.snapshot import Snapshot
 from sidecar.generations.choice import UNKNOWN_S, Choice, Seat, Seating, Wish
 from sidecar.generations.in_flight import is_in_flight
-from sidecar.generations.models import Generation, Workflow
+from sidecar.generations.line import NEAR_AT_MOST, Look, Person
+from sidecar.generations.models import Generation, Workflow, is_pending
+from sidecar.generations.pausing import QueuePause
+from sidecar.generations.shares import Share, due_since, who_rests
 from sidecar.generations.states import GenerationState
 from sidecar.generations.waiting import why_it_waits
 from sidecar.instances import registry
 from sidecar.instances.models import Instance
 from sidecar.instances.paces import paces
 from sidecar.instances.standing import is_met, is_sound
+from sidecar.limits.plans import Plans
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
-PAGES = (20, 200, 1000)  # mostly the first one fills every place; while one stays free, more is read
 REASONS_AT_ONCE = 200
 AWAITED_AT_MOST_S = 120.0  # twice as long as it takes until somebody looks what an instance has (`following.py`)
-HELD_TOLD_AT_MOST = 1000
 
+AT_LIMIT = "As many of yours run as may run at once. It goes as soon as one of them has ended."
+LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
 # These are asked after everything that happens. Made once, since that takes longer than to run them.
 MET = select(
-    Instance.id, Instance.checkpoint, Instance.failures, Instance.rests_until, is_sound().label("is_sound")
+    Instance.id,
+    Instance.checkpoint,
+    Instance.failures,
+    Instance.rests_until,
+    Instance.virtual_time,
+    is_sound().label("is_sound"),
+    exists().where(QueuePause.since.is_not(None)).label("is_paused"),
 ).where(is_met())
-ALL_IN_FLIGHT = select(Generation.instance_id, Generation.checkpoint, Generation.state, Generation.started_at).where(
-    is_in_flight()
-)
-IS_PENDING = Generation.state == GenerationState.PENDING.value
+ALL_IN_FLIGHT = select(
+    Generation.instance_id, Generation.person_id, Generation.checkpoint, Generation.state, Generation.started_at
+).where(is_in_flight())
 # May one of these instances have it? If so, it is seen there before long, since somebody looks every minute.
 IS_AWAITED = and_(
     func.coalesce(Generation.instance_id.in_(bindparam("unasked", expanding=True)), false()),
     func.coalesce(Generation.not_before > bindparam("not_awaited_before"), false()),
 )
-WAITING = (
+MAY_GO = and_(is_pending(), or_(Generation.not_before.is_(None), Generation.not_before <= bindparam("at")), ~IS_AWAITED)
+OWN_ORDER: tuple[Any, ...] = (desc(Generation.priority), Generation.turn)
+LINE = (
     select(
-        Generation.id,
-        Generation.turn,
-        Generation.checkpoint,
-        Generation.loras,
-        Generation.instance_id,
-        Generation.waiting_reason,
+        Share.person_id,
+        Share.tag,
+        Share.turn_since,
+        Share.passed_s,
+        (Share.waiting_since == Share.turn_since).label("waits_for_the_first"),
+        select(Generation.id)
+        .where(Generation.person_id == Share.person_id, MAY_GO)
+        .order_by(*OWN_ORDER)
+        .limit(1)
+        .correlate(Share)
+        .scalar_subquery()
+        .label("first_id"),
     )
-    .where(IS_PENDING, or_(Generation.not_before.is_(None), Generation.not_before <= bindparam("at")), ~IS_AWAITED)
-    .where(Generation.turn > bindparam("after"))
-    .order_by(Generation.turn)
+    .where(Share.is_waiting)
+    .order_by(Share.tag, Share.turn_since, Share.person_id)
     .limit(bindparam("at_most"))
+    .offset(bindparam("skip"))
+    .subquery()
 )
-NEXT_TO_GO = WAITING.add_columns(null().label("node_classes"))
-NEXT_TO_GO_WITH_NODES = WAITING.add_columns(Workflow.node_classes).join(
-    Workflow, Workflow.hash == Generation.workflow_hash
+FIRST = aliased(Generation)
+WANTED = ("id", "checkpoint", "loras", "instance_id", "waiting_reason")
+PEOPLE = (
+    select(LINE, *(getattr(FIRST, name) for name in WANTED))
+    .outerjoin(FIRST, FIRST.id == LINE.c.first_id)
+    .order_by(LINE.c.tag, LINE.c.turn_since, LINE.c.person_id)
 )
-PENDING_AHEAD = select(func.count()).where(IS_PENDING, Generation.turn < bindparam("turn"))
+OF_ONE = (
+    select(*(getattr(Generation, name) for name in WANTED))
+    .where(Generation.person_id == bindparam("person"), MAY_GO)
+    .order_by(*OWN_ORDER)
+    .limit(bindparam("at_most"))
+    .offset(bindparam("skip"))
+)
+PEOPLE_WAITING = select(func.count()).select_from(Share).where(Share.is_waiting)
+
+
+def with_nodes(query: Select[Any], of: Any) -> Select[Any]:
+    """With the node classes that each needs."""
+    return query.add_columns(Workflow.node_classes).outerjoin(Workflow, Workflow.hash == of.workflow_hash)
+
+
+# Mostly all instances know the same nodes, and nobody need ask.
+QUERIES = {
+    False: (PEOPLE.add_columns(null().label("node_classes")), OF_ONE.add_columns(null().label("node_classes"))),
+    True: (with_nodes(PEOPLE, FIRST), with_nodes(OF_ONE, Generation)),
+}
 
 
 @dataclass(frozen=True)
@@ -75,46 +120,71 @@ class Outlook:
     """Why some have to wait (no sound instance has their models), where that is not what is written down of them."""
     rest_s: float | None = None
     """How long it takes until one of the instances that rest may have work again; None when none does."""
-    pages: int = 0
-    """How many were read of those that wait."""
+    looked_at: int = 0
+    """How many generations were looked at."""
     is_whole: bool = True
     """False: a place is free, and somebody may wait for it of whom nothing was read."""
+    beginning: tuple[UUID, ...] = ()
+    """Whose held ones may go by now. They are not in the line yet."""
+    due_until: datetime | None = None
+    """Until when nobody else's moment has come; None: that was not looked at."""
+    resting: tuple[UUID, ...] = ()
+    """Who is in the line and has nothing that may go."""
+
+    @property
+    def was_far(self) -> bool:
+        return self.looked_at > NEAR_AT_MOST
 
 
-async def look_ahead(session: AsyncSession, snapshot: Snapshot, *, at: datetime, far: bool = True) -> Outlook:
+async def look_ahead(
+    session: AsyncSession,
+    snapshot: Snapshot,
+    plans: Plans,
+    *,
+    at: datetime,
+    due_from: datetime = LONG_AGO,
+    far: bool = True,
+) -> Outlook:
     """
     Asked after everything that happens, so it reads no more than it takes to fill every free place.
 
     Where one stays free it looks at everything that waits: however many only a busy instance can do, or none at all, an
     idle one gets what it can do behind them. Not `far` is for who has just done that.
+
+    Args:
+        due_from: Since when nobody has looked whose moment has come.
     """
     met = (await session.execute(MET)).all()
     sound = [instance for instance in met if instance.is_sound]
     resting = [instance.rests_until for instance in sound if instance.rests_until and instance.rests_until > at]
     rest_s = (min(resting) - at).total_seconds() if resting else None
     rested = [instance for instance in sound if instance.rests_until is None or instance.rests_until <= at]
+    if any(instance.is_paused for instance in met):
+        return Outlook()
     busy = await in_flight(session) if rested else {}
     if all(len(busy[instance.id]) >= IN_FLIGHT_AT_MOST for instance in rested):
         return Outlook(rest_s=rest_s)
+    beginning = await due_since(session, since=due_from, at=at)
     unasked = {instance.id for instance in met} - {instance.id for instance in rested}
     there = frozenset(instance.id for instance in sound)
-    seconds = Seconds(session, [instance.id for instance in rested] if len(sound) > 1 else [])
+    seconds = Seconds(session, [instance.id for instance in rested])
     await seconds.look_up({row.checkpoint for rows in busy.values() for row in rows})
     seating = Seating(to_seat(instance, busy[instance.id], seconds.of(instance.id), at=at) for instance in rested)
+    waiting = WhoWaits(session, snapshot, plans, seconds, busy, there, unasked=unasked, at=at)
+    found = await Look(seating, waiting, at=at, far=far).fill()
     reasons = Reasons(session, snapshot, there)
-    choices: list[Choice] = []
-    pages = 0
-    async for page in pages_of_waiting(session, unasked, at=at, with_nodes=snapshot.nodes_differ):
-        pages += 1
-        await seconds.look_up({row.checkpoint for row in page})
-        wishes = [to_wish(row, there, snapshot) for row in page]
-        choices += seating.take(wishes)
-        await reasons.look_at(page, wishes)
-        if not seating.has_places():
-            break
-        if not far and len(page) == PAGES[0]:
-            return Outlook(tuple(choices), reasons.found, rest_s, pages, is_whole=False)
-    return Outlook(tuple(choices), reasons.found, rest_s, pages)
+    await reasons.look_at((waiting.rows[wish.generation_id], wish) for wish in found.looked_at)
+    reasons.at_limit(waiting.rows[wish.generation_id] for wish in found.at_limit)
+    return Outlook(
+        tuple(found.choices),
+        reasons.found,
+        rest_s,
+        looked_at=len(found.looked_at),
+        is_whole=found.is_whole,
+        beginning=tuple(beginning),
+        due_until=at,
+        resting=tuple(await who_rests(session, found.idle, at=at)) if found.idle else (),
+    )
 
 
 async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
@@ -125,27 +195,77 @@ async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
     return found
 
 
-async def pages_of_waiting(
-    session: AsyncSession, unasked: Collection[UUID], *, at: datetime, with_nodes: bool
-) -> AsyncIterator[Sequence[Row[Any]]]:
-    """
-    Those whose turn is next, in the order of turns, in ever longer pages.
+class WhoWaits:
+    """The line as the database knows it (`line.Source`)."""
 
-    Args:
-        unasked: Instances that are there and get nothing now. What one of them may have already waits: it would run a
-            second time elsewhere.
-        with_nodes: Which node classes each needs, too. Mostly all instances know the same, and nobody need ask.
-    """
-    query = NEXT_TO_GO_WITH_NODES if with_nodes else NEXT_TO_GO
-    asked = {"at": at, "unasked": list(unasked), "not_awaited_before": at - timedelta(seconds=AWAITED_AT_MOST_S)}
-    last = 0
-    for length in chain(PAGES, repeat(PAGES[-1])):
-        page = (await session.execute(query, {**asked, "after": last, "at_most": length})).all()
-        if page:
-            yield page
-            last = page[-1].turn
-        if len(page) < length:
-            return
+    def __init__(
+        self,
+        session: AsyncSession,
+        snapshot: Snapshot,
+        plans: Plans,
+        seconds: Seconds,
+        busy: Mapping[UUID, Sequence[Row[Any]]],
+        there: Set[UUID],
+        *,
+        unasked: Iterable[UUID],
+        at: datetime,
+    ) -> None:
+        """
+        Args:
+            unasked: Instances that are there and get nothing now. What one of them may have already waits: it would run
+                a second time elsewhere.
+        """
+        self._session = session
+        self._snapshot = snapshot
+        self._plans = plans
+        self._seconds = seconds
+        self._there = there
+        self._at: dict[UUID, set[UUID]] = defaultdict(set)
+        for instance_id, rows in busy.items():
+            for row in rows:
+                self._at[row.person_id].add(instance_id)
+        self._people, self._of_one = QUERIES[snapshot.nodes_differ]
+        since = at - timedelta(seconds=AWAITED_AT_MOST_S)
+        self._asked = {"at": at, "unasked": list(unasked), "not_awaited_before": since}
+        self.rows: dict[UUID, Row[Any]] = {}
+        """What was read, by its id."""
+
+    async def people(self, *, skip: int, at_most: int) -> Sequence[Person]:
+        asked = {**self._asked, "skip": skip, "at_most": at_most}
+        rows = (await self._session.execute(self._people, asked)).all()
+        firsts = [row for row in rows if row.id is not None]
+        wishes = {row.person_id: wish for row, wish in zip(firsts, await self._wishes(firsts), strict=True)}
+        standings = await self._plans.of_all(self._session, [row.person_id for row in rows]) if rows else {}
+        people = []
+        for row in rows:
+            limits, first = standings[row.person_id].limits, wishes.get(row.person_id)
+            person = Person(
+                row.person_id,
+                tag=row.tag,
+                turn_since=row.turn_since,
+                waits_for_the_first=row.waits_for_the_first,
+                weight=limits.weight,
+                passed_s=row.passed_s,
+                wishes=deque([first] if first else []),
+                read=1 if first else 0,
+                is_read_out=first is None,
+                at=set(self._at[row.person_id]),
+                at_once=limits.running_at_once,
+            )
+            people.append(person)
+        return people
+
+    async def wishes(self, person: Person, *, skip: int, at_most: int) -> Sequence[Wish]:
+        asked = {**self._asked, "person": person.id, "skip": skip, "at_most": at_most}
+        return await self._wishes((await self._session.execute(self._of_one, asked)).all())
+
+    async def count(self) -> int:
+        return await self._session.scalar(PEOPLE_WAITING) or 0
+
+    async def _wishes(self, rows: Sequence[Row[Any]]) -> list[Wish]:
+        self.rows.update((row.id, row) for row in rows)
+        await self._seconds.look_up({row.checkpoint for row in rows})
+        return [to_wish(row, self._there, self._snapshot, self._seconds.usual(row.checkpoint)) for row in rows]
 
 
 class Seconds:
@@ -154,22 +274,29 @@ class Seconds:
     def __init__(self, session: AsyncSession, instance_ids: Iterable[UUID]) -> None:
         self._session = session
         self._known: dict[UUID, dict[str, float]] = {instance_id: {} for instance_id in instance_ids}
+        self._usual: dict[str, float] = {}
         self._asked: set[str] = set()
 
     def of(self, instance_id: UUID) -> Mapping[str, float]:
         """By checkpoint; whatever is looked up later is in it, too."""
-        return self._known.get(instance_id, {})
+        return self._known[instance_id]
+
+    def usual(self, checkpoint: str) -> float:
+        """On the mean of the instances."""
+        return self._usual.get(checkpoint, UNKNOWN_S)
 
     async def look_up(self, checkpoints: Set[str]) -> None:
         new = checkpoints - self._asked
-        if not self._known or not new:
+        if not new:
             return
         self._asked |= new
         found = await paces(self._session, new)
         for checkpoint in new:
             everywhere = [own[checkpoint] for own in found.values() if checkpoint in own]
-            for instance_id, known in self._known.items() if everywhere else ():
-                usual_s = sum(everywhere) / len(everywhere)
+            if not everywhere:
+                continue
+            usual_s = self._usual[checkpoint] = sum(everywhere) / len(everywhere)
+            for instance_id, known in self._known.items():
                 known[checkpoint] = found.get(instance_id, {}).get(checkpoint, usual_s)
 
 
@@ -183,13 +310,18 @@ class Reasons:
         self._instances: list[Instance] | None = None
         self.found: dict[UUID, str | None] = {}
 
-    async def look_at(self, page: Iterable[Row[Any]], wishes: Iterable[Wish]) -> None:
-        for row, wish in zip(page, wishes, strict=True):
+    async def look_at(self, looked_at: Iterable[tuple[Row[Any], Wish]]) -> None:
+        for row, wish in looked_at:
             if len(self.found) >= REASONS_AT_ONCE:
                 return  # the next look goes on with the others
             reason = await self._reason(row) if is_nowhere(wish, self._there) else None
             if reason != row.waiting_reason:
                 self.found[wish.generation_id] = reason
+
+    def at_limit(self, rows: Iterable[Row[Any]]) -> None:
+        for row in rows:
+            if row.waiting_reason != AT_LIMIT:
+                self.found[row.id] = AT_LIMIT
 
     async def _reason(self, row: Row[Any]) -> str:
         if self._instances is None:
@@ -199,12 +331,12 @@ class Reasons:
         return why_it_waits(row.checkpoint, loras, nodes, self._instances, self._snapshot)
 
 
-def to_wish(row: Row[Any], there: Set[UUID], snapshot: Snapshot) -> Wish:
+def to_wish(row: Row[Any], there: Set[UUID], snapshot: Snapshot, seconds: float) -> Wish:
     nodes = snapshot.uncommon_nodes(row.node_classes or ())
     able = snapshot.able(row.checkpoint, [lora["name"] for lora in row.loras], nodes)
     if able is not None:
         able |= there - snapshot.listed  # one that has not said yet what it has may have everything
-    return Wish(row.id, row.checkpoint, able, may_be_at=row.instance_id)
+    return Wish(row.id, row.checkpoint, able, may_be_at=row.instance_id, seconds=seconds)
 
 
 def is_nowhere(wish: Wish, there: Set[UUID]) -> bool:
@@ -219,6 +351,7 @@ def to_seat(instance: Row[Any], busy: Sequence[Row[Any]], seconds: Mapping[str, 
         checkpoint=instance.checkpoint,
         seconds=seconds,
         failures=instance.failures,
+        time=instance.virtual_time,
     )
 
 
@@ -233,52 +366,11 @@ def left_s(row: Row[Any], takes_s: float, *, at: datetime) -> float:
     return abs(takes_s - runs_s)
 
 
-async def places(session: AsyncSession, turns: list[int]) -> dict[int, int]:
-    """How many held generations run before each of these (given by their turns)."""
-    if not turns:
-        return {}
-    first, last = min(turns), max(turns)
-    ahead = await session.scalar(PENDING_AHEAD, {"turn": first}) or 0
-    if first == last:
-        return {first: ahead}
-    between = select(Generation.turn).where(IS_PENDING, Generation.turn.between(first, last))
-    ordered = await session.scalars(between.order_by(Generation.turn))
-    return {turn: place for place, turn in enumerate(ordered, start=ahead)}
-
-
 async def go_in_front(session: AsyncSession, generation: Generation) -> None:
-    """
-    Let one that was just written be the next of its owner's: it takes the turn of the first of them, that one takes the
-    second one's, and so on. Nobody else waits for longer.
-    """
-    own = select(Generation.id, Generation.turn).where(IS_PENDING, Generation.owner_id == generation.owner_id)
-    waiting = (await session.execute(own.order_by(Generation.turn))).all()
-    order = [generation.id, *(row.id for row in waiting if row.id != generation.id)]
-    turns = [row.turn for row in waiting]
-    moved = [{"id": one, "turn": turn} for one, turn in zip(order, turns, strict=True)]
-    await session.execute(update(Generation), moved)
-    await session.refresh(generation, ["turn"])
-
-
-async def held(session: AsyncSession) -> dict[str, Any]:
-    """What ComfyUI's own queue panel shall show as pending, in the order of turns."""
-    rows = await session.execute(
-        select(Generation.id, Generation.turn, Generation.owner_id, Generation.client_id, Generation.created_at)
-        .where(IS_PENDING)
-        .order_by(Generation.turn)
-        .limit(HELD_TOLD_AT_MOST)
+    """Let one that was just written be the next of its person's: one before their first, whatever priority that has."""
+    own = select(Generation.priority, Generation.turn).where(
+        is_pending(), Generation.person_id == generation.person_id, Generation.id != generation.id
     )
-    entries = [
-        {
-            "id": str(row.id),
-            "number": row.turn,  # by which ComfyUI's page puts them in order
-            "owner_id": str(row.owner_id),
-            "client_id": row.client_id,
-            "created_at": int(row.created_at.timestamp() * 1000),
-        }
-        for row in rows
-    ]
-    total = len(entries)
-    if total == HELD_TOLD_AT_MOST:
-        total = await session.scalar(select(func.count()).where(IS_PENDING)) or total
-    return {"total": total, "held": entries}
+    first = (await session.execute(own.order_by(*OWN_ORDER).limit(1))).one_or_none()
+    if first is not None and first.priority >= generation.priority:
+        generation.priority, generation.turn = first.priority, first.turn - 1

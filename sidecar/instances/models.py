@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Boolean, Float, ForeignKey, Integer, String
+from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sidecar.database import GUID, Base, DateTimeUTC
@@ -62,6 +62,9 @@ class Instance(Base):
     """Its output, temp and input folders, as the pack names them."""
     checkpoint: Mapped[str] = mapped_column(String(400), default="")
     """The last one that was sent there: probably the one that it has loaded."""
+
+    virtual_time: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How far the turns that were taken there have come (`generations/fair_shares.py`)."""
 
     failures: Mapped[int] = mapped_column(Integer, default=0)
     """How often in a row it failed."""

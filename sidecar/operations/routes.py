@@ -9,9 +9,11 @@ from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from sidecar.accounts.audit import Actor
 from sidecar.accounts.guards import requires_admin
 from sidecar.operations.instance_desk import InstanceDesk
-from sidecar.operations.schemas import InstanceList, InstancePatch, InstanceView, NewInstance
+from sidecar.operations.queue_desk import QueueDesk
+from sidecar.operations.schemas import InstanceList, InstancePatch, InstanceView, NewInstance, QueuePatch, QueueView
 
 
 @get("/instances", guards=[requires_admin])
@@ -51,9 +53,36 @@ async def remove_instance(instance_desk: NamedDependency[InstanceDesk], instance
     await instance_desk.remove(instance_id)
 
 
+@get("/queue", guards=[requires_admin])
+async def show_queue(queue_desk: NamedDependency[QueueDesk]) -> QueueView:
+    """Whether anything goes, how much waits, and how much is under way."""
+    return await queue_desk.show()
+
+
+@patch("/queue", guards=[requires_admin])
+async def change_queue(
+    data: JSONBody[QueuePatch], queue_desk: NamedDependency[QueueDesk], actor: NamedDependency[Actor]
+) -> QueueView:
+    """
+    Pause the whole queue, or let it go on.
+
+    While it is paused everything is taken in and nothing goes to any ComfyUI; what is there runs to its end, so that
+    all of them have drained when `in_flight` is 0. Whoever waits is told the reason. It survives restarts.
+    """
+    return await queue_desk.change(data, actor)
+
+
 ROUTES: list[Any] = [
     Router(
         "/admin",
-        route_handlers=[list_instances, show_instance, register_instance, change_instance, remove_instance],
+        route_handlers=[
+            list_instances,
+            show_instance,
+            register_instance,
+            change_instance,
+            remove_instance,
+            show_queue,
+            change_queue,
+        ],
     )
 ]

@@ -28,6 +28,28 @@ class InstancePatch(Struct, forbid_unknown_fields=True):
     wanted: Wish | UnsetType = UNSET
 
 
+class QueuePatch(Struct, forbid_unknown_fields=True):
+    """What shall be different of the queue; what is left out stays as it is."""
+
+    paused: bool | UnsetType = UNSET
+    reason: Annotated[str, Meta(max_length=400, description="Told to everybody who waits.")] | UnsetType = UNSET
+
+
+class QueueView(Struct):
+    """The whole queue. Times are RFC 3339 in UTC."""
+
+    paused: bool
+    """Everything is taken in, and nothing goes to any ComfyUI."""
+    reason: str
+    """Why it is paused: a sentence for everybody who waits."""
+    since: datetime | None
+    """Since when it is paused."""
+    waiting: int
+    """How many generations are held."""
+    in_flight: int
+    """How many the ComfyUIs have: none, when a paused queue has drained."""
+
+
 class InstanceFailure(Struct):
     """One failure of an instance."""
 

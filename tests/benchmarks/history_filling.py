@@ -299,7 +299,14 @@ def copy_waiting(connection: sqlite3.Connection, owners: list[UUID]) -> list[UUI
     ]
     differing = ("id", "number", "turn", "state", "created_at", "owner_id", "person_id")
     copier(connection, Generation, UUID(bytes=newest), *differing)(rows)
+    connection.executemany(LET_WAIT, {(owner.bytes, at.isoformat(sep=" "), at.isoformat(sep=" ")) for owner in owners})
     return [row[0] for row in rows]
+
+
+LET_WAIT = """
+    INSERT INTO shares (person_id, tag, weight, is_waiting, waiting_since, turn_since, passed_s)
+    VALUES (?, 0, 1.0, 1, ?, ?, 0.0) ON CONFLICT (person_id) DO UPDATE SET is_waiting = 1
+"""
 
 
 def copier(

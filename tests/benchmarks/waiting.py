@@ -16,9 +16,11 @@ from benchmarks.figures import Row, Scale, each_timed, spread, timed
 from benchmarks.history_filling import add_people_waiting
 from benchmarks.running_sidecar import running_sidecar
 from sidecar.catalog.snapshot import Snapshot
+from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.generations.turns import look_ahead
 from sidecar.identity import now
+from sidecar.limits.plans import Plans
 from sidecar.settings import read_settings
 
 PEOPLE_WAITING = Scale(full=(0, 1_000, 10_000, 100_000), quick=(0, 1_000, 10_000))
@@ -96,11 +98,13 @@ async def turns(folder: Path, waiting: int) -> list[Row]:
 
 
 async def choices(folder: Path) -> list[float]:
-    database = Database(read_settings({"GENONAUT_DATA": str(folder)}).database_url)
+    settings = read_settings({"GENONAUT_DATA": str(folder), "GENONAUT_ACCESS": "proxy"})
+    database = Database(settings.database_url)
+    plans = Plans(database, Bus(), settings)
 
     async def choose() -> None:
         async with database.reading() as session:
-            outlook = await look_ahead(session, Snapshot(), at=now())
+            outlook = await look_ahead(session, Snapshot(), plans, at=now())
         assert outlook.choices
 
     try:

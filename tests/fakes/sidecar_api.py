@@ -66,6 +66,7 @@ def generation(number: int, **facts: Any) -> Json:
         "cancel_requested": False,
         "title": "",
         "tags": [],
+        "waiting": None,
         "waiting_reason": None,
         "not_before": None,
         "prompt": f"{SUBJECTS[number % len(SUBJECTS)]} #{number}",

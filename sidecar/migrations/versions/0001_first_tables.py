@@ -29,6 +29,7 @@ def upgrade() -> None:
     make_paces()
     make_workflows()
     make_generations()
+    make_shares()
     make_generation_events()
     make_search()
     make_idempotency_keys()
@@ -62,6 +63,8 @@ def downgrade() -> None:
         "search_words",
         "search_entries",
         "generation_events",
+        "queue_pause",
+        "shares",
         "generations",
         "workflows",
         "paces",
@@ -300,6 +303,7 @@ def make_instances() -> None:
         sa.Column("devices", sa.JSON(), nullable=False),
         sa.Column("directories", sa.JSON(), nullable=False),
         sa.Column("checkpoint", sa.String(400), nullable=False),
+        sa.Column("virtual_time", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.Column("rests_until", DateTimeUTC(timezone=True)),
@@ -338,6 +342,7 @@ def make_generations() -> None:
         "generations",
         sa.Column("id", GUID(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("owner_id", GUID(), nullable=False),
         sa.Column("person_id", GUID(), nullable=False),
@@ -372,6 +377,7 @@ def make_generations() -> None:
         sa.Column("error_code", sa.String(60)),
         sa.Column("error", sa.JSON()),
         sa.Column("gpu_seconds", sa.Float()),
+        sa.Column("charged_s", sa.Float()),
         sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("submitted_at", DateTimeUTC(timezone=True)),
         sa.Column("started_at", DateTimeUTC(timezone=True)),
@@ -405,6 +411,32 @@ def make_generations() -> None:
     make_partial_index("ix_generations_in_flight", "generations", ["instance_id"], where=in_flight)
     held = "state = 'pending' AND not_before IS NOT NULL"
     make_partial_index("ix_generations_held_until", "generations", ["state", "not_before"], where=held)
+    waiting = ["person_id", sa.text("priority DESC"), "turn", "not_before", "checkpoint"]
+    make_partial_index("ix_generations_waiting", "generations", waiting, where="state = 'pending'")
+    make_partial_index("ix_generations_charged", "generations", ["state"], where="charged_s IS NOT NULL")
+
+
+def make_shares() -> None:
+    op.create_table(
+        "shares",
+        sa.Column("person_id", GUID(), nullable=False),
+        sa.Column("tag", sa.BigInteger(), nullable=False),
+        sa.Column("weight", sa.Float(), nullable=False),
+        sa.Column("is_waiting", sa.Boolean(), nullable=False),
+        sa.Column("waiting_since", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("turn_since", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("passed_s", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("person_id", name="pk_shares"),
+    )
+    line = ["tag", "turn_since", "person_id"]
+    make_partial_index("ix_shares_waiting", "shares", line, where="is_waiting = 1", postgresql_where="is_waiting")
+    op.create_table(
+        "queue_pause",
+        sa.Column("queue", sa.String(16), nullable=False),
+        sa.Column("reason", sa.String(400), nullable=False),
+        sa.Column("since", DateTimeUTC(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("queue", name="pk_queue_pause"),
+    )
 
 
 def make_partial_index(

@@ -124,6 +124,8 @@ GET    /admin/reviews/{generation_id}/images/{image_id} 401  403    403    404  
 HEAD   /admin/reviews/{generation_id}/images/{image_id} 401  403    403    404     403       401    403
 GET    /admin/reviews/{generation_id}/images/{image_id}/thumbnail/{size} 401 403 403 404 403 401 403
 HEAD   /admin/reviews/{generation_id}/images/{image_id}/thumbnail/{size} 401 403 403 404 403 401 403
+GET    /admin/queue                                   401    403    403    200     403       401    403
+PATCH  /admin/queue                                   401    403    403    200     403       401    403
 
 GET    /health/live                                   200    200    200    200     200       200    200
 GET    /health/ready                                  200    200    200    200     200       200    200
@@ -179,6 +181,7 @@ BODIES: dict[str, Any] = {
     "POST /admin/rules": {"kind": "content", "name": "A rule", "definition": {"words": ["bomb"]}, "is_active": False},
     "PATCH /admin/rules/{rule_id}": {"is_active": False},
     "POST /admin/rules/dry-run": {"text": "a bomb"},
+    "PATCH /admin/queue": {"paused": False},
     "POST /internal/prompts": {"id": "{new_name}", "workflow": WORKFLOW},
     "POST /internal/prompts/{generation_id}/cancel": {},
     "POST /internal/prompts/clear": {},

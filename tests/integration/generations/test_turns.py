@@ -15,11 +15,11 @@ from sidecar.app import Parts
 from sidecar.catalog.snapshot import InstanceListing, KnownModel, Snapshot
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import LeadershipLost
-from sidecar.generations import dispatcher, turns
+from sidecar.generations import dispatcher, line, turns
 from sidecar.generations.admission import Request
 from sidecar.generations.choice import Choice
 from sidecar.generations.models import Generation
-from sidecar.generations.turns import AWAITED_AT_MOST_S, held, look_ahead
+from sidecar.generations.turns import AWAITED_AT_MOST_S, look_ahead
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance, Wanted
 
@@ -46,7 +46,7 @@ async def timed_out(idle_parts: Parts, instance_id: UUID, *, before_s: float = 0
 async def next_one(idle_parts: Parts) -> tuple[UUID, UUID] | None:
     """What goes where."""
     async with idle_parts.database.reading() as session:
-        choices = (await look_ahead(session, idle_parts.catalog.snapshot, at=now())).choices
+        choices = (await look_ahead(session, idle_parts.catalog.snapshot, idle_parts.plans, at=now())).choices
     return (choices[0].generation_id, choices[0].instance_id) if choices else None
 
 
@@ -119,16 +119,16 @@ def known(checkpoint: str, instance_id: UUID) -> KnownModel:
 
 
 @pytest.mark.usefixtures("two_models")
-@pytest.mark.parametrize("pages", [(20,), (2, 3, 5)], ids=["one page", "several pages"])
+@pytest.mark.parametrize("pages", [(20,), (2, 3)], ids=["one page", "several pages"])
 async def test_an_idle_instance_gets_what_it_can_do_however_many_wait_before_it(
     idle_parts: Parts, monkeypatch: pytest.MonkeyPatch, pages: tuple[int, ...]
 ):
     """All that only a busy one can do stands before it."""
-    monkeypatch.setattr(turns, "PAGES", pages)
+    monkeypatch.setattr(line, "PAGES", pages)
     busy = [await submit(idle_parts, loading("first.safetensors")) for _ in range(12)]
     idle = [await submit(idle_parts, loading("second.safetensors")) for _ in range(3)]
     async with idle_parts.database.reading() as session:
-        outlook = await look_ahead(session, idle_parts.catalog.snapshot, at=now())
+        outlook = await look_ahead(session, idle_parts.catalog.snapshot, idle_parts.plans, at=now())
 
     assert [choice.generation_id for choice in outlook.choices] == [*busy[:2], *idle[:2]]
     assert [choice.instance_id for choice in outlook.choices] == [FIRST, FIRST, SECOND, SECOND]
@@ -137,14 +137,16 @@ async def test_an_idle_instance_gets_what_it_can_do_however_many_wait_before_it(
 @pytest.mark.usefixtures("two_models")
 async def test_who_looks_far_does_so_now_and_then(idle_parts: Parts, monkeypatch: pytest.MonkeyPatch):
     """To read thousands after each step of a sampler would leave time for little else; nobody is forgotten by that."""
-    monkeypatch.setattr(turns, "PAGES", (2, 3))
+    monkeypatch.setattr(line, "PAGES", (2, 3))
+    monkeypatch.setattr(turns, "NEAR_AT_MOST", 2)
+    monkeypatch.setattr(line, "NEAR_AT_MOST", 2)
     monkeypatch.setattr(dispatcher, "FAR_LOOKS_ARE_ONE_IN", 1_000_000)
     for _ in range(6):
         await submit(idle_parts, loading("first.safetensors"))
     first, second = await idle_parts.dispatcher._look(), await idle_parts.dispatcher._look()
 
-    assert (first.pages, first.is_whole) == (3, True)
-    assert (second.pages, second.is_whole) == (1, False)
+    assert (first.looked_at, first.is_whole) == (6, True)
+    assert (second.looked_at, second.is_whole) == (2, False)
     assert idle_parts.dispatcher._rest_s
     idle_parts.dispatcher._far_again_at = 0.0
     assert (await idle_parts.dispatcher._look()).is_whole
@@ -190,7 +192,7 @@ async def test_a_workflow_goes_only_where_its_nodes_are_known(idle_parts: Parts)
     custom = [await submit(idle_parts, CUSTOM) for _ in range(3)]
     plain = await submit(idle_parts)
     async with idle_parts.database.reading() as session:
-        choices = (await look_ahead(session, idle_parts.catalog.snapshot, at=now())).choices
+        choices = (await look_ahead(session, idle_parts.catalog.snapshot, idle_parts.plans, at=now())).choices
 
     assert {choice.generation_id: choice.instance_id for choice in choices} == {
         custom[0]: FIRST,
@@ -224,7 +226,7 @@ async def test_who_goes_in_front_does_so_among_their_own(idle_parts: Parts):
     for request in (first, others, second, in_front):
         await idle_parts.admission.admit(request)
     async with idle_parts.database.reading() as session:
-        told = await held(session)
+        told = await idle_parts.places.held(session)
 
     assert [UUID(entry["id"]) for entry in told["held"]] == [in_front.id, others.id, first.id, second.id]
     assert [entry["number"] for entry in told["held"]] == [1, 2, 3, 4]

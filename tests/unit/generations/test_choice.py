@@ -19,7 +19,20 @@ def wish(
 
 def choose(wishes: list[Wish], seats: list[Seat]) -> Choice | None:
     """The first one that goes."""
-    return next(iter(Seating(seats).take(wishes)), None)
+    return next(iter(seated(Seating(seats), wishes)), None)
+
+
+def seated(seating: Seating, wishes: list[Wish]) -> list[Choice]:
+    """Those that go, one after the other, as long as there are places."""
+    choices = []
+    for wanted in wishes:
+        seat = seating.best_for(wanted) if seating.has_places() else None
+        if seat is None:
+            continue
+        if seat.places:
+            choices.append(Choice(wanted.generation_id, seat.instance_id))
+        seating.seat(wanted, seat)
+    return choices
 
 
 def idle(instance_id: UUID, **facts: Any) -> Seat:
@@ -77,7 +90,7 @@ def test_every_free_place_is_filled_and_no_more():
     """One look is enough, however many places there are; whoever gets one makes the others wait for longer there."""
     wishes = [wish() for _ in range(9)]
     seating = Seating([idle(FIRST), idle(SECOND, places=1)])
-    choices = seating.take(wishes)
+    choices = seated(seating, wishes)
 
     assert [choice.generation_id for choice in choices] == [each.generation_id for each in wishes[:3]]
     assert sorted(choice.instance_id for choice in choices) == [FIRST, FIRST, SECOND]
@@ -91,7 +104,7 @@ def test_those_that_come_later_reckon_with_those_before_them():
     slow = idle(SECOND, checkpoint="a.safetensors", seconds={"a.safetensors": 21.0})
     seating = Seating([fast, slow])
 
-    assert [seating.take(wishes[:5]), seating.take(wishes[5:])] == [[], Seating([fast, slow]).take(wishes)]
+    assert [seated(seating, wishes[:5]), seated(seating, wishes[5:])] == [[], seated(Seating([fast, slow]), wishes)]
 
 
 def test_what_a_busy_fast_one_finishes_sooner_waits_for_it():
