@@ -43,6 +43,7 @@ async def test_a_prompt_goes_to_the_sidecar_and_not_into_the_queue(
             "partial_execution_targets": None,
             "source": "page",
             "front": False,
+            "address": "127.0.0.1",
         }
     ]
 
