@@ -89,6 +89,7 @@ def generation(number: int, **facts: Any) -> Json:
         "progress": None,
         "error": None,
         "images": [image(number, 0)],
+        "review": None,
         "favourite": False,
         "parent_id": None,
         "child_count": 0,
