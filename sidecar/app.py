@@ -493,7 +493,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
     )
     of_accounts = ("recognition", "people", "sessions", "tokens", "invites", "first_administrator", "audit")
     settings, accounts = parts.settings, parts.accounts
-    front_door = account_routes.FrontDoor(settings.access, accounts.log_in, accounts.cookies)
+    front_door = account_routes.FrontDoor(settings.access, settings.open_plan, accounts.log_in, accounts.cookies)
     return {
         **{name: always(getattr(parts, name)) for name in names + subjects},
         **{name: always(getattr(accounts, name)) for name in of_accounts},

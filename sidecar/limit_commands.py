@@ -206,7 +206,7 @@ async def clear_overrides(desk: Desk, asked: argparse.Namespace) -> list[str]:
 
 async def list_groups(desk: Desk, _asked: argparse.Namespace) -> list[str]:
     groups = await every(desk.groups.page)
-    return [f"{group.members:>5} people  {group.name}: {in_one_line(group.limits)}" for group in groups]
+    return [f"{counted(group.members)}  {group.name}: {in_one_line(group.limits)}" for group in groups]
 
 
 async def show_group(desk: Desk, asked: argparse.Namespace) -> list[str]:
@@ -303,7 +303,11 @@ def number_or_text(value: str) -> int | float | str:
 
 
 def told(plan: PlanView) -> str:
-    return f"{plan.people:>5} people  {plan.name} ({plan.title})"
+    return f"{counted(plan.people)}  {plan.name} ({plan.title})"
+
+
+def counted(people: int) -> str:
+    return f"{people:>5} {'person' if people == 1 else 'people'}"
 
 
 def each_of(limits: Limits) -> list[str]:

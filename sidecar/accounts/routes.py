@@ -50,6 +50,8 @@ class FrontDoor(Struct, frozen=True):
     """What all ways in have in common."""
 
     access: Access
+    open_plan: str
+    """Which limits hold for everybody where nobody logs in."""
     log_in: LogIn
     cookies: SessionCookies
 
@@ -131,7 +133,10 @@ async def log_out(
 @get("/me", guards=[requires_read])
 async def show_me(caller: Asking, people: NamedDependency[People], front_door: Door) -> Me:
     """Who is asking, and what that person may."""
-    return to_me(await people.show(caller.user_id), caller, front_door.access)
+    me = to_me(await people.show(caller.user_id), caller, front_door.access)
+    if front_door.access is Access.OPEN:
+        me.plan = front_door.open_plan
+    return me
 
 
 @put("/me/password", guards=[requires_submit, requires_log_in], status_code=HTTP_204_NO_CONTENT)

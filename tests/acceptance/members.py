@@ -136,8 +136,8 @@ class Members:
         return routes
 
     def new_person(self, name: str, role: str = "member") -> Person:
-        """Somebody with an account, logged in."""
-        body = {"name": name, "role": role, "password": PASSWORD}
+        """Somebody with an account, logged in. Nothing limits what they make but where a test is about that."""
+        body = {"name": name, "role": role, "plan": "unlimited", "password": PASSWORD}
         assert self.root.api("POST", "/admin/users", json=body).status_code == httpx.codes.CREATED
         return self.log_in(name)
 

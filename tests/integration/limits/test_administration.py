@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from httpx import AsyncClient, Response
+from integration.backends import both_databases
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID, AuditEntry
@@ -225,3 +226,19 @@ async def test_a_group_that_is_gone_leaves_its_members(
     assert (deleted.status_code, left) == (204, [])
     assert (await standing(plans, database, ada)).groups == ()
     assert (await admin.get(f"/groups/{group['id']}")).status_code == 404
+
+
+@both_databases
+async def test_what_held_for_somebody_goes_with_their_account(
+    admin: AsyncClient, database: Database, add_somebody: AddSomebody
+):
+    """Nobody has to take it back first."""
+    ada = await add_somebody(disabled_at=now())
+    await admin.post(f"/users/{ada}/overrides", json={"limits": {"weight": 2}})
+    group = (await admin.post("/groups", json={"name": "Chess"})).json()
+    await admin.put(f"/groups/{group['id']}/members/{ada}")
+    deleted = await admin.delete(f"/users/{ada}")
+    async with database.reading() as session:
+        left = [*await session.scalars(select(PlanOverride)), *await session.scalars(select(GroupMember))]
+
+    assert (deleted.status_code, left) == (204, [])

@@ -83,7 +83,7 @@ def test_groups_are_kept_at_a_terminal(told):
     assert told("group", "set", "Chess", "storage_bytes=1000") == "Chess: storage_bytes=1000\n"
     assert "There is no such field" in told("group", "set", "Chess", "weight=2")
     assert told("group", "remove", "Chess", "Bob") == "Chess: storage_bytes=1000\n  Ada\n"
-    assert told("group", "list") == "    1 people  Chess: storage_bytes=1000\n"
+    assert told("group", "list") == "    1 person  Chess: storage_bytes=1000\n"
     assert "There is nobody of this name" in told("group", "add", "Chess", "Cy")
     assert told("group", "delete", "Chess") == "There is no group Chess any more.\n"
     assert "There is no group of this name" in told("group", "show", "Chess")

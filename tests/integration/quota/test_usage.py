@@ -86,7 +86,7 @@ def test_where_nothing_is_said_it_is_the_last_month():
 @pytest.fixture
 async def admin(settings: Settings) -> AsyncIterator[AsyncClient]:
     """Access is open: whoever is on this machine."""
-    parts = put_together(replace(settings, access=Access.OPEN))
+    parts = put_together(replace(settings, access=Access.OPEN, open_plan="free"))
     app: Any = app_of(parts)
     transport = ASGITransport(app=app, client=("127.0.0.1", 50000))
     async with AsyncClient(transport=transport, base_url="http://127.0.0.1:8190/api/v1") as admin:
@@ -126,10 +126,11 @@ async def test_everybodys_usage_comes_as_a_file(
 
 async def test_one_asks_for_ones_own(admin: AsyncClient):
     """With what cannot be asked told by its field."""
+    me = await admin.get("/me")
     quota, usage = await admin.get("/quota"), await admin.get("/usage", params={"by": "state"})
     wrong = await admin.get("/usage", params={"from": "2026-11-22T00:00:00Z", "to": "2026-11-21T00:00:00Z"})
 
-    assert quota.json()["plan"] == "unlimited"
+    assert quota.json()["plan"] == me.json()["plan"] == "free"
     assert (usage.json()["by"], usage.json()["items"]) == ("state", [])
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "to")
     assert (await admin.get("/usage", params={"by": "colour"})).status_code == 400
