@@ -190,7 +190,8 @@ def separate_files(
     """The same for files: what routes show and take, what nodes read, and where they save."""
     queue = server.prompt_queue
     executing_context = importlib.import_module("comfy_execution.utils").get_executing_context
-    hooks = FileHooks(files, WorkingFor(queue, executing_context))
+    working_for = WorkingFor(queue, executing_context)
+    hooks = FileHooks(files, working_for, working_for.is_under_review)
     for name, wrap in (
         ("get_save_image_path", hooks.save_in_own_folder),
         ("get_annotated_filepath", hooks.find_own),

@@ -2,7 +2,7 @@
 Where ComfyUI itself decides about files, for whoever the running code works.
 
     get_save_image_path      output/genonaut/<user id>/<day>/<prefix>: all that saves through it, linked prefixes too;
-                             previews in temp/genonaut/<user id>/
+                             previews in temp/genonaut/<user id>/; of prompts under review in genonaut/review/
     get_annotated_filepath   the files of that person and the shared ones, also for names that a node puts together
     get_input_info           what may be chosen where ComfyUI validates a choice of files, and tells it in its errors
 
@@ -22,6 +22,7 @@ from typing import Any
 from .caller import only_theirs
 from .input_combos import is_for_uploads, may_choose
 from .owned_files import ACTING_FOR, OWN_FOLDER, SHARED, OwnedFiles, Place, files_in, is_inside
+from .under_review import REVIEW_FOLDER
 
 log = logging.getLogger("genonaut.files")
 
@@ -46,10 +47,21 @@ class WorkingFor:
         caller = only_theirs()
         if caller is not None:
             return caller.user_id
-        if context is None and is_in_a_thread_of_its_own():
-            running = self._queue.running_for()  # a node's own thread, which does not know what it works for
-            return (running[0][1] or None) if len(running) == 1 else None
-        return None
+        prompt = self._prompt()
+        return None if prompt is None else prompt[1] or None
+
+    def is_under_review(self) -> bool:
+        """Do administrators look first at what the code makes that asks?"""
+        prompt = self._prompt()
+        return prompt is not None and self._queue.is_under_review(prompt[0])
+
+    def _prompt(self) -> tuple[str, str] | None:
+        """The id of the prompt that runs here, and whose it is."""
+        context = self._executing_context()
+        if context is not None:
+            return context.prompt_id, self._queue.whose(context.prompt_id) or ""
+        running = self._queue.running_for() if is_in_a_thread_of_its_own() else []
+        return running[0] if len(running) == 1 else None  # a node's own thread, which does not know what it works for
 
 
 def is_in_a_thread_of_its_own() -> bool:
@@ -63,9 +75,12 @@ def is_in_a_thread_of_its_own() -> bool:
 class FileHooks:
     """What stands in the place of ComfyUI's functions. One a process."""
 
-    def __init__(self, files: OwnedFiles, working_for: Callable[[], str | None]) -> None:
+    def __init__(
+        self, files: OwnedFiles, working_for: Callable[[], str | None], is_under_review: Callable[[], bool]
+    ) -> None:
         self._files = files
         self._working_for = working_for
+        self._is_under_review = is_under_review
 
     def save_in_own_folder(self, get_save_image_path: Callable[..., Any]) -> Callable[..., Any]:
         def get_own_save_image_path(filename_prefix: str, output_dir: str, *args: Any, **kwargs: Any) -> Any:
@@ -77,7 +92,8 @@ class FileHooks:
                 refuse_foreign(place, owner)
                 return get_save_image_path(filename_prefix, output_dir, *args, **kwargs)
             folder = self._files.folders.of(place.kind)
-            return get_save_image_path(own_prefix(place, owner), folder, *args, **kwargs)
+            prefix = own_prefix(place, owner, is_under_review=self._is_under_review())
+            return get_save_image_path(prefix, folder, *args, **kwargs)
 
         return get_own_save_image_path
 
@@ -143,9 +159,9 @@ class OwnChoices(list[Any]):
         return place is not None and place.owner_by_folder == self._owner_id
 
 
-def own_prefix(place: Place, owner_id: str) -> str:
+def own_prefix(place: Place, owner_id: str, *, is_under_review: bool = False) -> str:
     """
-    Give the prefix by which a file lands in its owner's folder; an output in that of today.
+    Give the prefix by which a file lands in its owner's folder, or with all that is under review; an output by day.
 
     Raises:
         ValueError: It names somebody else's folder.
@@ -153,13 +169,14 @@ def own_prefix(place: Place, owner_id: str) -> str:
     refuse_foreign(place, owner_id)
     steps = place.parts
     if place.owner_by_folder is not None:
-        if len(steps) > len((OWN_FOLDER, owner_id)):
+        if len(steps) > len((OWN_FOLDER, owner_id)) and not is_under_review:
             return "/".join(steps)
-        steps = ()
+        steps = steps[2:]
     elif place.is_among_peoples_folders:
         steps = steps[1:]  # as our own node's prefix begins by default
     day = (time.strftime("%Y-%m-%d"),) if place.kind == "output" else ()
-    return "/".join((OWN_FOLDER, owner_id, *day, *(steps or (DEFAULT_PREFIX,))))
+    whose = REVIEW_FOLDER if is_under_review else owner_id
+    return "/".join((OWN_FOLDER, whose, *day, *(steps or (DEFAULT_PREFIX,))))
 
 
 def refuse_foreign(place: Place, owner_id: str) -> None:
@@ -185,9 +202,13 @@ class OutputWatch:
         started_at = self._queue.genonaut.started_at.get(prompt_id)
         if not owner or started_at is None or not isinstance(output, Mapping):
             return
+        is_under_review = self._queue.is_under_review(prompt_id)
         for name in files_in(output):
             place = self._files.folders.place_of(name)
             if place is None or place.kind == "input" or place.is_among_peoples_folders:
+                continue
+            if is_under_review:
+                self._files.seen.forget(place)  # the sidecar knows whose it is, and from when on
                 continue
             # A node may name any file, and one that ComfyUI remembers names old ones: only who wrote it owns it.
             is_new = self._files.seen.owner_of(place) is None

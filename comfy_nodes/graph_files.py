@@ -17,11 +17,12 @@ from typing import Any
 from .input_combos import is_for_uploads
 from .named_files import Leads, NamedFiles
 from .owned_files import OWN_FOLDER, OwnedFiles, Place
+from .under_review import REVIEW_FOLDER
 
 OWNER_INPUT = "__owner"
 """
 An input that no node has. ComfyUI leaves it out when it runs a node, but not when it asks whether it has run the node
-before: so nobody is handed what was made for somebody else out of its cache.
+before: so nobody is handed what was made for somebody else out of its cache, nor what was saved for administrators.
 """
 
 FOLDER_NAME = "folder_name"
@@ -29,6 +30,8 @@ NODES_OF_DATASETS = frozenset(
     {"SaveImageDataSetToFolder", "SaveImageTextDataSetToFolder", "SaveTrainingDataset", "LoadTrainingDataset"}
 )
 """ComfyUI's own (nodes_dataset.py), which put a folder of that name among the outputs without asking where to save."""
+
+READS_DATASETS = "LoadTrainingDataset"
 
 NO_SUCH_FILE = "There is no such file among yours or the shared ones."
 
@@ -115,7 +118,9 @@ class GraphFiles:
         self._named = NamedFiles(files)
         self._node_classes = node_classes
 
-    async def prepare(self, workflow: dict[str, Any], owner_id: str) -> dict[str, Any]:
+    async def prepare(
+        self, workflow: dict[str, Any], owner_id: str, *, is_under_review: bool = False
+    ) -> dict[str, Any]:
         """
         Give the workflow as it may run for its owner.
 
@@ -133,7 +138,7 @@ class GraphFiles:
                 refused.append(doubt.text)
         if refused:
             raise ForeignFiles(as_node_errors(refused, workflow))
-        self._name_owner(ready, owner_id)
+        self._name_owner(ready, owner_id, is_under_review=is_under_review)
         return ready
 
     def _look_through(self, workflow: dict[str, Any], owner_id: str) -> tuple[list[Text], list[Doubt]]:
@@ -172,15 +177,17 @@ class GraphFiles:
         is_a_file = not types.is_prose(text) and not types.chooses(text)
         return self._named.open_question(text.value, owner_id) if is_a_file else Leads.NOWHERE
 
-    def _name_owner(self, workflow: dict[str, Any], owner_id: str) -> None:
+    def _name_owner(self, workflow: dict[str, Any], owner_id: str, *, is_under_review: bool) -> None:
+        saves_for = f"{REVIEW_FOLDER}/{owner_id}" if is_under_review else owner_id
         for node in workflow.values():
             class_type, inputs = node.get("class_type"), node.get("inputs")
             if not isinstance(inputs, dict):
                 continue
             if is_output(self._node_classes.get(class_type)):
-                inputs[OWNER_INPUT] = owner_id
+                inputs[OWNER_INPUT] = saves_for
             if class_type in NODES_OF_DATASETS and isinstance(inputs.get(FOLDER_NAME), str):
-                inputs[FOLDER_NAME] = own_folder_of_datasets(inputs[FOLDER_NAME], owner_id)
+                folder = owner_id if class_type == READS_DATASETS else saves_for
+                inputs[FOLDER_NAME] = own_folder_of_datasets(inputs[FOLDER_NAME], folder)
 
 
 def copied(node: Any) -> Any:
@@ -227,9 +234,9 @@ def is_output(node_class: Any) -> bool:
     return any(getattr(node_class, name, False) is True for name in ("OUTPUT_NODE", "HAS_INTERMEDIATE_OUTPUT"))
 
 
-def own_folder_of_datasets(name: str, owner_id: str) -> str:
-    """Give the name by which a set of this person's is saved and found, wherever the one they chose would lead."""
-    own = f"{OWN_FOLDER}/{owner_id}/"
+def own_folder_of_datasets(name: str, folder: str) -> str:
+    """Give the name by which a set is saved and found in a person's folder, wherever the one they chose would lead."""
+    own = f"{OWN_FOLDER}/{folder}/"
     inside = os.path.normpath(f"/{name}").replace(os.sep, "/").lstrip("/")
     return inside if inside.startswith(own) else own + inside
 

@@ -4,6 +4,9 @@ Whom each of ComfyUI's events is sent to: the owner of the prompt that it tells 
 ComfyUI sends an event to a client id, or to every browser where it has none: previews of prompts without a client,
 progress as text, interruptions, whatever other packs send while a prompt runs. What tells of nobody's prompt goes to
 whoever asked for it, and otherwise to the administrators.
+
+Of a prompt under review its owner hears ComfyUI's own events of how it goes, and nothing of what it makes: no previews,
+no outputs, nothing that other packs tell of it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import Any
 
 from .caller import only_theirs
 from .client_sockets import ClientSockets
+from .event_tap import COPIED_EVENTS
+from .under_review import without_content
 
 log = logging.getLogger("genonaut.events")
 
@@ -56,13 +61,35 @@ class OwnedEvents:
 
     def letters(self, event: Any, data: Any, client_id: str | None) -> list[tuple[str, Any]]:
         """Give the client ids that this event is sent to, each with what it is told."""
-        if client_id is not None:
-            return [(client_id, data)] if self._may_hear(client_id, event, data) else []
-        if event == STATUS:
+        if client_id is None and event == STATUS:
             return self._statuses()
-        owner = self._owner_of(data)
-        listening = self._sockets.ids_of(owner) if owner else self._sockets.ids_of_administrators()
-        return [(listener, data) for listener in listening]
+        if client_id is not None:
+            listening = [client_id] if self._may_hear(client_id, event, data) else []
+        else:
+            owner = self._owner_of(data)
+            listening = self._sockets.ids_of(owner) if owner else self._sockets.ids_of_administrators()
+        if event == STATUS:
+            return [(listener, data) for listener in listening]
+        return [letter for listener in listening for letter in self._letter_to(listener, event, data)]
+
+    def _letter_to(self, client_id: str, event: Any, data: Any) -> list[tuple[str, Any]]:
+        if not self._is_withheld_from(client_id, data):
+            return [(client_id, data)]
+        if event == "executed":
+            return [(client_id, {**data, "output": without_content(data.get("output"))})]
+        return [(client_id, data)] if event in COPIED_EVENTS else []
+
+    def _is_withheld_from(self, client_id: str, data: Any) -> bool:
+        """Is this about a prompt that administrators look at before this listener does?"""
+        holder = self._sockets.holder_of(client_id)
+        if holder is not None and holder.is_admin:
+            return False
+        named = prompt_of(data)
+        if named is not None:
+            return bool(self._queue.is_under_review(named))
+        # Previews and what other packs tell do not always say what they are of.
+        running = [told for told, owner in self._queue.running_for() if holder is None or owner == holder.user_id]
+        return any(self._queue.is_under_review(told) for told in running)
 
     def _statuses(self) -> list[tuple[str, Any]]:
         remaining = self._queue.remaining_by_owner()

@@ -5,7 +5,8 @@ Which file a name means, as ComfyUI itself would open it, and whose that file is
                                                                             a person     below genonaut/<their id>/
                                                                             SHARED       anywhere else in input/
                                                                             a person     seen being written, or recorded
-                                                                            None         nobody: for administrators
+                                                                            None         nobody: for administrators,
+                                                                                         as genonaut/review/ is
 
 The place is where the file really lies: links are followed, and so is whatever else the file system lets somebody
 write for the same file. Nothing here asks whether the file exists, so that a file of somebody else's and one that is
@@ -247,6 +248,10 @@ class SeenOutputs:
             self._owners[place.key] = owner_id
             while len(self._owners) > self._most:
                 self._owners.popitem(last=False)
+
+    def forget(self, place: Place) -> None:
+        with self._lock:
+            self._owners.pop(place.key, None)
 
     def owner_of(self, place: Place) -> str | None:
         with self._lock:

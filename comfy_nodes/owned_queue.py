@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from .caller import CALLER, Caller, only_theirs
 from .held_prompts import HeldPrompt, HeldPrompts
 from .outcome_journal import OutcomeJournal
+from .under_review import is_marked, without_outputs
 
 log = logging.getLogger("genonaut.queue")
 
@@ -119,6 +120,12 @@ def owner_of(item: Sequence[Any]) -> str | None:
     """Whose a prompt is, by the tag that the sidecar, the gate or `attributed` has given it; None: nobody's."""
     tag = item[EXTRA_DATA].get("genonaut") if isinstance(item[EXTRA_DATA], dict) else None
     return tag.get("owner_id") if isinstance(tag, dict) else None
+
+
+def as_told(entry: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    """An entry of the history as its owner may see it."""
+    is_withheld = not caller.is_admin and is_marked(entry["prompt"][EXTRA_DATA])
+    return without_outputs(entry) if is_withheld else entry
 
 
 def attributed(item: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -258,12 +265,13 @@ class OwnedQueue(QueueOfComfyUI):
 
     def whose(self, prompt_id: str) -> str | None:
         """Whose a prompt is that runs, waits or has ended; the empty text for one that is nobody's, None: not known."""
-        with self.mutex:
-            items = (*self.currently_running.values(), *self.queue)
-            found: Any = next((item for item in items if item[PROMPT_ID] == prompt_id), None)
-            if found is None and prompt_id in self.history:
-                found = self.history[prompt_id]["prompt"]
+        found = self._item_of(prompt_id)
         return None if found is None else owner_of(found) or ""
+
+    def is_under_review(self, prompt_id: str) -> bool:
+        """Do administrators look at what this prompt makes before its owner does?"""
+        found = self._item_of(prompt_id)
+        return found is not None and is_marked(found[EXTRA_DATA])
 
     def running_for(self) -> list[tuple[str, str]]:
         """Ids of what runs, each with whose it is."""
@@ -317,7 +325,7 @@ class OwnedQueue(QueueOfComfyUI):
             everything = self.history
             # ComfyUI counts, pages and copies for itself; it is shown a history in which there is nothing else.
             self.history = {
-                key: entry
+                key: as_told(entry, caller)
                 for key, entry in everything.items()
                 if prompt_id in (None, key) and caller.owns(owner_of(entry["prompt"]))
             }
@@ -340,6 +348,14 @@ class OwnedQueue(QueueOfComfyUI):
         with self.mutex:
             if caller is None or caller.owns(self.whose(id_to_delete)):
                 super().delete_history_item(id_to_delete)
+
+    def _item_of(self, prompt_id: str) -> tuple[Any, ...] | None:
+        with self.mutex:
+            items = (*self.currently_running.values(), *self.queue)
+            found = next((item for item in items if item[PROMPT_ID] == prompt_id), None)
+            if found is None and prompt_id in self.history:
+                found = self.history[prompt_id]["prompt"]
+        return found
 
     def _delete_own(self, function: Callable[[Any], bool]) -> bool:
         self.genonaut.deleting = True

@@ -32,6 +32,7 @@ from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
 from .prompt_body import PromptBody, UnusableBody, read_prompt_body
 from .refusals import mark_refused
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
+from .under_review import is_marked
 from .wire import away_answer, error_answer, first_run_of, is_paired, json_answer, new_generation_id
 
 log = logging.getLogger("genonaut.gate")
@@ -237,7 +238,8 @@ class PromptGate:
         answered = self._what_is_known_of(prompt_id) or self._refusal_of(term)
         if answered is not None:
             return answered
-        validated = await self._validate(prompt_id, body.posted, owner_by_tag(body.extra_data))
+        owner_id, is_under_review = owner_by_tag(body.extra_data), is_marked(body.extra_data)
+        validated = await self._validate(prompt_id, body.posted, owner_id, is_under_review=is_under_review)
         if not validated.is_valid:
             return validated.refusal()
         return self._enqueue(prompt_id, validated, source=FROM_SIDECAR, number=body.posted.get("number"), term=term)
@@ -257,7 +259,9 @@ class PromptGate:
             return json_answer({"prompt_id": prompt_id, "number": 0, "node_errors": validated.node_errors})
         return answer
 
-    async def _validate(self, prompt_id: str, posted: dict[str, Any], owner_id: str | None) -> Validated:
+    async def _validate(
+        self, prompt_id: str, posted: dict[str, Any], owner_id: str | None, *, is_under_review: bool = False
+    ) -> Validated:
         """
         Do what ComfyUI's own handler does before it queues: other packs, node replacements, validation.
 
@@ -273,7 +277,8 @@ class PromptGate:
             if replacements is not None:  # since 0.30 or so
                 replacements.apply_replacements(workflow)
             if self._graphs is not None and owner_id is not None:
-                workflow = body["prompt"] = await self._graphs.prepare(workflow, owner_id)
+                workflow = await self._graphs.prepare(workflow, owner_id, is_under_review=is_under_review)
+                body["prompt"] = workflow
             with acting_for(owner_id):
                 targets = body.get("partial_execution_targets")
                 found = await self._execution.validate_prompt(prompt_id, workflow, targets)

@@ -87,7 +87,10 @@ export interface Generation {
   place: number | null
   progress: Progress | null
   error: { code: string; message: string; node_id: string | null; node_type: string | null } | null
+  /** Without those that are withheld. */
   images: Image[]
+  /** While it waits to be looked at, and when it is hidden, administrators alone see its images. */
+  review: 'waiting' | 'released' | 'hidden' | null
   gpu_seconds: number | null
   created_at: string
   submitted_at: string | null

@@ -26,6 +26,8 @@ export function stateOf(generation, strings, formats) {
   if (state === 'pending') return { icon: 'pending', tone: 'busy', text: placeOf(generation, strings) }
   if (state === 'submitted') return { icon: 'pending', tone: 'busy', text: strings.say('state.submitted') }
   if (state === 'running') return { icon: 'running', tone: 'busy', text: paceOf(generation, strings, formats) }
+  if (state === 'completed' && isWithheld(generation))
+    return { icon: 'review', tone: 'calm', text: strings.say(`review.${generation.review}`) }
   const tone = state === 'failed' || state === 'lost' ? 'bad' : 'calm'
   return { icon: state, tone, text: strings.say(`state.${state}`) }
 }
@@ -74,10 +76,20 @@ export function stepOf({ progress }, strings) {
 export function insteadOfPicture(generation, image, strings) {
   if (generation.state === 'failed') return generation.error?.message ?? strings.say('instead.failed')
   if (generation.state === 'lost') return strings.say('instead.lost')
-  if (generation.state === 'cancelled' && !image) return strings.say('instead.cancelled')
   if (isOpen(generation)) return ''
+  if (isWithheld(generation)) return strings.say(`instead.review.${generation.review}`)
+  if (generation.state === 'cancelled' && !image) return strings.say('instead.cancelled')
   if (!image) return strings.say('instead.none')
   return image.state === 'kept' ? '' : strings.say(`instead.${image.state}`)
+}
+
+/**
+ * Do administrators alone see its images, if it has any?
+ *
+ * @param {Generation} generation
+ */
+export function isWithheld({ review }) {
+  return review === 'waiting' || review === 'hidden'
 }
 
 /**

@@ -58,7 +58,7 @@ async def recorded_owner(session: AsyncSession, reference: FileReference) -> UUI
     name = loose_name(reference)
     if name is None:
         return owner_by_folder(reference)
+    query = select(Image.owner_id, Image.is_withheld).where(Image.loose_file == name).distinct().limit(2)
+    found = [(owner_id, is_withheld) for owner_id, is_withheld in await session.execute(query)]
     # What is withheld from its owner is nobody's, too, as far as ComfyUI asks.
-    query = select(Image.owner_id).where(Image.loose_file == name, ~Image.is_withheld).distinct().limit(2)
-    owners = list(await session.scalars(query))
-    return owners[0] if len(owners) == 1 else None
+    return found[0][0] if len(found) == 1 and not found[0][1] else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from fakes.sidecar_api import ScriptedSidecar, failed, generation, image, opened
 from playwright.sync_api import expect
 from web.panel import OpenPanel
@@ -127,3 +128,49 @@ def test_the_workflow_goes_back_onto_the_canvas(open_panel: OpenPanel, sidecar: 
 
     expect(panel.dialog).to_have_count(0)
     assert panel.page.evaluate("window.loaded.name") == "Generation 1"
+
+
+@pytest.mark.parametrize(
+    ("review", "query", "sentence"),
+    [
+        ("waiting", "", "Under review: an administrator looks at it first."),
+        ("hidden", "", "Hidden by an administrator."),
+        ("waiting", "locale=de", "In Prüfung: Zuerst sieht es sich die Administration an."),
+    ],
+)
+def test_what_administrators_look_at_first_says_so_and_can_be_repeated(
+    open_panel: OpenPanel, sidecar: ScriptedSidecar, review: str, query: str, sentence: str
+) -> None:
+    """
+    Calmly, on the card and in full, also where there is little room; no picture is asked for, and none is broken.
+    """
+    sidecar.put(generation(1, review=review, images=[]))
+    panel = open_panel(width=320, height=640, query=query)
+    card = panel.cards.first
+
+    expect(card).to_contain_text(sentence)
+    assert card.evaluate("card => card.dataset.tone") == "calm"
+    assert card.locator(".instead span").evaluate("span => span.scrollHeight <= span.clientHeight")
+    card.click()
+
+    expect(panel.dialog).to_contain_text(sentence)
+    expect(panel.dialog.get_by_role("img")).to_have_count(0)
+    expect(panel.dialog.get_by_role("link")).to_have_count(0)
+    panel.dialog.get_by_role("button", name="Wiederholen" if query else "Repeat").click()
+    expect(panel.cards).to_have_count(2)
+    assert not any("/images/" in request for request in sidecar.requests)
+
+
+def test_what_is_released_shows_its_picture_at_once(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    Also in the dialog that is open meanwhile.
+    """
+    sidecar.put(generation(1, title="A cat", review="waiting", images=[]))
+    panel = open_panel()
+    panel.cards.first.click()
+    expect(panel.dialog).to_contain_text("Under review")
+
+    sidecar.change(1, review="released", images=[image(1, 0)])
+
+    expect(panel.dialog.get_by_role("img", name="A cat")).to_be_visible()
+    expect(panel.dialog).to_contain_text("Completed")

@@ -11,11 +11,11 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.testing import AsyncTestClient
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from sidecar.clients import TrustedProxies
 from sidecar.entrance import Entrance
-from sidecar.gallery.models import ImageState
+from sidecar.gallery.models import Image, ImageState
 from sidecar.gallery.ownership import loose_name, recorded_owner
 from sidecar.gallery.references import FileReference
 from sidecar.gallery.routes import INTERNAL_ROUTES
@@ -56,6 +56,17 @@ async def test_a_name_that_several_people_have_had_is_nobodys(database, expect) 
         await expect(outputs_of({"filename": "ComfyUI_00001_.png"}), owner)
 
     assert await owner_of(database, filename="ComfyUI_00001_.png") is None
+
+
+async def test_what_is_withheld_is_nobodys(database, expect) -> None:
+    """Also where its owner has had an older file of that name: who asks for it now would see the new one."""
+    named = {"filename": "latest.png"}
+    await expect(outputs_of(named), ADA)
+    generation_id = await expect(outputs_of(named), ADA)
+    async with database.writing() as session:
+        await session.execute(update(Image).where(Image.generation_id == generation_id).values(is_withheld=True))
+
+    assert await owner_of(database, **named) is None
 
 
 async def test_a_file_in_somebodys_folder_is_theirs_whoever_names_it(database, expect, images) -> None:

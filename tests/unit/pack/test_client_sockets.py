@@ -293,6 +293,55 @@ def test_events_go_to_the_owner_of_their_prompt(
     assert heard.letters(event, data, client_id) == [(listener, data) for listener in hear]
 
 
+@pytest.fixture
+def reviewed(sockets: ClientSockets) -> Any:
+    """The same; what Bob's prompt makes, administrators look at first."""
+    for client_id, caller in (("ada", ADA), ("bob", BOB), ("root", ROOT)):
+        sockets._open.add(OpenSocket(client_id, caller, None))
+    queue = owned(OlderQueue())
+    entry = item(1, "of bob", id_of("bob"))
+    entry[3]["genonaut"]["review"] = True
+    queue.put(entry)
+    queue.get()
+    queue.put(item(2, "of ada", id_of("ada")))
+    return OwnedEvents(queue, sockets)
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "client_id", "hear"),
+    [
+        ("progress_state", {"prompt_id": "of bob", "nodes": {}}, "bob", ["bob"]),
+        ("execution_success", {"prompt_id": "of bob"}, None, ["bob"]),
+        ("status", {"status": {}, "sid": "bob"}, "bob", ["bob"]),
+        (1, PICTURE, "bob", []),
+        (2, PICTURE, None, []),
+        (3, b"1text", "bob", []),
+        (4, (PICTURE, {"prompt_id": "of bob"}), "bob", []),
+        (4, (PICTURE, {"prompt_id": "of bob"}), "gone", []),
+        ("some.pack", {"picture": "base64"}, None, []),
+        ("some.pack", {"prompt_id": "of bob", "picture": "base64"}, "bob", []),
+        ("some.pack", {"text": "of hers"}, "ada", ["ada"]),
+        (4, (PICTURE, {"prompt_id": "of ada"}), "ada", ["ada"]),
+        (2, PICTURE, "root", ["root"]),
+    ],
+)
+def test_of_a_prompt_under_review_its_owner_hears_how_it_goes_and_sees_nothing(
+    reviewed: OwnedEvents, event: Any, data: Any, client_id: str | None, hear: list[str]
+) -> None:
+    """No previews, named or not, and nothing that other packs tell of it; administrators see all, others their own."""
+    assert reviewed.letters(event, data, client_id) == [(listener, data) for listener in hear]
+
+
+def test_of_what_a_prompt_under_review_has_made_its_owner_is_told_nothing(reviewed: OwnedEvents) -> None:
+    """In the shape that pages expect, so that they draw no broken picture."""
+    output = {"images": [{"filename": "a.png"}], "animated": (True,)}
+    told = {"prompt_id": "of bob", "node": "9", "output": output}
+
+    assert reviewed.letters("executed", told, "bob") == [("bob", {**told, "output": {"images": [], "animated": []}})]
+    assert reviewed.letters("executed", {**told, "output": None}, "bob")[0][1]["output"] == {}
+    assert output["images"] == [{"filename": "a.png"}]  # the sidecar is told of the same event
+
+
 def test_everybody_is_told_how_many_of_their_own_remain(heard: OwnedEvents) -> None:
     """Pages and programs go on when none does, whatever others have queued."""
     told = heard.letters("status", {"status": {"exec_info": {"queue_remaining": 2}}}, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -22,12 +23,16 @@ bob = Caller(BOB, "bob", "member", frozenset({"read", "submit"}))
 class Queue:
     """Knows whose the prompts are, as the pack's queue does."""
 
-    def __init__(self, **owners: str) -> None:
+    def __init__(self, *under_review: str, **owners: str) -> None:
         self.owners = owners
+        self.under_review = under_review
         self.genonaut = SimpleNamespace(started_at=dict.fromkeys(owners, time.time()))
 
     def whose(self, prompt_id: str) -> str | None:
         return self.owners.get(prompt_id)
+
+    def is_under_review(self, prompt_id: str) -> bool:
+        return prompt_id in self.under_review
 
     def running_for(self) -> list[tuple[str, str]]:
         return list(self.owners.items())
@@ -46,8 +51,8 @@ def files(house: Inhabited) -> OwnedFiles:
     return OwnedFiles(Folders(house.folder_paths), SeenOutputs(), nobody)
 
 
-def hooks_for(files: OwnedFiles, owner: str | None) -> FileHooks:
-    return FileHooks(files, lambda: owner)
+def hooks_for(files: OwnedFiles, owner: str | None, *, is_under_review: bool = False) -> FileHooks:
+    return FileHooks(files, lambda: owner, lambda: is_under_review)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +113,27 @@ def test_previews_lie_in_their_owners_folder_too(files: OwnedFiles, house: Inhab
 
     _, filename, _, subfolder, _ = save("ComfyUI_temp_abcde", str(house.base / "temp"))
     assert (filename, subfolder.replace(os.sep, "/")) == ("ComfyUI_temp_abcde", f"genonaut/{ADA}")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("ComfyUI", "ComfyUI"),
+        ("cats/%width%/a", "cats/%width%/a"),
+        ("genonaut/image", "image"),
+        (f"genonaut/{ADA}/2026-01-01/again", "2026-01-01/again"),
+        (f"genonaut/{ADA}", "ComfyUI"),
+    ],
+)
+def test_what_is_under_review_is_saved_where_administrators_look(
+    files: OwnedFiles, house: Inhabited, prefix: str, expected: str
+) -> None:
+    """Previews, too; its owner's own folder is no way around it."""
+    save = hooks_for(files, ADA, is_under_review=True).save_in_own_folder(house.folder_paths.get_save_image_path)
+
+    for kind, day in (("output", f"{time.strftime('%Y-%m-%d')}/"), ("temp", "")):
+        folder, filename, *_ = save(prefix, str(house.base / kind), 64, 64)
+        assert Path(folder, filename) == house.base / kind / "genonaut" / "review" / f"{day}{expected}"
 
 
 def test_what_works_for_nobody_saves_where_it_always_did(files: OwnedFiles, house: Inhabited) -> None:
@@ -183,6 +209,21 @@ async def test_the_code_works_for_the_prompts_owner_else_for_who_asks() -> None:
     assert working_for() is None
 
 
+async def test_what_runs_may_be_under_review() -> None:
+    """Whether something that a person asks for is, their own prompt does not say."""
+    context: Any = None
+    working_for = WorkingFor(Queue("looked at", **{"looked at": ADA, "not": ADA}), lambda: context)
+
+    with calling(bob):
+        assert not working_for.is_under_review()
+    for prompt_id, expected in (("looked at", True), ("not", False), ("not known", False)):
+        context = SimpleNamespace(prompt_id=prompt_id)
+        assert working_for.is_under_review() is expected
+    context = None
+    in_a_thread = WorkingFor(Queue("looked at", **{"looked at": ADA}), lambda: None).is_under_review
+    assert await asyncio.to_thread(in_a_thread)
+
+
 @pytest.mark.parametrize(("running", "expected"), [({"a": ADA}, ADA), ({"a": ADA, "b": BOB}, None), ({}, None)])
 def test_a_nodes_own_thread_works_for_the_one_prompt_that_runs(running: dict[str, str], expected: str | None) -> None:
     """It has forgotten what it works for; ComfyUI runs one prompt at a time."""
@@ -247,6 +288,16 @@ def test_who_writes_a_file_anew_owns_it(files: OwnedFiles, house: Inhabited) -> 
         tell(watch, prompt_id, "latest.png")
 
     assert owner_seen(files, "temp", "latest.png") == BOB
+
+
+def test_what_is_written_anew_under_review_is_its_owners_no_longer(files: OwnedFiles, house: Inhabited) -> None:
+    """The sidecar is asked, and knows that it is withheld."""
+    house.write("temp/latest.png")
+    tell(OutputWatch(files, Queue(adas=ADA)), "adas", "latest.png")
+    before = owner_seen(files, "temp", "latest.png")
+
+    tell(OutputWatch(files, Queue("adas", adas=ADA)), "adas", "latest.png")
+    assert (before, owner_seen(files, "temp", "latest.png")) == (ADA, None)
 
 
 class TakesEverything(list[Any]):

@@ -117,8 +117,10 @@ def workflow(image: str) -> dict[str, Any]:
     }
 
 
-async def dispatch(browser: Browser, image: str, owner_id: str | None = ADA) -> tuple[int, dict[str, Any]]:
-    tag = {} if owner_id is None else {"genonaut": {"owner_id": owner_id}}
+async def dispatch(
+    browser: Browser, image: str, owner_id: str | None = ADA, **more: bool
+) -> tuple[int, dict[str, Any]]:
+    tag = {} if owner_id is None else {"genonaut": {"owner_id": owner_id, **more}}
     body = encode_json({"prompt": workflow(image), "prompt_id": "x", "extra_data": tag})
     answer = await browser.post("/prompt", data=body, headers=as_sidecar("POST", "/prompt", body))
     return answer.status, await answer.json()
@@ -145,6 +147,15 @@ async def test_it_is_recorded_as_it_was_asked_for_and_runs_with_full_names(brows
     assert world.validated == [ready, ready]
     assert world.validated_for == [ADA, ADA]
     assert world.queued[0][2] == ready
+
+
+async def test_only_the_sidecar_says_what_is_under_review(browser: Browser, world: World) -> None:
+    """It is saved elsewhere then, so ComfyUI's cache is to know the one from the other."""
+    await dispatch(browser, "ada.png", review=True)
+    tag = {"genonaut": {"owner_id": ADA, "review": True}}
+    await browser.post("/prompt", json={"prompt": workflow("ada.png"), "extra_data": tag})
+
+    assert [ready["2"]["inputs"][OWNER_INPUT] for ready in world.validated] == [f"review/{ADA}", ADA]
 
 
 async def test_what_comes_in_by_the_sidecars_own_door_is_looked_at_as_well(browser: Browser, world: World) -> None:

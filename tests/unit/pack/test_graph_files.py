@@ -342,6 +342,19 @@ async def test_output_nodes_carry_their_owner(graphs: GraphFiles) -> None:
     ready = await graphs.prepare(workflow, ADA)
     assert [node["inputs"].get(OWNER_INPUT) for node in ready.values()] == [None, ADA, ADA, None]
     assert workflow["2"]["inputs"][OWNER_INPUT] == BOB  # what was asked for is recorded as it was asked for
+    looked_at = await graphs.prepare(workflow, ADA, is_under_review=True)
+    assert looked_at["2"]["inputs"][OWNER_INPUT] not in {ADA, BOB}  # it is saved elsewhere
+
+
+async def test_sets_for_training_under_review_lie_with_the_others_under_review(graphs: GraphFiles) -> None:
+    """What is read goes on being one's own."""
+    folders = []
+    for node in ("SaveTrainingDataset", "LoadTrainingDataset"):
+        workflow = {"1": {"class_type": node, "inputs": {"folder_name": "cats"}}}
+        ready = await graphs.prepare(workflow, ADA, is_under_review=True)
+        folders.append(ready["1"]["inputs"]["folder_name"])
+
+    assert folders == [f"genonaut/review/{ADA}/cats", f"genonaut/{ADA}/cats"]
 
 
 @pytest.mark.parametrize(

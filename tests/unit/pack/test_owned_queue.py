@@ -116,6 +116,27 @@ def test_the_history_has_only_ones_own(queue: Any) -> None:
     assert len(queue.history) == 3
 
 
+def test_of_what_is_under_review_the_history_shows_its_owner_nothing(queue: Any) -> None:
+    """That it has ended, and how; administrators see what came of it, and so does the sidecar."""
+    for prompt_id, name in (("looked at", "ada"), ("of root", "root")):
+        queue.history[prompt_id] = {
+            "prompt": item(1, prompt_id, id_of(name))[:5],
+            "outputs": {"9": {"images": [{"filename": "a.png"}]}},
+            "status": {"completed": True},
+        }
+        queue.history[prompt_id]["prompt"][3]["genonaut"]["review"] = True
+    with calling(ADA):
+        (entry,) = queue.get_history("looked at").values()
+    with calling(ROOT):
+        (in_full,) = queue.get_history("of root").values()
+
+    assert (entry["outputs"], entry["status"]) == ({"9": {"images": []}}, {"completed": True})
+    assert in_full["outputs"] == {"9": {"images": [{"filename": "a.png"}]}}
+    assert queue.get_history("looked at")["looked at"]["outputs"]["9"]["images"]
+    assert queue.is_under_review("looked at")
+    assert not queue.is_under_review("ended ada")
+
+
 def test_the_history_is_whole_again_whatever_happens_in_between(queue: Any) -> None:
     """An error in somebody's question takes nothing from anybody."""
     with calling(ADA), pytest.raises(TypeError):
