@@ -179,6 +179,7 @@ class Plans:
     def hear(self, person_id: UUID | None = None) -> None:
         """Something else holds for this person, or for everybody, as other processes know already."""
         # Whoever reads at this moment may see what was so before: of that nothing is remembered.
+        self._forget_settled()
         self._unsettled[person_id] = time.monotonic() + REMEMBERED_FOR_S
         if person_id is None:
             self._remembered.clear()
@@ -209,14 +210,17 @@ class Plans:
         self.hear(msgspec.convert(news, UUID | None))
 
     def _remember(self, person_id: UUID, standing: Standing, until: float) -> None:
-        at = time.monotonic()
-        self._unsettled = {each: settles for each, settles in self._unsettled.items() if settles > at}
+        self._forget_settled()
         if person_id in self._unsettled or None in self._unsettled:
             return
         self._remembered.pop(person_id, None)
         self._remembered[person_id] = Remembered(standing, until)
         if len(self._remembered) > REMEMBERED_AT_MOST:
             del self._remembered[next(iter(self._remembered))]
+
+    def _forget_settled(self) -> None:
+        at = time.monotonic()
+        self._unsettled = {each: settles for each, settles in self._unsettled.items() if settles > at}
 
     async def _read(self, session: AsyncSession, person_ids: Collection[UUID]) -> dict[UUID, tuple[Standing, float]]:
         """What holds for each of them, and for how many seconds that can be said."""
