@@ -20,8 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.errors import LimitReached, WaitingRoomFull
 from sidecar.gallery.stored import Stored
-from sidecar.generations.models import Generation
-from sidecar.generations.states import GenerationState
+from sidecar.generations.models import Generation, is_pending
 from sidecar.limits import sentences
 from sidecar.limits.budgets import Budgets, Entry
 from sidecar.limits.estimate import Estimates, to_ms
@@ -35,11 +34,10 @@ from sidecar.settings import Access, Settings
 COUNTED_AGAIN_AFTER_S = 2.0
 TRY_AGAIN_AFTER_S = 30.0
 
-IS_PENDING = Generation.state == GenerationState.PENDING.value
-ALL_WAITING = select(func.count()).select_from(Generation).where(IS_PENDING)
+ALL_WAITING = select(func.count()).select_from(Generation).where(is_pending())
 WAITING_OF = (
     select(Generation.person_id, func.count())
-    .where(IS_PENDING, Generation.person_id.in_(bindparam("people", expanding=True)))
+    .where(is_pending(), Generation.person_id.in_(bindparam("people", expanding=True)))
     .group_by(Generation.person_id)
 )
 MEMBERS = select(GroupMember.user_id).where(GroupMember.group_id == bindparam("group"))

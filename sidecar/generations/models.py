@@ -156,10 +156,10 @@ class Generation(Base):
         partial_index("ix_generations_in_flight", "instance_id", where="state IN ('submitted', 'running')"),
         # By its state, too: SQLite would else take the index above, and sort.
         partial_index("ix_generations_held_until", "state", "not_before", where=HELD),
-        # Everything that turns ask of those that wait is read off these two.
+        # Everything that turns ask of those that wait is read off these two. The state is in it for the same reason.
         partial_index(
             "ix_generations_waiting",
-            *("person_id", desc("priority"), "turn", "not_before", "checkpoint"),
+            *("state", "person_id", desc("priority"), "turn", "not_before", "checkpoint"),
             where="state = 'pending'",
         ),
         partial_index("ix_generations_charged", "state", where="charged_s IS NOT NULL"),

@@ -42,6 +42,7 @@ def running_sidecar(data_folder: Path, *, comfyui_url: str = NOBODY, access: str
     port = free_port()
     settings = {
         "GENONAUT_ACCESS": access,
+        "GENONAUT_WAITING_AT_MOST": "1000000",
         "GENONAUT_DATA": str(data_folder),
         "GENONAUT_PORT": str(port),
         "GENONAUT_COMFYUI_URL": comfyui_url,
