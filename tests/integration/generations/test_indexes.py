@@ -10,6 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
+from sidecar.generations.entry_limits import WAITING_OF
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import Walk, first_of, found_by_words
 from sidecar.generations.releasing import NEXT
@@ -83,6 +84,13 @@ async def test_the_next_moment_at_which_something_is_let_go_is_the_first_of_its_
     steps = await plan_of(database, NEXT)
 
     assert steps == ["SEARCH generations USING COVERING INDEX ix_generations_held_until (state=? AND not_before>?)"]
+
+
+async def test_how_much_of_one_person_waits_is_read_off_an_index_that_has_it(database):
+    """However many others wait."""
+    steps = await plan_of(database, WAITING_OF.params(people=[LOCAL_OWNER_ID]))
+
+    assert steps == ["SEARCH generations USING COVERING INDEX ix_generations_waiting (state=? AND person_id=?)"]
 
 
 async def plan_of(database: Database, query: Select[Any]) -> list[str]:
