@@ -16,8 +16,7 @@ from sqlalchemy import select
 
 from sidecar.database import Database
 from sidecar.errors import Away
-from sidecar.generations.in_flight import is_in_flight
-from sidecar.generations.models import Generation
+from sidecar.generations.models import Generation, is_in_flight
 from sidecar.generations.recorder import Recorders
 from sidecar.instances.models import Instance
 from sidecar.instances.standing import is_met

@@ -5,10 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.generations.models import Generation, move
+from sidecar.generations.models import Generation, is_in_flight, move
 from sidecar.generations.retries import TRIES_AT_MOST, next_try
 from sidecar.generations.states import IN_FLIGHT, GenerationState
 from sidecar.identity import now
@@ -76,10 +76,6 @@ def take_back(session: AsyncSession, generation: Generation, *, reason: str) -> 
         tries=generation.tries,
         reason=reason,
     )
-
-
-def is_in_flight() -> ColumnElement[bool]:
-    return Generation.state.in_([state.value for state in IN_FLIGHT])
 
 
 def is_at(generation: Generation, instance_id: UUID) -> bool:

@@ -40,6 +40,10 @@ from sidecar.limits import ledger
 
 State = String(16)
 PENDING_IN_SQL: ColumnElement[str] = literal_column("'pending'", String)
+IN_FLIGHT_IN_SQL: list[ColumnElement[str]] = [
+    literal_column("'submitted'", String),
+    literal_column("'running'", String),
+]
 MOMENT = BigInteger().with_variant(Integer, "sqlite")  # so that it is the rowid
 WORD = String(WORD_CHARACTERS).with_variant(String(WORD_CHARACTERS, collation="C"), "postgresql")
 """In the order of its characters, so that those with the same beginning stand together."""
@@ -142,7 +146,6 @@ class Generation(Base):
         Index("ix_generations_owner_newest", "owner_id", desc("created_at"), desc("id")),
         Index("ix_generations_owner_state", "owner_id", "state", desc("created_at"), desc("id")),
         Index("ix_generations_owner_checkpoint", "owner_id", "checkpoint", desc("created_at"), desc("id")),
-        Index("ix_generations_state_turn", "state", "turn"),
         # Purging asks who else has this workflow, and which generations were repeats.
         Index("ix_generations_workflow", "workflow_hash"),
         # Of what few generations have, and what somebody who looks for it will want to see in the order of a page.
@@ -156,7 +159,8 @@ class Generation(Base):
         partial_index("ix_generations_in_flight", "instance_id", where="state IN ('submitted', 'running')"),
         # By its state, too: SQLite would else take the index above, and sort.
         partial_index("ix_generations_held_until", "state", "not_before", where=HELD),
-        # Everything that turns ask of those that wait is read off these two. The state is in it for the same reason.
+        # There is none by the state alone: SQLite would look there for what one person waits for. The state is in this
+        # one, so that the one above is not taken in its place.
         partial_index(
             "ix_generations_waiting",
             *("state", "person_id", desc("priority"), "turn", "not_before", "checkpoint"),
@@ -286,6 +290,11 @@ def is_pending() -> ColumnElement[bool]:
     return Generation.state == PENDING_IN_SQL
 
 
+def is_in_flight() -> ColumnElement[bool]:
+    """Which a ComfyUI has in its hands; in SQL's own words, too."""
+    return Generation.state.in_(IN_FLIGHT_IN_SQL)
+
+
 def latest_time(generation: Generation) -> datetime:
     """
     When it last went somewhere.
@@ -347,6 +356,7 @@ __all__ = [
     "SearchWord",
     "Workflow",
     "forget_foreign_prompt_id",
+    "is_in_flight",
     "is_pending",
     "latest_time",
     "measured_ms",

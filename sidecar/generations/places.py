@@ -76,6 +76,23 @@ ENTRIES = select(
     Generation.client_id,
     Generation.created_at,
 ).order_by(Generation.person_id, *OWN_ORDER)
+LINE = (
+    select(
+        select(Generation.id)
+        .where(Generation.person_id == Share.person_id, MAY_GO)
+        .order_by(*OWN_ORDER)
+        .limit(1)
+        .correlate(Share)
+        .scalar_subquery()
+        .label("first_id")
+    )
+    .where(Share.is_waiting)
+    .order_by(Share.tag, Share.turn_since, Share.person_id)
+    .limit(bindparam("at_most"))
+    .subquery()
+)
+FIRSTS = ENTRIES.order_by(None).join(LINE, LINE.c.first_id == Generation.id)
+"""Of those who are the first in the line, the first one of each."""
 LATER = (
     ENTRIES.where(is_pending(), Generation.not_before > bindparam("at"))
     .order_by(None)
@@ -273,12 +290,13 @@ async def first_of_each(
         for row in await session.execute(ENTRIES.where(MAY_GO), {"at": at}):
             found[row.person_id].append(row)
         return found
-    return {
-        person_id: (
-            await session.execute(ENTRIES.where(MAY_GO, Generation.person_id == person_id).limit(count), {"at": at})
-        ).all()
-        for person_id, count in wanted.items()
-    }
+    firsts = await session.execute(FIRSTS, {"at": at, "at_most": HELD_TOLD_AT_MOST})
+    read: dict[UUID, Sequence[Row[Any]]] = {row.person_id: [row] for row in firsts}
+    for person_id, count in wanted.items():
+        if count > 1 or person_id not in read:
+            of_one = ENTRIES.where(MAY_GO, Generation.person_id == person_id).limit(count)
+            read[person_id] = (await session.execute(of_one, {"at": at})).all()
+    return read
 
 
 def to_entry(row: Row[Any], number: int) -> dict[str, Any]:

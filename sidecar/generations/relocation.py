@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.cluster.leadership import Leadership
 from sidecar.database import Database
-from sidecar.generations.in_flight import believed_in_flight, is_in_flight, note_death, take_back
-from sidecar.generations.models import Generation
+from sidecar.generations.in_flight import believed_in_flight, note_death, take_back
+from sidecar.generations.models import Generation, is_in_flight
 from sidecar.generations.recorder import Aftermath, Postings
 from sidecar.generations.shares import let_wait
 from sidecar.generations.states import GenerationState

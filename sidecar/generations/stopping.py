@@ -19,8 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sidecar.accounts.people import Stopped
 from sidecar.database import Database
 from sidecar.errors import Away
-from sidecar.generations.in_flight import is_in_flight
-from sidecar.generations.models import Generation, move, touch
+from sidecar.generations.models import Generation, is_in_flight, move, touch
 from sidecar.generations.states import OPEN, GenerationState
 from sidecar.identity import now
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import aliased
 from sidecar.database import Database
 from sidecar.errors import Away
 from sidecar.generations.in_flight import show_life
-from sidecar.generations.models import Generation, is_pending, move, prompt_id_of
+from sidecar.generations.models import IN_FLIGHT_IN_SQL, Generation, is_in_flight, is_pending, move, prompt_id_of
 from sidecar.generations.recorder import Aftermath, Recorders
 from sidecar.generations.states import IN_FLIGHT, GenerationState
 from sidecar.identity import now
@@ -88,7 +88,11 @@ def waiting_since(time: datetime) -> ColumnElement[bool]:
 def idle_since(time: datetime) -> ColumnElement[bool]:
     """In the queue of a ComfyUI that runs nothing of ours."""
     other = aliased(Generation)
-    busy = exists().where(other.instance_id == Generation.instance_id, other.state == GenerationState.RUNNING.value)
+    busy = exists().where(
+        other.instance_id == Generation.instance_id,
+        other.state.in_(IN_FLIGHT_IN_SQL),
+        other.state == GenerationState.RUNNING.value,
+    )
     return and_(Generation.state == GenerationState.SUBMITTED.value, quiet_since(time), ~busy)
 
 
@@ -105,7 +109,7 @@ def quiet_since(time: datetime) -> ColumnElement[bool]:
         Instance.since < time,
     )
     moments = (Generation.submitted_at, Generation.started_at, Generation.heard_at)
-    return and_(listening, *(or_(moment.is_(None), moment < time) for moment in moments))
+    return and_(is_in_flight(), listening, *(or_(moment.is_(None), moment < time) for moment in moments))
 
 
 class Timeouts:

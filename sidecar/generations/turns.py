@@ -20,9 +20,8 @@ from sqlalchemy.orm import aliased
 
 from sidecar.catalog.snapshot import Snapshot
 from sidecar.generations.choice import UNKNOWN_S, Choice, Seat, Seating, Wish
-from sidecar.generations.in_flight import is_in_flight
 from sidecar.generations.line import NEAR_AT_MOST, Look, Person
-from sidecar.generations.models import Generation, Workflow, is_pending
+from sidecar.generations.models import Generation, Workflow, is_in_flight, is_pending
 from sidecar.generations.pausing import QueuePause
 from sidecar.generations.shares import Share, due_since, who_rests
 from sidecar.generations.states import GenerationState

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sidecar.accounts import people
 from sidecar.database import Database
 from sidecar.gallery.stored import Stored
-from sidecar.generations.models import Generation, is_pending
-from sidecar.generations.states import IN_FLIGHT
+from sidecar.generations.models import Generation, is_in_flight, is_pending
 from sidecar.identity import now
 from sidecar.limits import ledger
 from sidecar.limits.models import GroupMember
@@ -23,11 +22,10 @@ from sidecar.limits.windows import MS, Tally, Window, windows_of
 from sidecar.quota.schemas import QuotaLimit, QuotaView, QuotaWaiting, Unit
 from sidecar.settings import Access, Settings
 
-IS_IN_FLIGHT = Generation.state.in_([state.value for state in IN_FLIGHT])
 OF_PERSON = Generation.person_id.in_(bindparam("people", expanding=True))
 IS_HELD = Generation.not_before > bindparam("at")
 WAITING = select(func.count(), func.min(case((IS_HELD, Generation.not_before)))).where(is_pending(), OF_PERSON)
-FLYING = select(func.count()).select_from(Generation).where(IS_IN_FLIGHT, OF_PERSON)
+FLYING = select(func.count()).select_from(Generation).where(is_in_flight(), OF_PERSON)
 MEMBERS = select(GroupMember.user_id).where(GroupMember.group_id == bindparam("group"))
 FOR_EACH: tuple[tuple[str, Unit], ...] = (
     ("pixels_at_most", "pixels"),

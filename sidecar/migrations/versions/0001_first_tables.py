@@ -396,7 +396,6 @@ def make_generations() -> None:
     op.create_index("ix_generations_owner_newest", "generations", ["owner_id", *newest_first])
     op.create_index("ix_generations_owner_state", "generations", ["owner_id", "state", *newest_first])
     op.create_index("ix_generations_owner_checkpoint", "generations", ["owner_id", "checkpoint", *newest_first])
-    op.create_index("ix_generations_state_turn", "generations", ["state", "turn"])
     op.create_index("ix_generations_workflow", "generations", ["workflow_hash"])
     owner_newest = ["owner_id", *newest_first]
     is_favourite = {"where": "favourite = 1", "postgresql_where": "favourite"}

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, true
+from sqlalchemy import Select, select, true
 from sqlalchemy.dialects import sqlite
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
+from sidecar.generations import places, shares, turns
 from sidecar.generations.entry_limits import WAITING_OF
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import Walk, first_of, found_by_words
 from sidecar.generations.releasing import NEXT
 from sidecar.generations.search import exactly
 from sidecar.generations.states import GenerationState
+from sidecar.identity import now
 
 
 @pytest.fixture
@@ -91,6 +93,30 @@ async def test_how_much_of_one_person_waits_is_read_off_an_index_that_has_it(dat
     steps = await plan_of(database, WAITING_OF.params(people=[LOCAL_OWNER_ID]))
 
     assert steps == ["SEARCH generations USING COVERING INDEX ix_generations_waiting (state=? AND person_id=?)"]
+
+
+OF_PERSON = "SEARCH generations USING INDEX ix_generations_waiting"
+AT = {"at": now(), "unasked": [], "not_awaited_before": now(), "skip": 0, "at_most": 20}
+
+
+@pytest.mark.parametrize(
+    ("query", "steps"),
+    [
+        (turns.PEOPLE.params(**AT), ["SCAN shares USING INDEX ix_shares_waiting", OF_PERSON]),
+        (turns.OF_ONE.params(**AT, person=LOCAL_OWNER_ID), [OF_PERSON]),
+        (places.FIRST_PLACES.params(ids=[LOCAL_OWNER_ID]), [OF_PERSON.replace("generations ", "generations_1 ")]),
+        (places.FIRSTS.params(**AT), ["SCAN shares USING INDEX ix_shares_waiting", OF_PERSON]),
+        (select(shares.has_ready(LOCAL_OWNER_ID, at=now())), [OF_PERSON]),
+        (turns.ALL_IN_FLIGHT, ["SCAN generations USING INDEX ix_generations_in_flight"]),
+        (shares.UNSETTLED, ["SCAN generations USING INDEX ix_generations_charged"]),
+    ],
+    ids=["the line", "one person's", "a place", "the first of each", "has somebody any", "in flight", "unsettled"],
+)
+async def test_whose_turn_it_is_is_read_off_indexes(database, query, steps):
+    """However many wait, and however much is recorded."""
+    found = [step.partition(" (")[0].replace("COVERING ", "") for step in await plan_of(database, query)]
+
+    assert [step for step in found if " USING INDEX ix_" in step] == steps
 
 
 async def plan_of(database: Database, query: Select[Any]) -> list[str]:
