@@ -9,8 +9,9 @@ A prompt on its way:
     outcome_journal  keeps how prompts ended until the sidecar has committed it
 
 For several people: `doorkeeper` (who comes in), `caller` (who that is), `access_rules` (what for), `login_page/`;
-`client_sockets` and `owned_events` (who hears of what), `interrupts`, `user_folders`; `owned_files` (whose a file is),
-with `file_routes`, `graph_files` and `file_hooks` for ComfyUI's routes, its workflows and its running nodes.
+`client_sockets` and `owned_events` (who hears of what), `interrupts`, `user_folders`; `places` (which file a name
+means) and `ownership` (whose it is), with `file_routes`, `graph_files` and `file_hooks` for ComfyUI's routes, its
+workflows and its running nodes.
 
 Beside it: `connect` (every hook, all or none), `sidecar_proxy` (one origin for the page), `sidecar_process` (the
 sidecar's life beside ComfyUI), `nodes/` (Save Image, Tag Generation), `locations` (where things lie on disk).

@@ -35,9 +35,10 @@ from .locations import pack_version, sidecar_command, try_to_lock
 from .outcome_journal import OutcomeJournal
 from .own_names import listens_on_loopback_only, refuse_other_names
 from .owned_events import OwnedEvents
-from .owned_files import Folders, OwnedFiles, SeenOutputs
 from .owned_queue import QueueHooks, owned_queue_class
+from .ownership import OwnedFiles, SeenOutputs
 from .pack_routes import PackRoutes
+from .places import Folders
 from .prompt_gate import PromptGate
 from .settings import OPEN, PackSettings, read_settings
 from .sidecar_client import SidecarClient

@@ -17,11 +17,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from .caller import only_theirs
 from .input_combos import is_for_uploads, may_choose
-from .owned_files import ACTING_FOR, OWN_FOLDER, SHARED, OwnedFiles, Place, files_in, is_inside
+from .ownership import ACTING_FOR, SHARED, OwnedFiles
+from .places import OWN_FOLDER, Name, Place, is_inside
 from .under_review import REVIEW_FOLDER
 
 log = logging.getLogger("genonaut.files")
@@ -220,3 +222,13 @@ class OutputWatch:
             return os.stat(os.path.join(self._files.folders.of(place.kind) or "", *place.parts)).st_mtime
         except OSError:
             return 0.0
+
+
+def files_in(output: Mapping[str, Any]) -> list[Name]:
+    """Every file that a node says it wrote."""
+    entries = [entry for value in output.values() if isinstance(value, (list, tuple)) for entry in value]
+    return [
+        Name(str(entry.get("type") or "output"), str(PurePosixPath(str(entry.get("subfolder") or ""), filename)))
+        for entry in entries
+        if isinstance(entry, Mapping) and isinstance(filename := entry.get("filename"), str) and filename
+    ]

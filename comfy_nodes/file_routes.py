@@ -25,18 +25,8 @@ from multidict import MultiDict, MultiDictProxy
 from .access_rules import path_of
 from .caller import Caller, only_theirs
 from .input_combos import InputCombos
-from .owned_files import (
-    KINDS,
-    OWN_FOLDER,
-    SHARED,
-    Name,
-    OwnedFiles,
-    is_plain_name,
-    is_plain_path,
-    is_user_id,
-    may_see,
-    plainly,
-)
+from .ownership import SHARED, OwnedFiles, may_see
+from .places import KINDS, OWN_FOLDER, Name, is_plain_name, is_plain_path, is_user_id, plainly
 from .refusals import mark_refused
 from .sidecar_client import SidecarAway
 from .wire import Handler, away_answer, error_answer

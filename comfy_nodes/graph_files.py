@@ -16,7 +16,8 @@ from typing import Any
 
 from .input_combos import is_for_uploads
 from .named_files import Leads, NamedFiles
-from .owned_files import OWN_FOLDER, OwnedFiles, Place
+from .ownership import OwnedFiles
+from .places import OWN_FOLDER, Place
 from .under_review import REVIEW_FOLDER
 
 OWNER_INPUT = "__owner"

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .owned_files import OWN_FOLDER, names_somebody_else
+from .named_files import names_somebody_else
+from .places import OWN_FOLDER
 
 MEDIA_OF = {"image_upload": "image", "video_upload": "video", "audio_upload": "audio"}
 """What kind of files an input takes that files can be uploaded for (frontend, extensions/core/upload*.ts)."""

@@ -10,20 +10,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from enum import Enum
 
-from .owned_files import (
-    KINDS,
-    OWN_FOLDER,
-    SHARED,
-    Name,
-    OwnedFiles,
-    Place,
-    is_of_another_computer,
-    names_somebody_else,
-    plainly,
-)
+from .ownership import SHARED, OwnedFiles
+from .places import KINDS, OWN_FOLDER, USER_ID, Name, Place, is_of_another_computer, plainly
 
+SEPARATORS = re.compile(r"[/\\]")
 LONGEST_NAME = 255  # of bytes or UTF-16 units, on every file system
 SOMEBODYS_HOME = re.compile(r"~[\w.-]*[/\\]")  # whether there is such a user or not
 LONGEST_PATH = 32_767 if os.name == "nt" else 4096
@@ -158,3 +151,19 @@ def begins_here(path: str) -> bool:
         return bool(further) and os.path.isdir(f"{drive}{os.sep}{first}")
     except ValueError:  # a null byte
         return False
+
+
+def names_somebody_else(text: str, user_id: str | None) -> bool:
+    """Does this text, whatever it is relative to, name another person's folder?"""
+    return any(owner != user_id for owner in owners_named(text))
+
+
+def owners_named(text: str) -> Iterator[str]:
+    """Give whose folders a text names, as steps of a path."""
+    if OWN_FOLDER not in text.casefold():
+        return
+    steps = [plainly(step) for step in SEPARATORS.split(text) if step not in {"", "."}]
+    for at, step in enumerate(steps[1:]):
+        owner = USER_ID.match(step)
+        if owner and steps[at] == OWN_FOLDER:
+            yield owner[0]

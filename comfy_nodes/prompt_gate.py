@@ -27,8 +27,8 @@ from .graph_files import ForeignFiles, GraphFiles
 from .held_prompts import HeldPrompt
 from .leading_term import TERM, LeadingTerm
 from .outcome_journal import OutcomeJournal
-from .owned_files import acting_for
 from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
+from .ownership import acting_for
 from .prompt_body import PromptBody, UnusableBody, read_prompt_body
 from .refusals import mark_refused
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused

@@ -14,8 +14,9 @@ import pytest
 from fakes.comfyui_files import ADA, BOB, Inhabited
 
 from comfy_nodes.caller import Caller, calling
-from comfy_nodes.file_hooks import FileHooks, OutputWatch, WorkingFor
-from comfy_nodes.owned_files import Folders, Name, OwnedFiles, SeenOutputs, acting_for
+from comfy_nodes.file_hooks import FileHooks, OutputWatch, WorkingFor, files_in
+from comfy_nodes.ownership import OwnedFiles, SeenOutputs, acting_for
+from comfy_nodes.places import Folders, Name
 
 bob = Caller(BOB, "bob", "member", frozenset({"read", "submit"}))
 
@@ -347,3 +348,16 @@ def test_what_the_sidecar_hands_over_is_looked_at_for_its_owner() -> None:
         with calling(bob):
             assert working_for() == ADA
     assert working_for() is None
+
+
+def test_every_file_that_a_node_tells_of_is_found() -> None:
+    """Pictures, films, sounds and meshes alike; whatever else a node tells is left out."""
+    told = {
+        "images": [{"filename": "a.png", "subfolder": "x", "type": "temp"}, {"filename": 7}, "text", None],
+        "gifs": [{"filename": "b.mp4"}],
+        "text": ["c.png"],
+        "animated": (True,),
+        "3d": None,
+    }
+
+    assert files_in(told) == [Name("temp", "x/a.png"), Name("output", "b.mp4")]

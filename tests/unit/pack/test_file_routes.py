@@ -17,7 +17,8 @@ from yarl import URL
 
 from comfy_nodes.caller import ANONYMOUS, LOCAL_OWNER, Caller, calling
 from comfy_nodes.file_routes import FileRoutes
-from comfy_nodes.owned_files import Folders, Name, OwnedFiles, SeenOutputs
+from comfy_nodes.ownership import OwnedFiles, SeenOutputs
+from comfy_nodes.places import Folders, Name
 from comfy_nodes.sidecar_client import SidecarAway
 
 MEMBER = frozenset({"read", "submit"})

@@ -18,8 +18,9 @@ from comfy_nodes.caller import Caller, calling
 from comfy_nodes.graph_files import OWNER_INPUT, GraphFiles
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
-from comfy_nodes.owned_files import ACTING_FOR, Folders, OwnedFiles, SeenOutputs
+from comfy_nodes.ownership import ACTING_FOR, OwnedFiles, SeenOutputs
 from comfy_nodes.pairing import PAIRING_HEADER
+from comfy_nodes.places import Folders
 from comfy_nodes.prompt_gate import PromptGate
 from comfy_nodes.sidecar_client import SidecarAway
 from comfy_nodes.wire import encode_json

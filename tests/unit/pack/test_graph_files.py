@@ -10,7 +10,8 @@ import pytest
 from fakes.comfyui_files import ADA, BOB, Inhabited
 
 from comfy_nodes.graph_files import OWNER_INPUT, ForeignFiles, GraphFiles
-from comfy_nodes.owned_files import Folders, Name, OwnedFiles, SeenOutputs
+from comfy_nodes.ownership import OwnedFiles, SeenOutputs
+from comfy_nodes.places import Folders, Name
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="paths as POSIX has them")
 

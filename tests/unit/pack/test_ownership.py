@@ -9,18 +9,8 @@ import pytest
 from fakes.comfyui_files import ADA, BOB, NOT_A_USER, Inhabited
 
 from comfy_nodes.caller import Caller
-from comfy_nodes.owned_files import (
-    SHARED,
-    Folders,
-    Name,
-    OwnedFiles,
-    Place,
-    SeenOutputs,
-    files_in,
-    is_plain_name,
-    names_somebody_else,
-    plainly,
-)
+from comfy_nodes.ownership import SHARED, OwnedFiles, SeenOutputs
+from comfy_nodes.places import Folders, Name, Place
 
 MEMBER = frozenset({"read", "submit"})
 ada = Caller(ADA, "ada", "member", MEMBER)
@@ -196,22 +186,6 @@ async def test_a_name_means_ones_own_file_first(files: OwnedFiles, kind, path, e
     assert await files.find(ada, Name(kind, path)) == (None if expected is None else Name(kind, expected))
 
 
-async def test_ones_own_files_are_listed_newest_first(files: OwnedFiles, house: Inhabited) -> None:
-    """By the names under which nodes load them; what lies in hidden folders (thumbnails) is left out."""
-    for day, at in (("2026-01-02", 200), ("2026-01-03", 300), ("2026-01-01", 100)):
-        os.utime(house.write(f"output/genonaut/{ADA}/{day}/x.png"), (at, at))
-    house.write(f"output/genonaut/{ADA}/2026-01-03/.thumbnails/x.small.webp")
-    os.utime(house.base / f"output/genonaut/{ADA}/2026-01-01/ada_00001_.png", (50, 50))
-
-    assert files.folders.list_own("output", ADA) == [
-        f"genonaut/{ADA}/2026-01-03/x.png",
-        f"genonaut/{ADA}/2026-01-02/x.png",
-        f"genonaut/{ADA}/2026-01-01/x.png",
-        f"genonaut/{ADA}/2026-01-01/ada_00001_.png",
-    ]
-    assert files.folders.list_own("output", NOT_A_USER) == []
-
-
 def test_only_so_many_files_are_remembered() -> None:
     """Memory stays bounded however long ComfyUI runs."""
     seen = SeenOutputs(most=2)
@@ -220,70 +194,6 @@ def test_only_so_many_files_are_remembered() -> None:
         seen.remember(place, ADA)
 
     assert [seen.owner_of(place) for place in places] == [None, ADA, ADA]
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0b", "a\nb", "a\x7f"])
-def test_such_names_are_not_plain(name: str) -> None:
-    """On no file system."""
-    assert not is_plain_name(name, windows=False)
-    assert not is_plain_name(name, windows=True)
-
-
-@pytest.mark.parametrize("name", ["a\\b", "C:x", "x.png:stream", "x.", "x ", "x.png::$DATA"])
-def test_windows_has_more_names_that_mean_something_else(name: str) -> None:
-    """There, these are another file, or another way to write one."""
-    assert is_plain_name(name, windows=False)
-    assert not is_plain_name(name, windows=True)
-
-
-@pytest.mark.parametrize("name", ["x.png", ".hidden", "a b (1).png", "ü [x].png", "…", "a..b"])
-def test_ordinary_names_are_plain(name: str) -> None:
-    """People give their files all kinds of names."""
-    assert is_plain_name(name, windows=False)
-    assert is_plain_name(name, windows=True)
-
-
-def test_a_name_is_compared_as_the_most_forgiving_file_system_would() -> None:
-    """Windows and macOS do not look at capitals; Windows drops dots and spaces at the end, and knows streams."""
-    assert {plainly(name) for name in ("genonaut", "GenoNaut", "genonaut. .", "genonaut::$INDEX_ALLOCATION")} == {
-        "genonaut"
-    }
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"genonaut/{BOB}/x.png",
-        f"output\\genonaut\\{BOB}\\x.png",
-        f"/any/where/GENONAUT/./{BOB}",
-        f"genonaut//{BOB}/x.png [output]",
-        f"genonaut/{BOB} [output]",
-        f"file:///x/genonaut/{BOB}/x",
-    ],
-)
-def test_a_text_that_names_another_persons_folder_is_seen(text: str) -> None:
-    """Wherever it may be relative to."""
-    assert names_somebody_else(text, ADA)
-    assert not names_somebody_else(text, BOB)
-
-
-@pytest.mark.parametrize("text", ["genonaut", "a genonaut in space", "genonaut/image", f"{BOB}", f"genonaut {BOB}"])
-def test_a_text_that_names_nobodys_folder_is_left_alone(text: str) -> None:
-    """Our name is a word, and the beginning of a prefix."""
-    assert not names_somebody_else(text, ADA)
-
-
-def test_every_file_that_a_node_tells_of_is_found() -> None:
-    """Pictures, films, sounds and meshes alike; whatever else a node tells is left out."""
-    told = {
-        "images": [{"filename": "a.png", "subfolder": "x", "type": "temp"}, {"filename": 7}, "text", None],
-        "gifs": [{"filename": "b.mp4"}],
-        "text": ["c.png"],
-        "animated": (True,),
-        "3d": None,
-    }
-
-    assert files_in(told) == [Name("temp", "x/a.png"), Name("output", "b.mp4")]
 
 
 @posix_only

@@ -1,50 +1,30 @@
 """
-Which file a name means, as ComfyUI itself would open it, and whose that file is.
+Where ComfyUI's files are: which place a name means, as ComfyUI itself would open it.
 
-    a name somebody wrote -> a place in one of ComfyUI's three folders -> its owner
-                                                                            a person     below genonaut/<their id>/
-                                                                            SHARED       anywhere else in input/
-                                                                            a person     seen being written, or recorded
-                                                                            None         nobody: for administrators,
-                                                                                         as genonaut/review/ is
+    a name somebody wrote (Name) -> a place in one of ComfyUI's three folders (Place)
 
 The place is where the file really lies: links are followed, and so is whatever else the file system lets somebody
-write for the same file. Nothing here asks whether the file exists, so that a file of somebody else's and one that is
-not there cannot be told apart.
+write for the same file. It need not be there.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-
-from .caller import Caller
 
 OWN_FOLDER = "genonaut"
 """Below each of ComfyUI's folders: what lies in it belongs to somebody, by the name of the folder therein."""
 
-SHARED = "shared"
-"""The owner of what everybody may use and only administrators may change."""
-
 USER_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 ANNOTATION = re.compile(r"\[(input|output|temp)\]$")
-SEPARATORS = re.compile(r"[/\\]")
 KINDS = ("input", "output", "temp")
-MOST_REMEMBERED = 100_000
 MOST_LISTED = 1000
 MOST_LOOKED_AT = 20_000
-
-ACTING_FOR: ContextVar[str | None] = ContextVar("genonaut_acting_for", default=None)
-"""Whose prompt is being looked at, where that is not who asks."""
 
 
 @dataclass(frozen=True)
@@ -222,122 +202,3 @@ def is_plain_name(name: str, *, windows: bool = os.name == "nt") -> bool:
 
 def is_user_id(text: str) -> bool:
     return USER_ID.fullmatch(text) is not None
-
-
-@contextmanager
-def acting_for(owner_id: str | None) -> Iterator[None]:
-    """Say whose prompt is being looked at, for the length of the block: the sidecar hands over those of everybody."""
-    before = ACTING_FOR.set(owner_id)
-    try:
-        yield
-    finally:
-        ACTING_FOR.reset(before)
-
-
-class SeenOutputs:
-    """Who had which file written, as far as this process has seen it. Bounded, and used from any thread."""
-
-    def __init__(self, most: int = MOST_REMEMBERED) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._owners: OrderedDict[str, str] = OrderedDict()
-
-    def remember(self, place: Place, owner_id: str) -> None:
-        with self._lock:
-            self._owners.pop(place.key, None)
-            self._owners[place.key] = owner_id
-            while len(self._owners) > self._most:
-                self._owners.popitem(last=False)
-
-    def forget(self, place: Place) -> None:
-        with self._lock:
-            self._owners.pop(place.key, None)
-
-    def owner_of(self, place: Place) -> str | None:
-        with self._lock:
-            return self._owners.get(place.key)
-
-
-AskedOwner = Callable[[str, str, str], Awaitable["str | None"]]
-"""Asks the sidecar whose recorded file that is, by type, sub-folder and file name."""
-
-
-class OwnedFiles:
-    """Says whose a file is. One a process."""
-
-    def __init__(self, folders: Folders, seen: SeenOutputs, ask: AskedOwner) -> None:
-        self.folders = folders
-        self.seen = seen
-        self._ask = ask
-
-    def owner_at_sight(self, place: Place) -> str | None:
-        """Whose it is, as far as that is known here: its folder says so, or it was seen being written."""
-        if place.is_among_peoples_folders:
-            return place.owner_by_folder
-        return SHARED if place.kind == "input" else self.seen.owner_of(place)
-
-    async def owner_of(self, place: Place) -> str | None:
-        """
-        Whose it is.
-
-        Raises:
-            SidecarAway: Nobody can say.
-        """
-        owner = self.owner_at_sight(place)
-        if owner is not None or place.is_among_peoples_folders or not place.parts:
-            return owner
-        owner = await self._ask(place.kind, "/".join(place.parts[:-1]), place.parts[-1])
-        if owner is not None:
-            self.seen.remember(place, owner)
-        return owner
-
-    async def find(self, person: Caller, name: Name) -> Name | None:
-        """
-        Find what a person means by a name: their own file, else what they may see under exactly that name.
-
-        Clients put a file into a sub-folder and name it by that sub-folder ever after, whatever they are answered.
-
-        Raises:
-            SidecarAway: Nobody can say.
-        """
-        own = self.folders.own(name, person.user_id)
-        if own is not None:
-            return own
-        place = self.folders.place_of(name)
-        if place is None:  # a link among the shared files may lead there
-            folder = self.folders.of(name.kind)
-            is_shared = folder is not None and self.folders.is_shared_elsewhere(os.path.join(folder, name.path))
-            return name if is_shared else None
-        return name if may_see(person, await self.owner_of(place), place) else None
-
-
-def may_see(person: Caller, owner: str | None, place: Place) -> bool:
-    if owner is None:  # also what lies beside people's folders, in a place where nothing should be
-        return person.is_admin and place.owner_by_folder is None
-    return owner == SHARED or person.owns(owner)
-
-
-def names_somebody_else(text: str, user_id: str | None) -> bool:
-    """Does this text, whatever it is relative to, name another person's folder?"""
-    return any(owner != user_id for owner in owners_named(text))
-
-
-def owners_named(text: str) -> Iterator[str]:
-    """Give whose folders a text names, as steps of a path."""
-    if OWN_FOLDER not in text.casefold():
-        return
-    steps = [plainly(step) for step in SEPARATORS.split(text) if step not in {"", "."}]
-    for at, step in enumerate(steps[1:]):
-        owner = USER_ID.match(step)
-        if owner and steps[at] == OWN_FOLDER:
-            yield owner[0]
-
-
-def files_in(output: Mapping[str, Any]) -> list[Name]:
-    """Every file that a node says it wrote."""
-    entries = [entry for value in output.values() if isinstance(value, (list, tuple)) for entry in value]
-    return [
-        Name(str(entry.get("type") or "output"), str(PurePosixPath(str(entry.get("subfolder") or ""), filename)))
-        for entry in entries
-        if isinstance(entry, Mapping) and isinstance(filename := entry.get("filename"), str) and filename
-    ]
