@@ -38,7 +38,8 @@ async def test_usage_is_summed_by_day_by_checkpoint_and_by_how_it_ended(
     """What did not come to an end that counts was submitted all the same; what is removed stays used."""
     ada, bob = await add_somebody(), await add_somebody()
     await use_up(bob, at=FIRST)
-    await use_up(ada, at=FIRST - timedelta(seconds=1))
+    for outside in (PERIOD.begins_at - timedelta(seconds=1), PERIOD.ends_at):
+        await use_up(ada, at=outside)
     await use_up(ada, at=FIRST, checkpoint="a.safetensors", took_ms=1500)
     await use_up(ada, at=SECOND, checkpoint="a.safetensors", state="failed")
     await use_up(ada, at=SECOND, checkpoint="b.safetensors", state="pending")
