@@ -6,6 +6,8 @@ interface ComfySidebarTab {
   title: string
   tooltip: string
   type: 'custom'
+  /** A few letters on the icon. */
+  iconBadge?: string
   /** May be called repeatedly on the same element. */
   render(container: HTMLElement): void
   destroy(): void
@@ -26,6 +28,8 @@ interface ComfyApp {
   loadApiJson(workflow: object, name: string): Promise<void> | void
   extensionManager: {
     registerSidebarTab(tab: ComfySidebarTab): void
+    /** Those that are registered, as Vue watches them: what is changed in them is shown. */
+    getSidebarTabs(): ComfySidebarTab[]
     setting: { get(id: string): unknown }
     toast: { add(message: ComfyToast): void }
   }

@@ -1,6 +1,7 @@
 const MINUTE_S = 60
 const HOUR_S = 3_600
 const DAY_S = 86_400
+const GIGABYTE = 1024 ** 3
 
 /** Numbers, times and sizes as people of one language write them. */
 export class Formats {
@@ -11,6 +12,10 @@ export class Formats {
   #number
   #percent
   #locale
+  #clock
+  #weekday
+  #dayInUtc
+  #weekdayInUtc
   /** @type {Map<string, Intl.NumberFormat>} */
   #units = new Map()
 
@@ -21,6 +26,10 @@ export class Formats {
     this.#day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' })
     this.#dayOfThisYear = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' })
     this.#moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' })
+    this.#clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' })
+    this.#weekday = new Intl.DateTimeFormat(locale, { weekday: 'long' })
+    this.#dayInUtc = new Intl.DateTimeFormat(locale, { weekday: 'long', day: 'numeric', month: 'long', timeZone: 'UTC' })
+    this.#weekdayInUtc = new Intl.DateTimeFormat(locale, { weekday: 'short', timeZone: 'UTC' })
     this.#number = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 })
     this.#percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 })
   }
@@ -43,6 +52,26 @@ export class Formats {
   /** @param {string} time RFC 3339 */
   moment(time) {
     return this.#moment.format(new Date(time))
+  }
+
+  /** @param {string} time RFC 3339 */
+  clock(time) {
+    return this.#clock.format(new Date(time))
+  }
+
+  /** @param {string} time RFC 3339 */
+  weekday(time) {
+    return this.#weekday.format(new Date(time))
+  }
+
+  /** @param {string} day `2026-01-31`, of UTC */
+  dayInUtc(day) {
+    return this.#dayInUtc.format(new Date(day))
+  }
+
+  /** @param {string} day `2026-01-31`, of UTC */
+  weekdayInUtc(day) {
+    return this.#weekdayInUtc.format(new Date(day))
   }
 
   /**
@@ -77,6 +106,15 @@ export class Formats {
     if (bytes < 1_000) return this.#unit(bytes, 'byte', 0)
     if (bytes < 1_000_000) return this.#unit(bytes / 1_000, 'kilobyte', 0)
     return this.#unit(bytes / 1_000_000, 'megabyte', 1)
+  }
+
+  /**
+   * As limits are given and the sidecar's sentences tell them: 1024 of each are one of the next.
+   *
+   * @param {number} bytes
+   */
+  gigabytes(bytes) {
+    return this.#unit(bytes / GIGABYTE, 'gigabyte', 1)
   }
 
   /**

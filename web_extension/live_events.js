@@ -76,6 +76,14 @@ export class LiveEvents {
       const change = parseExactly(event.data)
       for (const listener of this.#listeners) listener.progress?.(change)
     })
+    source.addEventListener('quota', (event) => {
+      const quota = parseExactly(event.data)
+      for (const listener of this.#listeners) listener.quota?.(quota)
+    })
+    source.addEventListener('quota_warning', (event) => {
+      const warning = parseExactly(event.data)
+      for (const listener of this.#listeners) listener.quotaWarning?.(warning)
+    })
     source.addEventListener('error', () => this.#retry())
   }
 

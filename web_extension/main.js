@@ -3,17 +3,23 @@
  *
  * @import { SidecarClient as Client } from './sidecar_client.js'
  * @import { Strings } from './strings.js'
- * @import { Generation } from './types.js'
+ * @import { Generation, QuotaLimit, QuotaWarning } from './types.js'
  */
 
 import { api } from '../../scripts/api.js'
 import { app } from '../../scripts/app.js'
 import { HistoryElement } from './elements/history.js'
-import { Formats } from './format.js'
 import { LoggedOutElement } from './elements/logged_out.js'
+import { QuotaElement } from './elements/quota.js'
+import { Formats } from './format.js'
 import { LiveEvents } from './live_events.js'
+import { QuotaWatch } from './quota_watch.js'
+import { nearlyUsedUp, warningText } from './quota_wording.js'
 import { SidecarClient } from './sidecar_client.js'
 import { loadStrings } from './strings.js'
+
+const QUOTA_TAB = 'genonaut-quota'
+const TOAST_MS = 12_000
 
 app.registerExtension({
   name: 'genonaut.history',
@@ -26,7 +32,12 @@ app.registerExtension({
     const surroundings = { client, strings, formats: new Formats(strings.locale) }
     sayWhenLoggedOut(surroundings)
     HistoryElement.define()
+    QuotaElement.define()
     app.extensionManager.registerSidebarTab(historyTab(surroundings, liveEvents))
+    const watch = new QuotaWatch(client, liveEvents)
+    app.extensionManager.registerSidebarTab(quotaTab(surroundings, liveEvents, watch))
+    sayWhatIsUsedUp(surroundings, watch)
+    watch.start()
   },
 })
 
@@ -71,6 +82,60 @@ function historyTab(surroundings, liveEvents) {
       panel = null
     },
   }
+}
+
+/**
+ * @param {{ client: Client, strings: Strings, formats: Formats }} surroundings
+ * @param {LiveEvents} liveEvents
+ * @param {QuotaWatch} watch
+ * @returns {ComfySidebarTab}
+ */
+function quotaTab(surroundings, liveEvents, watch) {
+  /** @type {QuotaElement | null} */
+  let panel = null
+  return {
+    id: QUOTA_TAB,
+    icon: 'pi pi-gauge',
+    title: surroundings.strings.say('quota.title'),
+    tooltip: surroundings.strings.say('quota.tooltip'),
+    type: 'custom',
+    iconBadge: '',
+    render(container) {
+      if (panel?.parentElement === container) return
+      panel?.remove()
+      panel = new QuotaElement()
+      Object.assign(panel, { surroundings, liveEvents, watch, lang: surroundings.strings.locale })
+      container.style.height = '100%' // as the history's
+      container.replaceChildren(panel)
+    },
+    destroy() {
+      panel?.remove()
+      panel = null
+    },
+  }
+}
+
+/**
+ * On the tab's icon as long as it is so, and in a toast when it comes to that.
+ *
+ * @param {{ strings: Strings, formats: Formats }} language
+ * @param {QuotaWatch} watch
+ */
+function sayWhatIsUsedUp(language, watch) {
+  const { strings, formats } = language
+  watch.addEventListener('change', () => {
+    // ComfyUI draws anew what is changed in its own list. A function is asked once: it does not know when to ask again.
+    const tab = app.extensionManager.getSidebarTabs().find(({ id }) => id === QUOTA_TAB)
+    if (!tab || !watch.quota) return
+    const percent = nearlyUsedUp(watch.quota, formats)
+    tab.iconBadge = percent ?? ''
+    tab.tooltip = percent === null ? strings.say('quota.tooltip') : strings.say('quota.tooltipUsed', { percent })
+  })
+  watch.addEventListener('warning', (event) => {
+    /** @type {{ warning: QuotaWarning, limit: QuotaLimit }} */
+    const { warning, limit } = /** @type {CustomEvent} */ (event).detail
+    app.extensionManager.toast.add({ severity: 'warn', ...warningText(warning, limit, language), life: TOAST_MS })
+  })
 }
 
 /**

@@ -1,4 +1,4 @@
-/** @import { Generation, GenerationState, Me, Page, Session, ThumbnailSize, Token, Workflow } from './types.js' */
+/** @import { Generation, GenerationState, Me, Page, Quota, Session, ThumbnailSize, Token, UsageDay, Workflow } from './types.js' */
 
 import { parseExactly } from './exact_json.js'
 
@@ -132,6 +132,25 @@ export class SidecarClient {
   /** @returns {Promise<Me>} */
   me() {
     return this.#ask('/me')
+  }
+
+  /**
+   * What holds for whoever asks, and what of it is used.
+   *
+   * @returns {Promise<Quota>}
+   */
+  quota() {
+    return this.#ask('/quota')
+  }
+
+  /**
+   * What was used since a moment, day by day; days without anything are left out.
+   *
+   * @param {Date} from
+   * @returns {Promise<{ items: UsageDay[] }>}
+   */
+  usageByDay(from) {
+    return this.#ask(`/usage?${new URLSearchParams({ by: 'day', from: from.toISOString() })}`)
   }
 
   /** @returns {Promise<void>} */

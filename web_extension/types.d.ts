@@ -146,6 +146,51 @@ export interface Token {
   used_at: string | null
 }
 
+export interface QuotaLimit {
+  name: string
+  /** Null: it is looked at for each generation by itself, and nothing is used up. */
+  used: number | null
+  allowed: number
+  unit: 'generations' | 'gpu_seconds' | 'bytes' | 'pixels' | 'images' | 'steps' | 'frames'
+  /** Of a window: over how many seconds it is counted, back from now. */
+  window_s: number | null
+  /** When all of what is used of a window will be free again. */
+  refills_at: string | null
+  /** When there is room for a further generation; null: now, or nobody knows. */
+  next_free_at: string | null
+  /** Whose it is; null: one's own. */
+  group: string | null
+}
+
+/** What holds for somebody now, and what of it is used. Limits that there are not are left out. */
+export interface Quota {
+  plan: string
+  over_limit: 'reject' | 'wait'
+  limits: QuotaLimit[]
+  waiting: {
+    count: number
+    /** When a limit lets the first of those go that it holds back. */
+    held_until: string | null
+  }
+}
+
+/** A limit is nearly, or quite, used up. */
+export interface QuotaWarning {
+  limit: string
+  group: string | null
+  percent: 80 | 100
+  used: number
+  allowed: number
+}
+
+/** What was used on one day (UTC), as `2026-01-31`. */
+export interface UsageDay {
+  key: string
+  submitted: number
+  generations: number
+  gpu_seconds: number
+}
+
 /** Where the history is read from; `SidecarClient` is one. */
 export interface GenerationSource {
   generations(page: {
@@ -162,6 +207,8 @@ export interface LiveListener {
   hello?(): void
   generation?(generation: Generation): void
   progress?(change: { id: string; progress: Progress }): void
+  quota?(quota: Quota): void
+  quotaWarning?(warning: QuotaWarning): void
   /** The stream broke; it is tried again by itself. */
   away?(): void
 }

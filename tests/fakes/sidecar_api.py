@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from PIL import Image
 
 from fakes.account_api import ScriptedAccount
+from fakes.quota_api import ScriptedQuota
 from sidecar.gallery.thumbhash import make_thumbhash
 
 Json = dict[str, Any]
@@ -176,6 +177,7 @@ class ScriptedSidecar:
         self.is_away = False
         """Does it answer as ComfyUI's proxy does when there is no sidecar?"""
         self.account = ScriptedAccount()
+        self.quota = ScriptedQuota()
         self.requests: list[str] = []
         self.unchangeable: set[int] = set()
         """Numbers of generations whose workflow has no seed that can be found."""
@@ -242,6 +244,15 @@ class ScriptedSidecar:
         while not holds():
             assert time.monotonic() < deadline, "It did not come to pass within 5 s."
             time.sleep(0.02)
+
+    def quota_view(self) -> Json:
+        changed = (shown for shown in self._changed.values() if shown is not None)
+        return self.quota.view(sum(shown["state"] == "pending" for shown in changed))
+
+    def limit(self, *limits: Json) -> None:
+        """Lets these hold from now on, and tells who listens."""
+        self.quota.limits = list(limits)
+        self.publish("quota", self.quota_view())
 
     def publish(self, name: str, data: Json) -> None:
         for stream in list(self._streams):
@@ -367,7 +378,13 @@ class Handler(BaseHTTPRequestHandler):
             self._send_problem(401, "not_logged_in", "You are not logged in.")
         elif path.startswith(("/me", "/sessions")):
             self._answer_account(path)
-        elif path == "/events":
+        elif path in ("/quota", "/usage"):
+            self._send_json(self.sidecar.quota_view() if path == "/quota" else self.sidecar.quota.usage())
+        else:
+            self._answer_history(path)
+
+    def _answer_history(self, path: str) -> None:
+        if path == "/events":
             self._send_events()
         elif path == "/generations":
             self._send_page()

@@ -270,11 +270,18 @@ def test_nothing_is_left_behind(open_panel: OpenPanel, sidecar: ScriptedSidecar)
     assert sidecar.open_streams == 1
 
     panel.page.evaluate("window.tab.destroy()")
+    read_before = len(pages_read(sidecar))
+    sidecar.publish("hello", {})
+    panel.settle()
 
     expect(panel.host).to_have_count(0)
-    sidecar.wait_until(lambda: sidecar.open_streams == 0)
+    assert len(pages_read(sidecar)) == read_before
 
     panel.page.evaluate("window.tab.render(document.getElementById('sidebar'))")
 
     expect(panel.cards).to_have_count(5)
     sidecar.wait_until(lambda: sidecar.open_streams == 1)
+
+
+def pages_read(sidecar: ScriptedSidecar) -> list[str]:
+    return [request for request in sidecar.requests if request == "GET /generations"]

@@ -4,17 +4,20 @@
  * @import { Surroundings } from './generation_card.js'
  */
 
+import { keepFromCanvas, keepNoMore } from '../canvas_events.js'
 import { CardGrid } from '../card_grid.js'
 import { h, setText } from '../dom.js'
 import { History } from '../history.js'
 import { icon } from '../icons.js'
 import { SidecarError } from '../sidecar_client.js'
 import { historyStyles } from '../styles/history.js'
+import { noticeStyles } from '../styles/notice.js'
 import { theme } from '../styles/theme.js'
 import { coverOf, nameOf, stateOf } from '../wording.js'
 import { AccountElement } from './account.js'
 import { GenerationCardElement } from './generation_card.js'
 import { ImageDialogElement } from './image_dialog.js'
+import { Notice } from './notice.js'
 import { UndoBarElement } from './undo_bar.js'
 
 const TRY_AGAIN_AFTER_S = 4
@@ -27,8 +30,6 @@ const ANNOUNCE_AFTER_MS = 600
 const PLACES_AFTER_MS = 1_000
 /** Scrolled down further than this, somebody reads, and new ones wait. */
 const READING_PX = 40
-/** What ComfyUI's canvas would take for its own. */
-const KEPT_EVENTS = ['keydown', 'keyup', 'keypress', 'copy', 'cut', 'paste', 'wheel']
 
 /**
  * The history of one person's generations, newest first, live.
@@ -57,26 +58,21 @@ export class HistoryElement extends HTMLElement {
 
   constructor() {
     super()
-    this.attachShadow({ mode: 'open' }).adoptedStyleSheets = [theme, historyStyles]
+    this.attachShadow({ mode: 'open' }).adoptedStyleSheets = [theme, noticeStyles, historyStyles]
   }
 
   connectedCallback() {
     if (this.#panel || !this.shadowRoot || !this.surroundings || !this.liveEvents) return
-    for (const name of KEPT_EVENTS) this.addEventListener(name, keepFromCanvas)
+    keepFromCanvas(this)
     this.#panel = new Panel(this.shadowRoot, this.surroundings, this.liveEvents, this.loadWorkflow)
     this.#panel.start()
   }
 
   disconnectedCallback() {
-    for (const name of KEPT_EVENTS) this.removeEventListener(name, keepFromCanvas)
+    keepNoMore(this)
     this.#panel?.stop()
     this.#panel = null
   }
-}
-
-/** @param {Event} event */
-function keepFromCanvas(event) {
-  event.stopPropagation()
 }
 
 /** One life of the element, from entering the document to leaving it. */
@@ -89,8 +85,8 @@ class Panel {
   #account
   #dialog
   #undo
+  #notice
 
-  #notice = h('div', { className: 'notice', role: 'status', hidden: true })
   #list = h('div', { className: 'list', role: 'list' })
   #tail = h('div', { className: 'tail', hidden: true })
   #empty = h('div', { className: 'empty', hidden: true })
@@ -129,6 +125,7 @@ class Panel {
     this.#account = new AccountElement(surroundings)
     this.#dialog = new ImageDialogElement(surroundings)
     this.#dialog.loadWorkflow = loadWorkflow
+    this.#notice = new Notice(surroundings.strings)
     this.#undo = new UndoBarElement(surroundings.strings.say('history.undo'))
     this.#grid = new CardGrid({
       scroller: this.#scroller,
@@ -186,7 +183,7 @@ class Panel {
       'section',
       {},
       h('header', {}, heading, this.#account),
-      this.#notice,
+      this.#notice.element,
       this.#arrived,
       this.#scroller,
       this.#undo,
@@ -301,21 +298,8 @@ class Panel {
     this.#failures += 1
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => this.#refresh(), wait * 1000)
-    this.#tellTrouble(error)
+    this.#notice.tell(error)
     this.#draw()
-  }
-
-  /** @param {SidecarError} error */
-  #tellTrouble(error) {
-    const { strings } = this.#surroundings
-    if (error.isLoggedOut) {
-      this.#say(strings.say('trouble.loggedOut'), { isBad: false })
-      // ComfyUI's page is the page to log in on, as long as nobody is logged in.
-      const logIn = h('button', { type: 'button', textContent: strings.say('trouble.logIn') })
-      logIn.addEventListener('click', () => location.reload())
-      this.#notice.append(logIn)
-    } else if (error.isAway) this.#say(strings.say('trouble.away'), { isBad: false })
-    else this.#say(strings.say('trouble.error', { sentence: error.message }), { isBad: true })
   }
 
   #recovered() {
@@ -323,19 +307,8 @@ class Panel {
     this.#failures = 0
     if (!this.#trouble) return
     this.#trouble = null
-    this.#notice.hidden = true
+    this.#notice.hide()
     this.#draw()
-  }
-
-  /**
-   * @param {string} sentence
-   * @param {{ isBad: boolean }} how
-   */
-  #say(sentence, { isBad }) {
-    const text = h('span', { textContent: sentence })
-    this.#notice.classList.toggle('bad', isBad)
-    if (this.#notice.textContent !== sentence) this.#notice.replaceChildren(icon(isBad ? 'failed' : 'pending'), text)
-    this.#notice.hidden = false
   }
 
   #scrolled() {
@@ -455,7 +428,7 @@ class Panel {
     } catch (error) {
       if (!(error instanceof SidecarError)) throw error
       if (this.#dialog.isOpen) this.#dialog.say(error.message)
-      else this.#say(error.message, { isBad: true })
+      else this.#notice.say(error.message, { isBad: true })
     }
   }
 

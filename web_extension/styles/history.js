@@ -5,13 +5,6 @@ export const historyStyles = sheet(`
   section { position: relative; display: flex; flex-direction: column; height: 100%; }
   header { display: flex; align-items: center; gap: 8px; padding: 14px 12px 10px; }
   h2 { flex: 1 0 auto; margin: 0; padding-inline-start: 2px; font-size: 15px; font-weight: 600; line-height: 20px; }
-  .notice {
-    display: flex; gap: 8px; margin: 0 12px 10px; padding: 9px 11px; border: 1px solid var(--genonaut-line);
-    border-radius: var(--genonaut-radius); background: var(--genonaut-raised); font-size: 12.5px;
-  }
-  .notice .icon { margin-top: 1px; font-size: 16px; color: var(--genonaut-accent); }
-  .notice span { flex: 1; align-self: center; }
-  .notice.bad .icon { color: var(--genonaut-bad); }
   .scroller {
     position: relative; flex: 1; min-height: 0; overflow-y: scroll; overflow-anchor: none; overscroll-behavior: contain;
     scrollbar-width: thin; scrollbar-color: var(--genonaut-line) transparent;

@@ -14,6 +14,7 @@ export const theme = sheet(`
     --genonaut-line: color-mix(in srgb, var(--genonaut-text) 14%, var(--genonaut-ground));
     --genonaut-accent: color-mix(in srgb, #3b82f6 78%, var(--genonaut-text));
     --genonaut-bad: color-mix(in srgb, #ff4d4f 62%, var(--genonaut-text));
+    --genonaut-warn: color-mix(in srgb, #f59e0b 66%, var(--genonaut-text));
     --genonaut-radius: 10px;
     --genonaut-quick: 140ms ease-out;
     color-scheme: light dark;

@@ -1,0 +1,276 @@
+/**
+ * @import { LiveEvents } from '../live_events.js'
+ * @import { QuotaWatch } from '../quota_watch.js'
+ * @import { Generation, Quota, QuotaLimit } from '../types.js'
+ * @import { Surroundings } from './generation_card.js'
+ */
+
+import { keepFromCanvas, keepNoMore } from '../canvas_events.js'
+import { h, setText } from '../dom.js'
+import { boundOf, keyOf } from '../quota_wording.js'
+import { SidecarError } from '../sidecar_client.js'
+import { noticeStyles } from '../styles/notice.js'
+import { quotaStyles } from '../styles/quota.js'
+import { theme } from '../styles/theme.js'
+import { LimitMeter } from './limit_meter.js'
+import { Notice } from './notice.js'
+import { beginningOfDays, UsageDays } from './usage_days.js'
+import { WaitingList } from './waiting_list.js'
+
+/** Times are told in minutes: more often nothing changes. */
+const DRAW_EVERY_MS = 5_000
+/** At most this often is read anew what waits and what was used, however much happens. */
+const READ_AFTER_MS = 1_000
+/** What others do changes places, of which nobody is told. A whole page of them is read more seldom. */
+const PLACES_EVERY_MS = 5_000
+const MANY_PLACES_EVERY_MS = 20_000
+const PAGE_SIZE = 200
+const PAGES_AT_MOST = 5
+
+/**
+ * What somebody may make, what of it is used, what waits, and what was made in the last days; live.
+ *
+ * Set `surroundings`, `liveEvents` and `watch` before it enters the document. It reads and listens while it is in a
+ * document, and leaves nothing behind when it is taken out.
+ */
+export class QuotaElement extends HTMLElement {
+  static define(tag = 'genonaut-quota', registry = customElements) {
+    if (!registry.get(tag)) registry.define(tag, this)
+  }
+
+  /** @type {Surroundings | null} */
+  surroundings = null
+  /** @type {LiveEvents | null} */
+  liveEvents = null
+  /** @type {QuotaWatch | null} */
+  watch = null
+
+  /** @type {Panel | null} */
+  #panel = null
+
+  constructor() {
+    super()
+    this.attachShadow({ mode: 'open' }).adoptedStyleSheets = [theme, noticeStyles, quotaStyles]
+  }
+
+  connectedCallback() {
+    if (this.#panel || !this.shadowRoot || !this.surroundings || !this.liveEvents || !this.watch) return
+    keepFromCanvas(this)
+    this.#panel = new Panel(this.shadowRoot, this.surroundings, this.liveEvents, this.watch)
+    this.#panel.start()
+  }
+
+  disconnectedCallback() {
+    keepNoMore(this)
+    this.#panel?.stop()
+    this.#panel = null
+  }
+}
+
+/** One life of the element, from entering the document to leaving it. */
+class Panel {
+  #root
+  #surroundings
+  #liveEvents
+  #watch
+  #notice
+  #waitingList
+  #usageDays
+  /** By the key of their limit. @type {Map<string, LimitMeter>} */
+  #meters = new Map()
+
+  #plan = h('p', { className: 'plan quiet' })
+  #none = h('p', { hidden: true })
+  #limits = h('div', { className: 'limits' })
+  #each = h('section', { hidden: true })
+  #waitingCount = h('span', { className: 'quiet' })
+  #nothingWaits = h('p', { className: 'quiet' })
+  #body = h('div', { className: 'body', hidden: true })
+
+  #stopped = new AbortController()
+  /** @type {() => void} */
+  #stopListening = () => {}
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #drawing
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #reading
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #readingPlaces
+  /** @type {Generation[]} */
+  #waiting = []
+  #layout = ''
+
+  /**
+   * @param {ShadowRoot} root
+   * @param {Surroundings} surroundings
+   * @param {LiveEvents} liveEvents
+   * @param {QuotaWatch} watch
+   */
+  constructor(root, surroundings, liveEvents, watch) {
+    this.#root = root
+    this.#surroundings = surroundings
+    this.#liveEvents = liveEvents
+    this.#watch = watch
+    this.#notice = new Notice(surroundings.strings)
+    this.#waitingList = new WaitingList(surroundings)
+    this.#usageDays = new UsageDays(surroundings)
+  }
+
+  start() {
+    this.#build()
+    this.#watch.addEventListener('change', this.#changed)
+    this.#stopListening = this.#liveEvents.listen({
+      hello: () => this.#readSoon(),
+      generation: () => this.#readSoon(),
+    })
+    this.#drawing = setInterval(() => this.#draw(), DRAW_EVERY_MS)
+    this.#draw()
+    this.#watch.refresh()
+    this.#read()
+  }
+
+  stop() {
+    this.#stopped.abort()
+    this.#watch.removeEventListener('change', this.#changed)
+    this.#stopListening()
+    clearInterval(this.#drawing)
+    clearTimeout(this.#reading)
+    clearTimeout(this.#readingPlaces)
+    this.#root.replaceChildren()
+  }
+
+  #build() {
+    const { strings } = this.#surroundings
+    const heading = h('h2', { id: 'heading', textContent: strings.say('quota.title') })
+    const section = h('section', { className: 'panel' }, h('header', {}, heading, this.#plan), this.#notice.element, this.#body)
+    section.setAttribute('aria-labelledby', 'heading')
+    setText(this.#none, strings.say('quota.none'))
+    setText(this.#nothingWaits, strings.say('quota.nothingWaits'))
+    const waiting = this.#part('quota.waiting', this.#nothingWaits, this.#waitingList.element)
+    waiting.querySelector('h3')?.after(this.#waitingCount)
+    const usage = this.#part('quota.usage', this.#usageDays.element)
+    this.#body.append(this.#none, this.#limits, this.#each, waiting, usage)
+    this.#body.tabIndex = 0 // what scrolls can be scrolled with the keyboard
+    this.#body.role = 'group'
+    this.#body.setAttribute('aria-labelledby', 'heading')
+    this.#root.replaceChildren(section)
+  }
+
+  /**
+   * @param {string} heading
+   * @param {...Node} content
+   */
+  #part(heading, ...content) {
+    return h('section', {}, h('h3', { textContent: this.#surroundings.strings.say(heading) }), ...content)
+  }
+
+  #changed = () => {
+    this.#draw()
+    if (!this.#watch.trouble) this.#readSoon()
+  }
+
+  #draw() {
+    const { quota, trouble } = this.#watch
+    if (trouble) this.#notice.tell(trouble)
+    else this.#notice.hide()
+    if (!quota) return
+    this.#body.hidden = false
+    setText(this.#plan, this.#surroundings.strings.say('quota.plan', { plan: quota.plan }))
+    this.#none.hidden = quota.limits.length > 0
+    this.#drawLimits(quota)
+    this.#drawEach(quota.limits.filter((limit) => limit.used === null))
+    this.#drawWaiting(quota.waiting.count)
+  }
+
+  /** @param {Quota} quota */
+  #drawLimits(quota) {
+    const limits = quota.limits.filter((limit) => limit.used !== null)
+    const layout = [quota.over_limit, ...limits.map(keyOf)].join('\n')
+    if (layout !== this.#layout) this.#layOut(limits, quota.over_limit)
+    this.#layout = layout
+    for (const limit of limits) this.#meters.get(keyOf(limit))?.show(limit)
+  }
+
+  /**
+   * Makes a list of one's own, and one for each group.
+   *
+   * @param {QuotaLimit[]} limits
+   * @param {Quota['over_limit']} overLimit
+   */
+  #layOut(limits, overLimit) {
+    const { strings } = this.#surroundings
+    this.#meters = new Map(limits.map((limit) => [keyOf(limit), new LimitMeter(this.#surroundings)]))
+    const parts = [...new Set(limits.map((limit) => limit.group))].map((group, index) => {
+      const title = group === null ? strings.say('quota.own') : strings.say('quota.group', { group })
+      const heading = h('h3', { id: `limits-${index}`, textContent: title })
+      const meters = limits.filter((limit) => limit.group === group).map((limit) => this.#meters.get(keyOf(limit))?.element ?? '')
+      const list = h('ul', { className: 'meters' }, ...meters)
+      list.setAttribute('aria-labelledby', heading.id)
+      return h('section', {}, heading, list)
+    })
+    const beyond = h('p', { className: 'beyond quiet', textContent: strings.say(`quota.beyond.${overLimit}`) })
+    this.#limits.replaceChildren(...parts, ...(limits.length ? [beyond] : []))
+  }
+
+  /** @param {QuotaLimit[]} bounds */
+  #drawEach(bounds) {
+    const { strings } = this.#surroundings
+    const lines = bounds.map((limit) => ({ name: strings.say(`quota.eachNames.${limit.name}`), most: boundOf(limit, this.#surroundings) }))
+    const drawn = JSON.stringify(lines)
+    this.#each.hidden = bounds.length === 0
+    if (this.#each.dataset.drawn === drawn) return
+    this.#each.dataset.drawn = drawn
+    const facts = lines.map(({ name, most }) => h('div', {}, h('dt', { textContent: name }), h('dd', { textContent: most })))
+    this.#each.replaceChildren(h('h3', { textContent: strings.say('quota.each') }), h('dl', {}, ...facts))
+  }
+
+  /** @param {number} count */
+  #drawWaiting(count) {
+    this.#waitingCount.hidden = count === 0
+    this.#nothingWaits.hidden = count > 0
+    this.#waitingList.element.hidden = count === 0
+    setText(this.#waitingCount, this.#surroundings.strings.say('quota.waitingCount', { count }))
+    this.#waitingList.show(this.#waiting, count)
+  }
+
+  #readSoon() {
+    this.#reading ??= setTimeout(() => {
+      this.#reading = undefined
+      this.#read()
+    }, READ_AFTER_MS)
+  }
+
+  /** What waits, and what was used. Where it fails, the watch says so, which asks the same sidecar. */
+  async #read() {
+    clearTimeout(this.#readingPlaces)
+    try {
+      const [waiting, usage] = await Promise.all([this.#readWaiting(), this.#surroundings.client.usageByDay(beginningOfDays())])
+      if (this.#stopped.signal.aborted) return
+      this.#waiting = waiting
+      this.#usageDays.show(usage.items)
+      this.#draw()
+      const rest = waiting.length > PAGE_SIZE ? MANY_PLACES_EVERY_MS : PLACES_EVERY_MS
+      if (waiting.length > 0) this.#readingPlaces = setTimeout(() => this.#read(), rest)
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return
+      if (!(error instanceof SidecarError)) throw error
+      await this.#watch.refresh()
+    }
+  }
+
+  async #readWaiting() {
+    /** @type {Generation[]} */
+    const waiting = []
+    /** @type {string | null} */
+    let cursor = null
+    for (let pages = 0; pages < PAGES_AT_MOST; pages += 1) {
+      const { signal } = this.#stopped
+      /** @type {import('../types.js').Page} */
+      const page = await this.#surroundings.client.generations({ cursor, states: ['pending'], limit: PAGE_SIZE, signal })
+      waiting.push(...page.items)
+      cursor = page.next_cursor
+      if (cursor === null) break
+    }
+    return waiting
+  }
+}
