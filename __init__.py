@@ -2,7 +2,8 @@
 
 from server import PromptServer
 
-from .comfy_nodes.connect import closed_on_failure, connect
+from .comfy_nodes.closed_doors import closed_on_failure
+from .comfy_nodes.connect import connect
 
 with closed_on_failure(PromptServer.instance):
     from .comfy_nodes.nodes.extension import GenonautExtension

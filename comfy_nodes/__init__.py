@@ -13,8 +13,9 @@ For several people: `doorkeeper` (who comes in), `caller` (who that is), `access
 means) and `ownership` (whose it is), with `file_routes`, `graph_files` and `file_hooks` for ComfyUI's routes, its
 workflows and its running nodes.
 
-Beside it: `connect` (every hook, all or none), `sidecar_proxy` (one origin for the page), `sidecar_process` (the
-sidecar's life beside ComfyUI), `nodes/` (Save Image, Tag Generation), `locations` (where things lie on disk).
+Beside it: `parts` (put together) and `connect` (every hook, all or none; `closed_doors`), `sidecar_proxy` (one origin
+for the page), `sidecar_process` (the sidecar's life beside ComfyUI), `nodes/` (Save Image, Tag Generation), `locations`
+(where things lie on disk).
 
 Importing this package needs nothing but the standard library, so that `install.py` can use `locations` without ComfyUI.
 """

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -13,8 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from comfy_nodes.connect import closed_on_failure, connect, open_journal
-from comfy_nodes.executor_guard import guard_execute
+from comfy_nodes.closed_doors import closed_on_failure
+from comfy_nodes.connect import connect
 
 
 async def answer_well(request: web.Request) -> web.Response:
@@ -88,70 +86,3 @@ async def test_where_the_rest_of_the_pack_cannot_be_loaded_people_with_accounts_
 
     async with TestClient(TestServer(app)) as browser:
         assert ((await browser.get("/")).status, (await browser.post("/prompt")).status) == expected
-
-
-def test_an_executor_that_raises_ends_the_prompt_as_failed() -> None:
-    """What ComfyUI's worker reads from the executor afterwards is all there."""
-    messages: list[Any] = []
-
-    class Executor:
-        status_messages: list[Any] = messages
-        success = True
-
-        def reset(self) -> None:
-            self.status_messages = []
-
-        def add_message(self, event: str, data: Any, *, broadcast: bool) -> None:
-            self.status_messages.append((event, data))
-
-        def execute(self, prompt: Any, prompt_id: str) -> None:
-            messages.append(("execution_start", {}))
-            raise RecursionError
-
-    executor: Any = Executor()
-    guard_execute(Executor.execute)(executor, {}, "id")
-
-    assert executor.success is False
-    assert executor.history_result == {"outputs": {}, "meta": {}}
-    assert [event for event, _ in executor.status_messages] == ["execution_start", "execution_error"]
-
-
-def test_two_comfyuis_in_one_folder_have_a_journal_each(tmp_path: Path) -> None:
-    """Both would otherwise write over each other; who comes after them finds the first one again."""
-    first, second = open_journal(tmp_path), open_journal(tmp_path)
-    first.append("finished", "a", {})
-    second.append("finished", "b", {})
-    first.close()
-    third = open_journal(tmp_path)
-
-    assert (first.file.name, second.file.name, third.file.name) == (
-        "outcomes.jsonl",
-        "outcomes-2.jsonl",
-        "outcomes.jsonl",
-    )
-    assert third.is_finished("a")
-    second.close()
-    third.close()
-
-
-def test_where_nothing_can_be_locked_the_first_journal_is_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Some shares know no locks; ComfyUI works there all the same, and the log says what to mind."""
-
-    def refuse(descriptor: int) -> bool:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr("comfy_nodes.connect.try_to_lock", refuse)
-    journal = open_journal(tmp_path)
-
-    assert journal.file.name == "outcomes.jsonl"
-    assert len([record for record in caplog.records if "cannot be locked" in record.message]) == 1
-    journal.close()
-
-
-def test_a_lock_that_is_never_given_is_not_asked_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is an end, with a sentence that says what to do."""
-    monkeypatch.setattr("comfy_nodes.connect.try_to_lock", lambda descriptor: False)
-    with pytest.raises(OSError, match="Give this ComfyUI a folder with GENONAUT_DATA"):
-        open_journal(tmp_path)
