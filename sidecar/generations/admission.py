@@ -46,8 +46,9 @@ from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import go_in_front
 from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.identity import now, uuid7
-from sidecar.limits.estimate import to_ms, usual_seconds
+from sidecar.limits.estimate import lines_of, to_ms
 from sidecar.limits.ledger import Reservation, reserve
+from sidecar.limits.paces import work_of
 from sidecar.limits.plans import read_groups
 from sidecar.rules.hits import Hits
 from sidecar.rules.inspection import NOTHING_FOUND, Findings
@@ -316,9 +317,9 @@ async def write_generation(
 async def count_in(session: AsyncSession, generation: Generation) -> None:
     """What came without asking is counted for its person and their groups all the same."""
     groups = (await read_groups(session, [generation.person_id])).get(generation.person_id, ())
-    seconds = await usual_seconds(session, [generation.checkpoint])
+    usual = (await lines_of(session, [generation.checkpoint]))[generation.checkpoint].usual
     accounts = (generation.person_id, *(group.id for group in groups))
-    reservation = Reservation(generation.id, accounts, to_ms(seconds[generation.checkpoint]), generation.created_at)
+    reservation = Reservation(generation.id, accounts, to_ms(usual.seconds(generation.work)), generation.created_at)
     await reserve(session, [reservation], at=now())
 
 
@@ -367,6 +368,7 @@ def to_generation(request: Request, *, at: datetime, state: GenerationState = Ge
         height=facts.height,
         batch_size=facts.batch_size,
         sampler=msgspec.to_builtins(facts.sampler),
+        work=work_of_facts(facts),
         submission={
             "extra_data": request.extra_data,
             "partial_execution_targets": request.partial_execution_targets,
@@ -390,7 +392,11 @@ async def counted_parent(session: AsyncSession, request: Request) -> UUID | None
 
 
 def asking(request: Request) -> Asking:
-    return Asking(request.owner_id, request.address, request.facts.checkpoint)
+    return Asking(request.owner_id, request.address, request.facts.checkpoint, work_of_facts(request.facts))
+
+
+def work_of_facts(facts: WorkflowFacts) -> float:
+    return work_of(width=facts.width, height=facts.height, steps=facts.sampler.steps, batch_size=facts.batch_size)
 
 
 def from_submission(

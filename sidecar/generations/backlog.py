@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.generations.models import Generation, is_pending
-from sidecar.instances.models import Instance, Pace
+from sidecar.instances.models import Instance
 from sidecar.instances.standing import is_sound
+from sidecar.limits.estimate import lines_of
 
 
 @dataclass(frozen=True)
@@ -23,21 +23,12 @@ class Backlog:
 
 async def backlog(session: AsyncSession) -> Backlog:
     """As if all that work now shared it; as if one did where none can."""
-    query = select(Generation.checkpoint, func.count()).where(is_pending())
-    waiting = {row[0]: row[1] for row in await session.execute(query.group_by(Generation.checkpoint))}
-    known = await usual_seconds(session)
-    if not known or not waiting:
-        return Backlog(sum(waiting.values()), None if waiting else 0.0)
-    # Of a checkpoint that was never used nobody knows more than that it is one.
-    unknown_s = sum(known.values()) / len(known)
-    work_s = sum(count * known.get(checkpoint, unknown_s) for checkpoint, count in waiting.items())
+    query = select(Generation.checkpoint, func.count(), func.sum(Generation.work)).where(is_pending())
+    waiting = (await session.execute(query.group_by(Generation.checkpoint))).all()
+    count = sum(each for _, each, _ in waiting)
+    known = await lines_of(session, [checkpoint for checkpoint, *_ in waiting])
+    if any(lines.basis == "nothing" for lines in known.values()):
+        return Backlog(count, None)
+    work_s = sum(known[checkpoint].usual.seconds_of_all(each, work) for checkpoint, each, work in waiting)
     sound = await session.scalar(select(func.count()).select_from(Instance).where(is_sound())) or 1
-    return Backlog(sum(waiting.values()), round(work_s / sound, 1))
-
-
-async def usual_seconds(session: AsyncSession) -> dict[str, float]:
-    """Checkpoint -> how long a generation takes, on the mean of the instances."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for checkpoint, mean_s in await session.execute(select(Pace.checkpoint, Pace.mean_s)):
-        found[checkpoint].append(mean_s)
-    return {checkpoint: sum(seconds) / len(seconds) for checkpoint, seconds in found.items()}
+    return Backlog(count, round(work_s / sound, 1))

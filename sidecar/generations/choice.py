@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-UNKNOWN_S = 10.0  # what a generation is taken to need where nothing is known of its like
+from sidecar.limits.paces import UNKNOWN, UNKNOWN_S, USUAL_WORK, Line
+
 LOADING_S = 5.0  # what reading another checkpoint into memory is taken to cost
 FAILURE_S = 30.0  # what an instance that failed is taken to be late: a sound one that is busy is asked first
 
@@ -21,6 +22,8 @@ class Wish:
     """The instances that have its models; None: every one may have them."""
     may_be_at: UUID | None = None
     """The instance that may have it already: it must be asked again before any other."""
+    work: float = USUAL_WORK
+    """How much is to be done (`limits/paces.py`)."""
     seconds: float = UNKNOWN_S
     """How long one like it takes, wherever it goes: what it counts among the turns of whose it is."""
 
@@ -36,8 +39,8 @@ class Seat:
     """How long what it has will take."""
     checkpoint: str = ""
     """The one that it will have loaded when it has done what it has."""
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """Checkpoint -> how long a generation with it takes there, as far as is known."""
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    """Checkpoint -> how long generations with it take there, as far as is known."""
     failures: int = 0
     """How often in a row it failed."""
     time: int = 0
@@ -113,4 +116,4 @@ def finished_in_s(wish: Wish, seat: Seat) -> float:
 
 def work_s(wish: Wish, seat: Seat) -> float:
     loads = bool(wish.checkpoint) and wish.checkpoint != seat.checkpoint
-    return seat.seconds.get(wish.checkpoint, UNKNOWN_S) + (LOADING_S if loads else 0.0)
+    return seat.lines.get(wish.checkpoint, UNKNOWN).seconds(wish.work) + (LOADING_S if loads else 0.0)

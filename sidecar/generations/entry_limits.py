@@ -23,7 +23,7 @@ from sidecar.gallery.stored import Stored
 from sidecar.generations.models import Generation, is_pending
 from sidecar.limits import sentences
 from sidecar.limits.budgets import Budgets, Entry
-from sidecar.limits.estimate import Estimates, to_ms
+from sidecar.limits.estimate import Estimates, Lines, to_ms
 from sidecar.limits.ledger import Reservation
 from sidecar.limits.models import GroupMember
 from sidecar.limits.persons import Person, Salts, is_here
@@ -50,6 +50,7 @@ class Asking(NamedTuple):
     address: str | None
     """Where they are, as far as anybody said."""
     checkpoint: str
+    work: float
 
 
 class Permit(NamedTuple):
@@ -107,19 +108,19 @@ class EntryLimits:
         """What limits those who come together, looked up with as few questions as can be."""
         people = await self._people(session, party, at)
         standings = await self._plans.of_all(session, {person.id for person in people.values()})
-        seconds = await self._estimates.seconds_of(session, {each.checkpoint for each in party})
+        known = await self._estimates.of(session, {each.checkpoint for each in party})
         budgets = Budgets(session, at)
         await budgets.look_up((person, standings[person.id]) for person in people.values())
         await self._waiting_room.look(session)
         limited = [person for person in people.values() if standings[person.id].limits.waiting_at_most is not None]
         waiting = await waiting_of(session, limited)
-        return PartyLimits(session, people, standings, seconds, budgets, waiting, self._waiting_room, self._stored)
+        return PartyLimits(session, people, standings, known, budgets, waiting, self._waiting_room, self._stored)
 
     async def _people(self, session: AsyncSession, party: Sequence[Asking], at: datetime) -> dict[Whence, Person]:
         """Whom each of them is: where nobody logs in, whoever asks from elsewhere is somebody else."""
         salts = Salts(session)
         found: dict[Whence, Person] = {}
-        for owner_id, address, _checkpoint in party:
+        for owner_id, address, *_ in party:
             if (owner_id, address) not in found:
                 is_elsewhere = self._is_open and address is not None and not is_here(address)
                 person = await salts.person_at(address or "", at) if is_elsewhere else Person(owner_id)
@@ -134,7 +135,7 @@ class PartyLimits:
     session: AsyncSession
     people: dict[Whence, Person]
     standings: dict[UUID, Standing]
-    seconds: dict[str, float]
+    known: dict[str, Lines]
     budgets: Budgets
     waiting: Counter[UUID]
     waiting_room: WaitingRoom
@@ -148,7 +149,7 @@ class PartyLimits:
         """
         person = self.people[asking.owner_id, asking.address]
         standing = self.standings[person.id]
-        amount = Amount(1, to_ms(self.seconds[asking.checkpoint]))
+        amount = Amount(1, to_ms(self.known[asking.checkpoint].usual.seconds(asking.work)))
         await self._require_storage(asking.owner_id, standing)
         entry = await self.budgets.look(person, standing, amount)
         self._require_place(person, standing)

@@ -37,6 +37,7 @@ from sidecar.generations.states import FINAL, GenerationState, may_go
 from sidecar.generations.words import WORD_CHARACTERS, to_tsvector
 from sidecar.identity import now, prompt_id_of_run, uuid7
 from sidecar.limits import ledger
+from sidecar.limits.paces import USUAL_WORK
 
 State = String(16)
 PENDING_IN_SQL: ColumnElement[str] = literal_column("'pending'", String)
@@ -96,6 +97,8 @@ class Generation(Base):
     height: Mapped[int | None] = mapped_column(Integer, default=None)
     batch_size: Mapped[int | None] = mapped_column(Integer, default=None)
     sampler: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    work: Mapped[float] = mapped_column(Float, default=USUAL_WORK)
+    """How much is to be done (`limits/paces.py`)."""
 
     workflow_hash: Mapped[bytes] = mapped_column(LargeBinary(32), ForeignKey("workflows.hash"))
     submission: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
@@ -163,7 +166,7 @@ class Generation(Base):
         # one, so that the one above is not taken in its place.
         partial_index(
             "ix_generations_waiting",
-            *("state", "person_id", desc("priority"), "turn", "not_before", "checkpoint"),
+            *("state", "person_id", desc("priority"), "turn", "not_before", "checkpoint", "work"),
             where="state = 'pending'",
         ),
         partial_index("ix_generations_charged", "state", where="charged_s IS NOT NULL"),

@@ -24,8 +24,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from sidecar.generations import fair_shares
-from sidecar.generations.backlog import usual_seconds
-from sidecar.generations.choice import UNKNOWN_S
 from sidecar.generations.models import PENDING_IN_SQL, Generation, is_pending
 from sidecar.generations.pausing import pause_of
 from sidecar.generations.schemas import Waiting
@@ -33,6 +31,8 @@ from sidecar.generations.shares import Share, is_ready
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import OWN_ORDER
 from sidecar.identity import now
+from sidecar.limits.estimate import lines_of
+from sidecar.limits.paces import UNKNOWN_S
 from sidecar.limits.plans import Plans
 
 HELD_TOLD_AT_MOST = 1000
@@ -43,7 +43,12 @@ READING_IS_ONE_IN = 20  # where so many wait that to read of all of them takes l
 MAY_GO = and_(is_pending(), is_ready(bindparam("at")))
 EVERYBODY = select(Share.person_id, Share.tag, Share.turn_since)
 THEIRS = (
-    select(Generation.person_id, Generation.checkpoint, func.count().label("how_many"))
+    select(
+        Generation.person_id,
+        Generation.checkpoint,
+        func.count().label("how_many"),
+        func.sum(Generation.work).label("work"),
+    )
     .where(MAY_GO)
     .group_by(Generation.person_id, Generation.checkpoint)
 )
@@ -220,12 +225,13 @@ class Places:
 
 
 async def read_line(session: AsyncSession, plans: Plans, *, at: datetime) -> Snapshot:
-    seconds = await usual_seconds(session)
     counts: dict[UUID, int] = defaultdict(int)
     work_s: dict[UUID, float] = defaultdict(float)
-    for row in await session.execute(THEIRS, {"at": at}):
+    theirs = (await session.execute(THEIRS, {"at": at})).all()
+    known = await lines_of(session, {row.checkpoint for row in theirs})
+    for row in theirs:
         counts[row.person_id] += row.how_many
-        work_s[row.person_id] += row.how_many * seconds.get(row.checkpoint, UNKNOWN_S)
+        work_s[row.person_id] += known[row.checkpoint].usual.seconds_of_all(row.how_many, row.work)
     everybody = (await session.execute(EVERYBODY.where(Share.is_waiting))).all()
     standings = await plans.of_all(session, [row.person_id for row in everybody])
     line = {}

@@ -47,7 +47,8 @@ from sidecar.identity import generation_id_of, now
 from sidecar.instances import standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance
-from sidecar.instances.paces import learn
+from sidecar.limits.estimate import learn
+from sidecar.limits.paces import Sample
 
 log = structlog.get_logger(__name__)
 
@@ -431,7 +432,8 @@ async def learn_of_instance(session: AsyncSession, generation: Generation, entry
     if entry.status != "cancelled":
         standing.trusted(instance)
     if entry.status == "completed" and entry.started_at is not None:
-        await learn(session, instance.id, generation.checkpoint, round(entry.finished_at - entry.started_at, 3))
+        sample = Sample(generation.work, round(entry.finished_at - entry.started_at, 3))
+        await learn(session, instance.id, generation.checkpoint, sample)
 
 
 def is_news(generation: Generation, entry: Finished, instance_id: UUID) -> bool:

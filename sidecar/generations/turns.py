@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from sidecar.catalog.snapshot import Snapshot
-from sidecar.generations.choice import UNKNOWN_S, Choice, Seat, Seating, Wish
+from sidecar.generations.choice import Choice, Seat, Seating, Wish
 from sidecar.generations.line import NEAR_AT_MOST, Look, Person
 from sidecar.generations.models import Generation, Workflow, is_in_flight, is_pending
 from sidecar.generations.pausing import QueuePause
@@ -28,8 +28,9 @@ from sidecar.generations.states import GenerationState
 from sidecar.generations.waiting import why_it_waits
 from sidecar.instances import registry
 from sidecar.instances.models import Instance
-from sidecar.instances.paces import paces
 from sidecar.instances.standing import is_met, is_sound
+from sidecar.limits.estimate import Lines, lines_of
+from sidecar.limits.paces import Line
 from sidecar.limits.plans import Plans
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
@@ -50,7 +51,12 @@ MET = select(
     exists().where(QueuePause.since.is_not(None)).label("is_paused"),
 ).where(is_met())
 ALL_IN_FLIGHT = select(
-    Generation.instance_id, Generation.person_id, Generation.checkpoint, Generation.state, Generation.started_at
+    Generation.instance_id,
+    Generation.person_id,
+    Generation.checkpoint,
+    Generation.work,
+    Generation.state,
+    Generation.started_at,
 ).where(is_in_flight())
 # May one of these instances have it? If so, it is seen there before long, since somebody looks every minute.
 IS_AWAITED = and_(
@@ -81,7 +87,7 @@ LINE = (
     .subquery()
 )
 FIRST = aliased(Generation)
-WANTED = ("id", "checkpoint", "loras", "instance_id", "waiting_reason")
+WANTED = ("id", "checkpoint", "work", "loras", "instance_id", "waiting_reason")
 PEOPLE = (
     select(LINE, *(getattr(FIRST, name) for name in WANTED))
     .outerjoin(FIRST, FIRST.id == LINE.c.first_id)
@@ -264,39 +270,36 @@ class WhoWaits:
     async def _wishes(self, rows: Sequence[Row[Any]]) -> list[Wish]:
         self.rows.update((row.id, row) for row in rows)
         await self._seconds.look_up({row.checkpoint for row in rows})
-        return [to_wish(row, self._there, self._snapshot, self._seconds.usual(row.checkpoint)) for row in rows]
+        return [
+            to_wish(row, self._there, self._snapshot, self._seconds.usual(row.checkpoint).seconds(row.work))
+            for row in rows
+        ]
 
 
 class Seconds:
-    """How long whatever has to be reckoned with takes on each instance; where that is not known, as on the others."""
+    """How long whatever has to be reckoned with takes on each instance, as far as it was looked up."""
 
     def __init__(self, session: AsyncSession, instance_ids: Iterable[UUID]) -> None:
         self._session = session
-        self._known: dict[UUID, dict[str, float]] = {instance_id: {} for instance_id in instance_ids}
-        self._usual: dict[str, float] = {}
-        self._asked: set[str] = set()
+        self._on: dict[UUID, dict[str, Line]] = {instance_id: {} for instance_id in instance_ids}
+        self._known: dict[str, Lines] = {}
 
-    def of(self, instance_id: UUID) -> Mapping[str, float]:
+    def of(self, instance_id: UUID) -> Mapping[str, Line]:
         """By checkpoint; whatever is looked up later is in it, too."""
-        return self._known[instance_id]
+        return self._on[instance_id]
 
-    def usual(self, checkpoint: str) -> float:
-        """On the mean of the instances."""
-        return self._usual.get(checkpoint, UNKNOWN_S)
+    def usual(self, checkpoint: str) -> Line:
+        """Wherever it goes."""
+        return self._known[checkpoint].usual
 
     async def look_up(self, checkpoints: Set[str]) -> None:
-        new = checkpoints - self._asked
+        new = checkpoints - self._known.keys()
         if not new:
             return
-        self._asked |= new
-        found = await paces(self._session, new)
-        for checkpoint in new:
-            everywhere = [own[checkpoint] for own in found.values() if checkpoint in own]
-            if not everywhere:
-                continue
-            usual_s = self._usual[checkpoint] = sum(everywhere) / len(everywhere)
-            for instance_id, known in self._known.items():
-                known[checkpoint] = found.get(instance_id, {}).get(checkpoint, usual_s)
+        found = await lines_of(self._session, new)
+        self._known.update(found)
+        for instance_id, known in self._on.items():
+            known.update((checkpoint, lines.on(instance_id)) for checkpoint, lines in found.items())
 
 
 class Reasons:
@@ -335,20 +338,20 @@ def to_wish(row: Row[Any], there: Set[UUID], snapshot: Snapshot, seconds: float)
     able = snapshot.able(row.checkpoint, [lora["name"] for lora in row.loras], nodes)
     if able is not None:
         able |= there - snapshot.listed  # one that has not said yet what it has may have everything
-    return Wish(row.id, row.checkpoint, able, may_be_at=row.instance_id, seconds=seconds)
+    return Wish(row.id, row.checkpoint, able, may_be_at=row.instance_id, work=row.work, seconds=seconds)
 
 
 def is_nowhere(wish: Wish, there: Set[UUID]) -> bool:
     return wish.able is not None and wish.able.isdisjoint(there)
 
 
-def to_seat(instance: Row[Any], busy: Sequence[Row[Any]], seconds: Mapping[str, float], *, at: datetime) -> Seat:
+def to_seat(instance: Row[Any], busy: Sequence[Row[Any]], lines: Mapping[str, Line], *, at: datetime) -> Seat:
     return Seat(
         instance_id=instance.id,
         places=max(IN_FLIGHT_AT_MOST - len(busy), 0),
-        busy_s=sum(left_s(row, seconds.get(row.checkpoint, UNKNOWN_S), at=at) for row in busy),
+        busy_s=sum(left_s(row, lines[row.checkpoint].seconds(row.work), at=at) for row in busy),
         checkpoint=instance.checkpoint,
-        seconds=seconds,
+        lines=lines,
         failures=instance.failures,
         time=instance.virtual_time,
     )

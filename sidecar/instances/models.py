@@ -80,12 +80,16 @@ class Instance(Base):
 
 
 class Pace(Base):
-    """How long a generation takes on an instance. A fact that could be counted anew; so it need not be, each time."""
+    """How long generations take on an instance (`limits/paces.py`), learned in the transaction that records them."""
 
     __tablename__ = "paces"
 
     instance_id: Mapped[UUID] = mapped_column(GUID, ForeignKey("instances.id"), primary_key=True)
     checkpoint: Mapped[str] = mapped_column(String(400), primary_key=True)
+    samples: Mapped[list[list[float]]] = mapped_column(JSON)
+    """The latest ones, each as its work and its seconds. What follows from them is the rest, for those who read it."""
     count: Mapped[int] = mapped_column(Integer)
-    """How many it is the mean of; no more than are remembered."""
-    mean_s: Mapped[float] = mapped_column(Float)
+    base_s: Mapped[float] = mapped_column(Float)
+    s_per_work: Mapped[float] = mapped_column(Float)
+    low: Mapped[float] = mapped_column(Float)
+    high: Mapped[float] = mapped_column(Float)

@@ -320,8 +320,12 @@ def make_paces() -> None:
         "paces",
         sa.Column("instance_id", GUID(), nullable=False),
         sa.Column("checkpoint", sa.String(400), nullable=False),
+        sa.Column("samples", sa.JSON(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("mean_s", sa.Float(), nullable=False),
+        sa.Column("base_s", sa.Float(), nullable=False),
+        sa.Column("s_per_work", sa.Float(), nullable=False),
+        sa.Column("low", sa.Float(), nullable=False),
+        sa.Column("high", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("instance_id", "checkpoint", name="pk_paces"),
         sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_paces_instance_id_instances"),
     )
@@ -359,6 +363,7 @@ def make_generations() -> None:
         sa.Column("height", sa.Integer()),
         sa.Column("batch_size", sa.Integer()),
         sa.Column("sampler", sa.JSON(), nullable=False),
+        sa.Column("work", sa.Float(), nullable=False),
         sa.Column("workflow_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("submission", sa.JSON(), nullable=False),
         sa.Column("client_id", sa.String(200)),
@@ -410,7 +415,7 @@ def make_generations() -> None:
     make_partial_index("ix_generations_in_flight", "generations", ["instance_id"], where=in_flight)
     held = "state = 'pending' AND not_before IS NOT NULL"
     make_partial_index("ix_generations_held_until", "generations", ["state", "not_before"], where=held)
-    waiting = ["state", "person_id", sa.text("priority DESC"), "turn", "not_before", "checkpoint"]
+    waiting = ["state", "person_id", sa.text("priority DESC"), "turn", "not_before", "checkpoint", "work"]
     make_partial_index("ix_generations_waiting", "generations", waiting, where="state = 'pending'")
     make_partial_index("ix_generations_charged", "generations", ["state"], where="charged_s IS NOT NULL")
 

@@ -23,8 +23,10 @@ from sidecar.generations.shares import Share, begin_waiting, settle
 from sidecar.generations.states import GenerationState
 from sidecar.generations.sweeper import Sweeper
 from sidecar.identity import now, uuid7
-from sidecar.instances.models import Instance, Pace, Wanted
+from sidecar.instances.models import Instance, Wanted
+from sidecar.limits.estimate import learn
 from sidecar.limits.models import Plan
+from sidecar.limits.paces import Sample
 from sidecar.operations.schemas import QueuePatch
 
 from .conftest import FIRST, SECOND, WORKFLOW, loading, show
@@ -266,13 +268,14 @@ async def test_what_is_told_is_what_happens(idle_parts: Parts, submit: Submit, m
     monkeypatch.setattr(fair_shares, "WARM_AT_MOST_S", 0.0)
     async with idle_parts.database.writing() as session:
         for checkpoint, mean_s in (("slow.safetensors", 9.1), ("fast.safetensors", 2.3)):
-            session.add(Pace(instance_id=FIRST, checkpoint=checkpoint, count=20, mean_s=mean_s))
+            for work in (1.0, 100.0) * 10:
+                await learn(session, FIRST, checkpoint, Sample(work, mean_s))
     of = {
         generation_id: person
         for person, count, checkpoint in ((ADA, 4, "slow.safetensors"), (BOB, 8, "fast.safetensors"), (CLO, 3, ""))
         for generation_id in await submit(person, count, workflow=loading(checkpoint) if checkpoint else WORKFLOW)
     }
-    seconds = {ADA: 9.1, BOB: 2.3, CLO: 10.0}
+    seconds = {ADA: 9.1, BOB: 2.3, CLO: 5.7}
     async with idle_parts.database.reading() as session:
         told = [UUID(entry["id"]) for entry in (await idle_parts.places.held(session))["held"]]
     places = {one: (await show_of(idle_parts, person, one)).place for one, person in of.items()}

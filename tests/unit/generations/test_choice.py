@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sidecar.generations.choice import Choice, Seat, Seating, Wish
 from sidecar.identity import uuid7
+from sidecar.limits.paces import Line
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 
@@ -58,7 +59,10 @@ def test_the_one_that_has_less_to_do_gets_it():
 def test_the_faster_one_gets_it():
     """As far as is known from what was made there."""
     wanted = wish()
-    seats = [idle(FIRST, seconds={"a.safetensors": 60.0}), idle(SECOND, seconds={"a.safetensors": 3.0}, busy_s=30.0)]
+    seats = [
+        idle(FIRST, lines={"a.safetensors": Line(60.0, 0.0)}),
+        idle(SECOND, lines={"a.safetensors": Line(3.0, 0.0)}, busy_s=30.0),
+    ]
 
     assert choose([wanted], seats) == Choice(wanted.generation_id, SECOND)
 
@@ -100,8 +104,8 @@ def test_every_free_place_is_filled_and_no_more():
 def test_those_that_come_later_reckon_with_those_before_them():
     """Page after page is read of those that wait, and it makes no difference where one ends."""
     wishes = [wish("a.safetensors") for _ in range(12)]
-    fast = full(FIRST, busy_s=4.0, checkpoint="a.safetensors", seconds={"a.safetensors": 2.0})
-    slow = idle(SECOND, checkpoint="a.safetensors", seconds={"a.safetensors": 21.0})
+    fast = full(FIRST, busy_s=4.0, checkpoint="a.safetensors", lines={"a.safetensors": Line(2.0, 0.0)})
+    slow = idle(SECOND, checkpoint="a.safetensors", lines={"a.safetensors": Line(21.0, 0.0)})
     seating = Seating([fast, slow])
 
     assert [seated(seating, wishes[:5]), seated(seating, wishes[5:])] == [[], seated(Seating([fast, slow]), wishes)]
@@ -109,7 +113,10 @@ def test_those_that_come_later_reckon_with_those_before_them():
 
 def test_what_a_busy_fast_one_finishes_sooner_waits_for_it():
     """A free place on a slow one is no gain."""
-    seats = [full(FIRST, busy_s=4.0, seconds={"a.safetensors": 2.0}), idle(SECOND, seconds={"a.safetensors": 60.0})]
+    seats = [
+        full(FIRST, busy_s=4.0, lines={"a.safetensors": Line(2.0, 0.0)}),
+        idle(SECOND, lines={"a.safetensors": Line(60.0, 0.0)}),
+    ]
 
     assert choose([wish()], seats) is None
 
@@ -118,8 +125,8 @@ def test_those_behind_reckon_with_those_that_wait():
     """So many wait for the fast one that the slow one is the quicker way for those behind them."""
     loaded = "a.safetensors"
     wishes = [wish(loaded) for _ in range(20)]
-    fast = full(FIRST, busy_s=4.0, checkpoint=loaded, seconds={loaded: 2.0})
-    slow = idle(SECOND, checkpoint=loaded, seconds={loaded: 21.0})
+    fast = full(FIRST, busy_s=4.0, checkpoint=loaded, lines={loaded: Line(2.0, 0.0)})
+    slow = idle(SECOND, checkpoint=loaded, lines={loaded: Line(21.0, 0.0)})
 
     # Eight of them are done by the fast one after 20 seconds, the ninth would be after 22.
     assert choose(wishes, [fast, slow]) == Choice(wishes[8].generation_id, SECOND)
@@ -128,7 +135,7 @@ def test_those_behind_reckon_with_those_that_wait():
 def test_the_first_of_those_that_wait_for_an_instance_gets_its_next_place():
     """Nobody who came later overtakes there: nobody starves."""
     wishes = [wish() for _ in range(5)]
-    seats = [idle(FIRST, places=1, busy_s=2.0, seconds={"a.safetensors": 2.0}), idle(SECOND, busy_s=100.0)]
+    seats = [idle(FIRST, places=1, busy_s=2.0, lines={"a.safetensors": Line(2.0, 0.0)}), idle(SECOND, busy_s=100.0)]
 
     assert choose(wishes, seats) == Choice(wishes[0].generation_id, FIRST)
 
