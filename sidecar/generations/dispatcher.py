@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.catalog.catalog import Catalog
@@ -34,9 +34,17 @@ from sidecar.errors import (
 from sidecar.generations import shares
 from sidecar.generations.choice import Choice
 from sidecar.generations.history import owned
-from sidecar.generations.in_flight import believed_in_flight, is_at, take_back
-from sidecar.generations.models import Generation, Workflow, forget_foreign_prompt_id, move, prompt_id_of, touch
-from sidecar.generations.pausing import pause_of
+from sidecar.generations.in_flight import is_at, take_back
+from sidecar.generations.models import (
+    Generation,
+    Workflow,
+    forget_foreign_prompt_id,
+    is_in_flight,
+    move,
+    prompt_id_of,
+    touch,
+)
+from sidecar.generations.pausing import QueuePause
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.recorder import Postings, Recorders
@@ -426,13 +434,21 @@ class Dispatcher:
                 latest.instance_id = None
 
 
+THERE = select(
+    select(func.count())
+    .where(is_in_flight(), Generation.instance_id == bindparam("instance"))
+    .scalar_subquery()
+    .label("in_flight"),
+    exists().where(QueuePause.since.is_not(None)).label("is_paused"),
+)
+
+
 async def may_still_go(session: AsyncSession, generation: Generation, instance: Instance) -> bool:
     """Is it still held, has the instance still a place for it, and is the queue not paused?"""
     if generation.state != GenerationState.PENDING.value or not standing.is_trusted_now(instance, at=now()):
         return False
-    if await pause_of(session) is not None:
-        return False
-    return len(await believed_in_flight(session, instance.id)) < IN_FLIGHT_AT_MOST
+    there = (await session.execute(THERE, {"instance": instance.id})).one()
+    return there.in_flight < IN_FLIGHT_AT_MOST and not there.is_paused
 
 
 class Lane:

@@ -93,6 +93,7 @@ class Line:
         self._read = 0
         self._last: Key | None = None
         self._is_read_out = False
+        self._length: int | None = None
 
     async def first(self) -> Person | None:
         """Take out whose turn is next."""
@@ -111,7 +112,11 @@ class Line:
         return (person for _, person in self._heap)
 
     async def length(self) -> int:
-        return self._read if self._is_read_out else await self._source.count()
+        if self._is_read_out:
+            return self._read
+        if self._length is None:
+            self._length = await self._source.count()
+        return self._length
 
     async def _read_on(self) -> None:
         at_most = next(self._pages)

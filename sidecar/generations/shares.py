@@ -87,6 +87,52 @@ def is_ready(at: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     return or_(Generation.not_before.is_(None), Generation.not_before <= at)
 
 
+def has_ready(
+    person: UUID | ColumnElement[UUID] | InstrumentedAttribute[UUID],
+    *,
+    at: datetime | ColumnElement[datetime],
+    besides: ColumnElement[UUID] | None = None,
+) -> ColumnElement[bool]:
+    """Has somebody anything that might go now?"""
+    found = exists().where(Generation.person_id == person, is_pending(), is_ready(at))
+    return found if besides is None else found.where(Generation.id != besides)
+
+
+def waits() -> ColumnElement[bool]:
+    return exists().where(Share.person_id == Generation.person_id, Share.is_waiting)
+
+
+# Part of every turn. Made once, since that takes longer than to run them.
+AT = bindparam("at", type_=DateTimeUTC(timezone=True))
+LET_GO = (
+    update(SHARES)
+    .where(SHARES.c.person_id == bindparam("person"))
+    .values(
+        tag=bindparam("tag"),
+        weight=bindparam("weight"),
+        turn_since=AT,
+        passed_s=0.0,
+        is_waiting=has_ready(SHARES.c.person_id, at=AT, besides=bindparam("besides", type_=GUID)),
+    )
+)
+SETTLE = (
+    update(SHARES)
+    .where(SHARES.c.person_id == bindparam("person"))
+    .values(tag=cast(SHARES.c.tag + bindparam("more", type_=Float) / SHARES.c.weight, BigInteger))
+)
+DUE = (
+    select(Generation.person_id)
+    .where(
+        is_pending(),
+        Generation.not_before.is_not(None),
+        Generation.not_before > bindparam("since"),
+        Generation.not_before <= AT,
+        ~waits(),
+    )
+    .distinct()
+)
+
+
 async def begin_waiting(session: AsyncSession, people: Iterable[UUID], *, at: datetime) -> None:
     """These have something that may go now. Whoever waits already goes on to do so."""
     wanted = set(people)
@@ -129,9 +175,8 @@ async def let_go(
     turn = fair_shares.take(tag, instance.virtual_time, costs, among=choice.among)
     instance.virtual_time = turn.time
     generation.charged_s = (generation.gpu_seconds or 0.0) + choice.seconds
-    row = update(SHARES).where(SHARES.c.person_id == person)
-    more = has_ready(person, at=at, besides=generation.id)
-    await session.execute(row.values(tag=turn.tag, weight=weight, turn_since=at, passed_s=0.0, is_waiting=more))
+    gone = {"person": person, "tag": turn.tag, "weight": weight, "at": at, "besides": generation.id}
+    await session.execute(LET_GO, gone)
     if choice.passed is not None:
         passed_s = SHARES.c.passed_s + fair_shares.counts_as_passed_s(choice.seconds)
         await session.execute(update(SHARES).where(SHARES.c.person_id == choice.passed).values(passed_s=passed_s))
@@ -139,14 +184,6 @@ async def let_go(
         # Where nobody waits there is no line to be late for.
         behind = INSTANCES.c.id.in_(choice.idle) & (INSTANCES.c.virtual_time < turn.time)
         await session.execute(update(INSTANCES).where(behind).values(virtual_time=turn.time))
-
-
-def has_ready(
-    person: UUID | ColumnElement[UUID] | InstrumentedAttribute[UUID], *, at: datetime, besides: UUID | None = None
-) -> ColumnElement[bool]:
-    """Has somebody anything that might go now?"""
-    found = exists().where(Generation.person_id == person, is_pending(), is_ready(at))
-    return found if besides is None else found.where(Generation.id != besides)
 
 
 async def settle(session: AsyncSession, generation: Generation) -> None:
@@ -157,8 +194,8 @@ async def settle(session: AsyncSession, generation: Generation) -> None:
     seconds = (generation.gpu_seconds or 0.0) - (generation.charged_s or 0.0)
     generation.charged_s = None
     if seconds:
-        more = cast(SHARES.c.tag + seconds * fair_shares.MICROSECONDS / SHARES.c.weight, BigInteger)
-        await session.execute(update(SHARES).where(SHARES.c.person_id == generation.person_id).values(tag=more))
+        more = seconds * fair_shares.MICROSECONDS
+        await session.execute(SETTLE, {"person": generation.person_id, "more": more})
 
 
 UNSETTLED = select(Generation).where(
@@ -190,19 +227,13 @@ async def who_rests(session: AsyncSession, people: Collection[UUID], *, at: date
 
 async def due_since(session: AsyncSession, *, since: datetime, at: datetime) -> list[UUID]:
     """Whose held ones may go since then, and who is not waiting yet."""
-    held = Generation.not_before.is_not(None) & (Generation.not_before > since) & (Generation.not_before <= at)
-    query = select(Generation.person_id).where(is_pending(), held, ~waits()).distinct()
-    return list(await session.scalars(query))
+    return list(await session.scalars(DUE, {"since": since, "at": at}))
 
 
 async def who_waits_unmarked(session: AsyncSession, *, at: datetime) -> list[UUID]:
     """Who has something that may go, though it is not written down that they wait."""
     query = select(Generation.person_id).where(is_pending(), is_ready(at), ~waits()).distinct()
     return list(await session.scalars(query))
-
-
-def waits() -> ColumnElement[bool]:
-    return exists().where(Share.person_id == Generation.person_id, Share.is_waiting)
 
 
 async def forget_what_says_nothing(session: AsyncSession) -> None:
