@@ -97,6 +97,7 @@ from sidecar.rules.book import RuleBook
 from sidecar.rules.desk import RuleDesk
 from sidecar.rules.hits import Hits
 from sidecar.rules.inspector import Inspector
+from sidecar.rules.moderation import Moderation, moderation_of
 from sidecar.settings import Access, Settings
 from sidecar.tasks import end, until_one_ends
 
@@ -135,6 +136,7 @@ class Parts:
     history: History
     reviews: Reviews
     rule_desk: RuleDesk
+    moderation: Moderation | None
     places: Places
     admission: Admission
     queueing: Queueing
@@ -250,7 +252,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
 
     rule_book = RuleBook(database)
     plans.on(rule_book.hear)
-    inspector = Inspector(plans, rule_book, Hits(database, keep_texts=settings.keep_rule_texts))
+    moderation = moderation_of(settings)
+    inspector = Inspector(plans, rule_book, Hits(database, keep_texts=settings.keep_rule_texts), moderation)
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
@@ -292,6 +295,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         reviews=Reviews(database, bus, kept_images, announce),
         places=places,
         rule_desk=RuleDesk(database, rule_book, plans.tell),
+        moderation=moderation,
         admission=Admission(database, queueing, catalog, discovery, EntryLimits(settings, plans), inspector, announce),
         queueing=queueing,
         catalog=catalog,
@@ -403,6 +407,8 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
         await upgrade(parts.database.engine)
         await parts.plans.require_those_of_settings()
         stack.push_async_callback(parts.instances.close)
+        if parts.moderation is not None:
+            stack.push_async_callback(parts.moderation.close)
         # Where nobody else can lead, or at the first start of all: the instances are there as soon as it is ready.
         if not parts.database.is_shared or (works and not await parts.instances.all()):
             await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)

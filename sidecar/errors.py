@@ -48,6 +48,7 @@ Every error that leaves a subject, in one tree.
           InstanceFromSettings
           ForeignOrigin
       x Away                         a part does not answer: 503, or retried
+          ModerationAway
           ComfyUIAway
               ComfyUIUnreachable
               ComfyUITimeout
@@ -416,6 +417,12 @@ class Away(GenonautError):
 
     code = "away"
     http_status = 503
+
+
+class ModerationAway(Away):
+    """Whatever is submitted here is looked at by a service that does not answer at the moment. Try again soon."""
+
+    code = "moderation_away"
 
 
 class ComfyUIAway(Away):

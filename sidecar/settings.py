@@ -16,9 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from sidecar.addresses import is_loopback_host, is_plain
 from sidecar.errors import SettingsUnusable
+from sidecar.standard_webhooks import read_key
 
 PAIRING_SECRET_FILE = "pairing-secret"  # noqa: S105 - a file's name
 PAIRING_SECRET_BYTES = 32
@@ -28,6 +30,7 @@ SECRET_LOOK_S = 0.02
 HIGHEST_PORT = 2**16 - 1
 SHORTEST_TIME_S = 60  # signs of life are written down every half minute
 COUNT_AT_MOST = 10**6
+MODERATION_AT_MOST_S = 30  # somebody waits for it
 LOG_FORMATS = ("text", "json")
 WORKERS = ("embedded", "none")
 YES_OR_NO = ("no", "yes")
@@ -98,6 +101,18 @@ class Settings:
 
     keep_rule_texts: bool = False
     """Keep the texts that went against a rule, not only their hashes (`GENONAUT_KEEP_RULE_TEXTS`)."""
+
+    moderation_url: str = ""
+    """Who is asked what they think of the texts of whatever is submitted; empty: nobody (`GENONAUT_MODERATION_URL`)."""
+
+    moderation_secret: str = ""
+    """With which it is proven who asks them, as Standard Webhooks has it: whsec_... (`GENONAUT_MODERATION_SECRET`)."""
+
+    moderation_timeout_s: int = 2
+    """How long they may take (`GENONAUT_MODERATION_TIMEOUT_S`)."""
+
+    moderation_on_failure: str = "allow"
+    """What becomes of a submission while they do not answer (`GENONAUT_MODERATION_ON_FAILURE`: allow, refuse)."""
 
     cookie_secure: bool = False
     """Send the session's cookie through TLS alone, whatever a proxy says (`GENONAUT_COOKIE_SECURE`: no, yes)."""
@@ -176,6 +191,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         default_plan=values.get("GENONAUT_DEFAULT_PLAN") or Settings.default_plan,
         open_plan=values.get("GENONAUT_OPEN_PLAN") or Settings.open_plan,
         keep_rule_texts=read_choice(values, "GENONAUT_KEEP_RULE_TEXTS", YES_OR_NO) == "yes",
+        **read_moderation(values),
         cookie_secure=read_choice(values, "GENONAUT_COOKIE_SECURE", YES_OR_NO) == "yes",
         session_idle_s=read_lifetime(values, "GENONAUT_SESSION_IDLE_S", Settings.session_idle_s),
         session_at_most_s=read_lifetime(values, "GENONAUT_SESSION_AT_MOST_S", Settings.session_at_most_s),
@@ -290,6 +306,36 @@ def read_origins(values: Mapping[str, str], name: str) -> tuple[str, ...]:
         if not ORIGIN.fullmatch(origin):
             raise SettingsUnusable(f"{name} must hold websites such as https://tools.example, not {origin!r}.")
     return tuple(origins)
+
+
+def read_moderation(values: Mapping[str, str]) -> dict[str, Any]:
+    """
+    Raises:
+        SettingsUnusable: Nobody could be asked like that.
+    """
+    url, secret = values.get("GENONAUT_MODERATION_URL", ""), values.get("GENONAUT_MODERATION_SECRET", "")
+    timeout_s = read_number(values, "GENONAUT_MODERATION_TIMEOUT_S", Settings.moderation_timeout_s)
+    if not 0 < timeout_s <= MODERATION_AT_MOST_S:
+        raise SettingsUnusable(
+            f"GENONAUT_MODERATION_TIMEOUT_S must be between 1 and {MODERATION_AT_MOST_S}, not {timeout_s}."
+        )
+    if url and not (url.startswith(("http://", "https://")) and is_plain(url)):  # not repeated: a password in it
+        raise SettingsUnusable(
+            "GENONAUT_MODERATION_URL must begin with http:// or https:// and hold no name, password, query or fragment."
+        )
+    try:
+        key = read_key(secret) if url else b""
+    except ValueError as exc:
+        raise SettingsUnusable(
+            "GENONAUT_MODERATION_SECRET must be whsec_ and 24 to 64 bytes in base64 (openssl rand -base64 32), "
+            f"and {exc}."
+        ) from exc
+    return {
+        "moderation_url": url,
+        "moderation_secret": secret if key else "",
+        "moderation_timeout_s": timeout_s,
+        "moderation_on_failure": read_choice(values, "GENONAUT_MODERATION_ON_FAILURE", ("allow", "refuse")),
+    }
 
 
 def read_choice(values: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

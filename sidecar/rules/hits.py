@@ -39,7 +39,7 @@ class Hits:
         than some.
         """
         due = [hit for hit in findings.hits if self._seldom.is_due((user_id, hit.rule_id, hit.field, hit.text_hash))]
-        if not any(hit.rule_id for hit in due):
+        if not any(hit.rule_name for hit in due):
             return
         try:
             async with self._database.writing() as session:
@@ -49,7 +49,7 @@ class Hits:
             log.warning("rule_hits_not_noted", exc_info=True)
 
     def _add(self, session: AsyncSession, hit: Hit, user_id: UUID, generation_id: UUID | None) -> None:
-        if hit.rule_id is None or hit.level is None:
+        if not hit.rule_name:
             return
         session.add(
             RuleHit(

@@ -29,8 +29,9 @@ class Hit(Struct, frozen=True):
     message: str
     action: Action = "refuse"
     rule_id: UUID | None = None
-    """None: it is beyond what the plan allows, and nobody need write it down."""
+    """None: no rule of this place, but what the plan allows, or somebody else's opinion."""
     rule_name: str = ""
+    """Empty: it is beyond what the plan allows, and nobody need write it down."""
     level: Level | None = None
     place: Place | None = None
     """Where it stands; None: the whole workflow is meant. The title has no node."""
@@ -105,10 +106,13 @@ def concerns(rule: CompiledRule, standing: Standing) -> bool:
     return rule.content is None or applies(rule.level, standing.limits.sensitivity)
 
 
+def written_in(workflow: dict[str, Any], title: str) -> list[Written]:
+    """All texts that somebody submits."""
+    return [*read_written(workflow), *([Written(title, Place("", TITLE))] if title else [])]
+
+
 def content_hits(workflow: dict[str, Any], title: str, rules: Sequence[CompiledRule]) -> Iterator[Hit]:
-    texts = read_written(workflow)
-    if title:
-        texts.append(Written(title, Place("", TITLE)))
+    texts = written_in(workflow, title)
     if sum(len(written.text) for written in texts) > TEXTS_CHARACTERS:
         message = (
             f"The texts of this workflow have more than {TEXTS_CHARACTERS:,} characters together, "

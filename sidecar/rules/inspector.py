@@ -8,16 +8,18 @@ from uuid import UUID
 from sidecar.limits.plans import Plans
 from sidecar.rules.book import RuleBook
 from sidecar.rules.hits import Hits
-from sidecar.rules.inspection import Findings, inspect
+from sidecar.rules.inspection import Findings, inspect, written_in
+from sidecar.rules.moderation import Moderation
 
 
 class Inspector:
     """One a process."""
 
-    def __init__(self, plans: Plans, book: RuleBook, hits: Hits) -> None:
+    def __init__(self, plans: Plans, book: RuleBook, hits: Hits, moderation: Moderation | None = None) -> None:
         self._plans = plans
         self._book = book
         self.hits = hits
+        self._moderation = moderation
 
     async def look_at(self, workflow: dict[str, Any], title: str, owner_id: UUID) -> Findings:
         """
@@ -26,9 +28,13 @@ class Inspector:
         Raises:
             ContentRefused: Something is written in it that may not be asked for.
             GraphRefused: It has what it may not have, or asks for too much.
+            ModerationAway: A service has to look at it that does not answer.
         """
         standing = await self._plans.standing_of(owner_id)
         findings = inspect(workflow, title, await self._book.rules(), standing)
+        if self._moderation is not None and standing.limits.sensitivity != "off" and not findings.refusals:
+            opinion = await self._moderation.look_at(written_in(workflow, title), owner_id)
+            findings = Findings((*findings.hits, *opinion)) if opinion else findings
         if findings.refusals:
             await self.hits.note_refusal(findings, owner_id)
         findings.require_allowed()

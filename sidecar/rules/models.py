@@ -46,7 +46,8 @@ class RuleHit(Base):
     __tablename__ = "rule_hits"
 
     id: Mapped[UUID] = mapped_column(GUID, primary_key=True)
-    rule_id: Mapped[UUID] = mapped_column(GUID)
+    rule_id: Mapped[UUID | None] = mapped_column(GUID)
+    """None: it was the moderation service."""
     rule_name: Mapped[str] = mapped_column(String(RULE_CHARACTERS))
     """What it was called then."""
     user_id: Mapped[UUID] = mapped_column(GUID)
@@ -54,7 +55,7 @@ class RuleHit(Base):
     generation_id: Mapped[UUID | None] = mapped_column(GUID)
     """None where it was refused."""
     action: Mapped[str] = mapped_column(String(8))
-    level: Mapped[str] = mapped_column(String(8))
+    level: Mapped[str | None] = mapped_column(String(8))
     code: Mapped[str] = mapped_column(String(40))
     field: Mapped[str] = mapped_column(String(FIELD_CHARACTERS))
     """`<node>.<input>` where it stands; empty where the whole workflow is meant."""

@@ -104,13 +104,14 @@ class RuleHitView(Struct):
     """A rule concerned a submission."""
 
     id: UUID
-    rule_id: UUID
+    rule_id: UUID | None
+    """Null: it was the moderation service, which has no level either."""
     rule_name: str
     user_id: UUID
     generation_id: UUID | None
     """Null where it was refused."""
     action: Action
-    level: Level
+    level: Level | None
     code: str
     field: str
     text_hash: str | None

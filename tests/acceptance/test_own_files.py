@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import random
+import time
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from acceptance.installation import Json, until
 from acceptance.members import Members, Person
-from acceptance.workflows import Workflow
+from acceptance.workflows import Workflow, quick_picture
 from PIL import Image
 
 
@@ -78,6 +81,46 @@ def test_the_cache_hands_nobody_what_was_made_for_somebody_else(members: Members
             assert owner.ask("GET", "/view", params=picture).status_code == httpx.codes.OK
             for stranger in (other, members.root, members.gus):
                 assert stranger.ask("GET", "/view", params=picture).status_code == httpx.codes.NOT_FOUND
+
+
+@pytest.fixture
+def looked_at(members: Members) -> Iterator[str]:
+    """A word that a rule flags."""
+    word = f"lookedat{uuid.uuid4().hex[:8]}"
+    rule = {"kind": "content", "name": "To be looked at", "definition": {"words": [word]}, "action": "flag"}
+    made = members.root.api("POST", "/admin/rules", json=rule)
+    assert made.status_code == httpx.codes.CREATED, made.text
+    yield word
+    members.root.api("DELETE", f"/admin/rules/{made.json()['id']}")
+
+
+def test_what_is_under_review_is_for_administrators_until_it_is_released(members: Members, looked_at: str) -> None:
+    """Pictures and previews. In ComfyUI its owner sees that it has ended; the panel has the pictures at last."""
+    workflow = quick_picture()
+    workflow["2"]["inputs"]["filename_prefix"] = looked_at
+    workflow["3"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    prompt_id = members.ada.submit(workflow)
+    told = members.ada.wait_until_made(prompt_id)
+    pictures = {"output": f"genonaut/review/{time.strftime('%Y-%m-%d')}", "temp": "genonaut/review"}
+    saved = {kind: list((members.house.base / kind / folder).iterdir()) for kind, folder in pictures.items()}
+    until(lambda: review_of(members.root, prompt_id)["state"] == "completed", what="It is recorded")
+
+    assert [node["images"] for node in told.values()] == [[], []]
+    for kind, folder in pictures.items():
+        (file,) = (file for file in saved[kind] if kind == "temp" or file.name.startswith(looked_at))
+        shown = {"filename": file.name, "subfolder": folder, "type": kind}
+        assert members.ada.ask("GET", "/view", params=shown).status_code == httpx.codes.NOT_FOUND
+        assert members.root.ask("GET", "/view", params=shown).status_code == httpx.codes.OK
+    assert members.ada.api("GET", f"/generations/{prompt_id}").json()["images"] == []
+    decision = members.root.api("POST", f"/admin/reviews/{prompt_id}", json={"decision": "release"})
+    assert decision.status_code == httpx.codes.OK
+    kept = until(lambda: kept_images(members.ada, prompt_id), what="The images are in the gallery")
+    assert [members.ada.api("GET", f"/images/{image['id']}").status_code for image in kept] == [httpx.codes.OK] * 2
+
+
+def review_of(administrator: Person, generation_id: str) -> Json:
+    reviews: list[Json] = administrator.api("GET", "/admin/reviews").json()["items"]
+    return next(review for review in reviews if review["generation_id"] == generation_id)
 
 
 def kept_images(person: Person, generation_id: str) -> list[Json]:

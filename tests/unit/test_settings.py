@@ -149,3 +149,30 @@ def test_what_says_who_is_let_in_is_never_guessed(tmp_path: Path, name: str, val
     """A slip of the pen lets nobody in that was not meant."""
     with pytest.raises(SettingsUnusable, match=name):
         read_settings({"GENONAUT_DATA": str(tmp_path), name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GENONAUT_MODERATION_SECRET", ""),
+        ("GENONAUT_MODERATION_SECRET", "whsec_" + "a" * 16),
+        ("GENONAUT_MODERATION_SECRET", "no base64!"),
+        ("GENONAUT_MODERATION_URL", "ftp://127.0.0.1/"),
+        ("GENONAUT_MODERATION_URL", "http://me:secret@127.0.0.1/"),
+        ("GENONAUT_MODERATION_TIMEOUT_S", "0"),
+        ("GENONAUT_MODERATION_TIMEOUT_S", "31"),
+        ("GENONAUT_MODERATION_ON_FAILURE", "perhaps"),
+    ],
+)
+def test_a_moderation_service_is_asked_with_proof_or_not_at_all(tmp_path: Path, name: str, value: str):
+    """Whatever is wrong is said at the start, and no secret with it."""
+    usable = {
+        "GENONAUT_DATA": str(tmp_path),
+        "GENONAUT_MODERATION_URL": "http://127.0.0.1:9/moderate",
+        "GENONAUT_MODERATION_SECRET": "whsec_" + "a" * 40,
+    }
+
+    assert read_settings(usable).moderation_timeout_s == 2
+    with pytest.raises(SettingsUnusable, match=name) as refused:
+        read_settings({**usable, name: value})
+    assert "secret@" not in str(refused.value)

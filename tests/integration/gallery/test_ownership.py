@@ -13,6 +13,7 @@ from litestar.di import Provide
 from litestar.testing import AsyncTestClient
 from sqlalchemy import text, update
 
+from sidecar.accounts.paired import ProvenAnswers
 from sidecar.clients import TrustedProxies
 from sidecar.entrance import Entrance
 from sidecar.gallery.models import Image, ImageState
@@ -128,7 +129,7 @@ async def test_the_pack_asks_over_http(database, expect) -> None:
         state=State({"pairing_secret": "paired"}),
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.asgi_handler = Entrance(app.asgi_handler, TrustedProxies(()))
+    app.asgi_handler = Entrance(ProvenAnswers(app.asgi_handler), TrustedProxies(()))
     async with AsyncTestClient(app) as pack:
         asked = {"type": "temp", "subfolder": "a b", "filename": "ü [x].png"}
         paired = AsPack("paired")

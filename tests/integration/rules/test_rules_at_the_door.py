@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.comfyui import PAIRING_SECRET
+from fakes.moderation_service import SECRET, BrokenModeration, ModerationService
 from fakes.paired import AsPack
 from fakes.peers import heard_from
 from litestar import Litestar
@@ -24,12 +26,19 @@ API = "/api/v1"
 @pytest.fixture
 async def client(tmp_path: Path, sqlite_database_url: str) -> AsyncIterator[Client]:
     """A sidecar in open access whose ComfyUI is away, with the plan that knows bounds."""
+    async with started(tmp_path, sqlite_database_url) as client:
+        yield client
+
+
+@asynccontextmanager
+async def started(tmp_path: Path, database_url: str, **more: str) -> AsyncIterator[Client]:
     settings = read_settings(
         {
+            **more,
             "GENONAUT_DATA": str(tmp_path),
             "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9",
             "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
-            "GENONAUT_DATABASE_URL": sqlite_database_url,
+            "GENONAUT_DATABASE_URL": database_url,
             "GENONAUT_OPEN_PLAN": "premium",
         }
     )
@@ -203,3 +212,42 @@ async def test_the_rules_that_are_shipped_are_switched_off(client: Client) -> No
         answer = await client.patch(f"{API}/admin/rules/{rule['id']}", json={"is_active": True})
         assert answer.status_code == 200, answer.text
     assert (await submit(client, saying("a lighthouse in the evening, gorgeous light"))).status_code == 202
+
+
+async def test_a_moderation_service_is_asked_before_anything_comes_in(tmp_path: Path, sqlite_database_url: str) -> None:
+    """What it refuses is not written, what it flags waits to be looked at, and both stand among the hits."""
+    service = ModerationService()
+    with service.served_apart() as url:
+        asked = {"GENONAUT_MODERATION_URL": url, "GENONAUT_MODERATION_SECRET": SECRET}
+        async with started(tmp_path, sqlite_database_url, **asked) as client:
+            refused = await submit(client, saying("refuse this"))
+            flagged = (await submit(client, saying("flag this"))).json()
+            allowed = (await submit(client, saying("a cat"), title="Mimi")).json()
+            noted = await hits(client)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "content_refused")
+    assert "not in this house" in refused.json()["detail"]
+    assert (flagged["review"], allowed["review"]) == ("waiting", None)
+    told = [(hit["rule_name"], hit["action"], hit["rule_id"], hit["generation_id"]) for hit in noted]
+    assert told == [
+        ("moderation service", "flag", None, flagged["id"]),
+        ("moderation service", "refuse", None, None),
+    ]
+    assert {"text": "Mimi", "negative": False} in service.asked[2]["texts"]
+
+
+async def test_while_the_moderation_service_is_away_nothing_comes_in_where_the_setting_says_so(
+    tmp_path: Path, sqlite_database_url: str
+) -> None:
+    """With the moment to try again. What a rule of this place refuses is refused without asking."""
+    service = BrokenModeration(500, b"")
+    with service.served_apart() as url:
+        asked = {"GENONAUT_MODERATION_URL": url, "GENONAUT_MODERATION_SECRET": SECRET}
+        asked["GENONAUT_MODERATION_ON_FAILURE"] = "refuse"
+        async with started(tmp_path, sqlite_database_url, **asked) as client:
+            away = await submit(client, saying("a cat"))
+            await make(client)
+            refused = await submit(client, saying("a bomb"))
+
+    assert (away.status_code, away.json()["code"], away.headers["Retry-After"]) == (503, "moderation_away", "10")
+    assert (refused.status_code, len(service.asked)) == (422, 1)
