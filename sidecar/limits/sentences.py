@@ -7,11 +7,11 @@ from datetime import timedelta
 from sidecar.limits.windows import MS, Claim
 
 MEASURES = {
-    "generations_per_hour": ("generations an hour", 1),
-    "generations_per_day": ("generations a day", 1),
-    "gpu_seconds_per_day": ("GPU seconds a day", MS),
+    "generations_per_hour": ("generation", "an hour", 1),
+    "generations_per_day": ("generation", "a day", 1),
+    "gpu_seconds_per_day": ("GPU second", "a day", MS),
 }
-"""What each limit is counted in, and how much of the ledger's unit one of them is."""
+"""What each limit is counted in, for how long, and how much of the ledger's unit one of them is."""
 
 UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 EXACT_UP_TO = 2  # 90 minutes says more than 2 hours
@@ -25,13 +25,12 @@ def used_up(claim: Claim, used: int, *, group: str | None, room_in: timedelta | 
         group: Whose limit it is; None: one's own plan's.
         room_in: After what time there is room; None: never.
     """
-    measure, size = MEASURES[claim.window.limit]
-    allowed = (
-        f"{f'The group {group} may use' if group else 'Your plan allows'} {claim.window.allowed // size} {measure}"
-    )
+    size = MEASURES[claim.window.limit][2]
+    allowed = allowance(claim, group)
     if room_in is None:
         return f"{allowed}. Ask an administrator for another plan."
-    state = f"{rounded_up(used, size)} are used"
+    used = rounded_up(used, size)
+    state = f"{used} {'is' if used == 1 else 'are'} used"
     when = f"in {in_words(room_in)}; submit it again then."
     if claim.window.unit == "generations":
         return f"{allowed}, and {state}. The next one is free {when}"
@@ -40,10 +39,13 @@ def used_up(claim: Claim, used: int, *, group: str | None, room_in: timedelta | 
 
 def held_back(claim: Claim, *, group: str | None) -> str:
     """Why it waits, for as long as it does: when that is over stands beside it."""
-    measure, size = MEASURES[claim.window.limit]
-    whose = f"The group {group} has" if group else "You have"
-    used = f"{whose} used the {claim.window.allowed // size} {measure} that are allowed"
-    return f"{used}. It waits until there is room again."
+    return f"{allowance(claim, group)}, and there is no room for it yet. It waits until there is."
+
+
+def allowance(claim: Claim, group: str | None) -> str:
+    thing, period, size = MEASURES[claim.window.limit]
+    whose = f"The group {group} may use" if group else "Your plan allows"
+    return f"{whose} {counted(claim.window.allowed // size, thing)} {period}"
 
 
 def room_full(waiting: int, allowed: int) -> str:
@@ -70,7 +72,11 @@ def in_words(duration: timedelta) -> str:
     seconds = rounded_up(duration // timedelta(milliseconds=1), MS)
     length, unit = next((each for each in UNITS if seconds >= EXACT_UP_TO * each[0]), UNITS[-1])
     count = max(1, rounded_up(seconds, length))
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return counted(count, unit)
+
+
+def counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def in_gigabytes(count: int) -> str:

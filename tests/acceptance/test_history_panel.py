@@ -37,6 +37,10 @@ A_DAYS_WORK = [
 ]
 """Titles, prompts, and widths and heights."""
 
+LIMIT_REACHED = re.compile(
+    r"Your plan allows 1 generation an hour, and \d+ (is|are) used\. The next one is free in \d+"
+)
+
 PICTURE = os.environ.get("GENONAUT_PICTURE")
 SHOWN_PERCENT = "[3-9][0-9]" if PICTURE else "[0-9]+"  # a bar that has begun to fill is the better picture
 
@@ -141,6 +145,33 @@ def test_from_the_run_button_to_the_picture(panel: Panel, shown: Installation) -
     assert [(generation["state"], generation["source"]) for generation in new] == [("completed", "page")]
     newest = panel.card(f"Generation {new[0]['number']}")
     expect(newest.locator("img.there")).to_be_visible(timeout=COMES_WITHIN_MS)
+
+
+def test_a_limit_that_is_reached_is_told_where_comfyui_tells_errors(
+    panel: Panel, shown: Installation, tmp_path: Path
+) -> None:
+    """
+    Somebody presses Run, and reads which limit it is, how much of it is used and when to come again.
+    """
+    shown.wait_for_state(shown.submit(quick_picture()), "completed")
+    set_limits(shown, generations_per_hour=1, over_limit="reject")
+    try:
+        panel.page.get_by_role("button", name="Run", exact=True).first.click()
+
+        told = panel.page.get_by_text(LIMIT_REACHED).first
+        expect(told).to_be_visible(timeout=COMES_WITHIN_MS)
+        panel.page.screenshot(path=tmp_path / "limit-reached.png")
+    finally:
+        set_limits(shown, generations_per_hour=None, over_limit="wait")
+    panel.page.keyboard.press("Escape")  # a dialog in the one, a notice in the other
+    for close in panel.page.get_by_role("status").get_by_role("button", name="Close").all():
+        close.click()
+    expect(told).to_be_hidden(timeout=COMES_WITHIN_MS)
+
+
+def set_limits(shown: Installation, **limits: object) -> None:
+    """Of the plan that everybody has in open access."""
+    shown.http.patch(f"{shown.api}/admin/plans/unlimited", json={"limits": limits}).raise_for_status()
 
 
 @pytest.mark.parametrize("shown", ["its own frontend"], indirect=True)

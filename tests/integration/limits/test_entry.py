@@ -75,7 +75,7 @@ async def test_where_the_plan_lets_wait_it_waits_for_its_moment(start: StartPart
         assert first.not_before is None
         assert [round(((each.not_before or began) - began) / SECOND) for each in held] == [3600, 3610, 7200]
         assert held[0].waiting_reason == (
-            "You have used the 2 generations an hour that are allowed. It waits until there is room again."
+            "Your plan allows 2 generations an hour, and there is no room for it yet. It waits until there is."
         )
 
 

@@ -22,6 +22,15 @@ def test_it_says_which_limit_how_much_is_used_and_when_there_is_room():
     )
 
 
+def test_one_is_not_many():
+    """Of one generation, one second, one hour."""
+    one = Claim(Tally(), Window("generations_per_day", "generations", DAY, 1), 1)
+
+    assert used_up(one, 1, group=None, room_in=timedelta(seconds=1)) == (
+        "Your plan allows 1 generation a day, and 1 is used. The next one is free in 1 second; submit it again then."
+    )
+
+
 def test_of_gpu_seconds_it_says_what_this_one_needs():
     """There may be some left, and too few for it."""
     assert used_up(A_MINUTE, 50_200, group="3b", room_in=timedelta(hours=3)) == (
@@ -33,7 +42,7 @@ def test_of_gpu_seconds_it_says_what_this_one_needs():
 def test_what_waits_says_why_and_not_when():
     """The moment stands beside it, where it stays true while time goes by."""
     assert held_back(A_MINUTE, group="3b") == (
-        "The group 3b has used the 60 GPU seconds a day that are allowed. It waits until there is room again."
+        "The group 3b may use 60 GPU seconds a day, and there is no room for it yet. It waits until there is."
     )
 
 

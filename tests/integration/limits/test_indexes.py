@@ -1,0 +1,48 @@
+"""What limits ask at every submission is read off indexes that have all of the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy.dialects import sqlite
+
+from sidecar.database import Database
+from sidecar.gallery.stored import BYTES
+from sidecar.generations.moving_up import GIVEN_BACK, HELD_PEOPLE
+from sidecar.identity import uuid7
+from sidecar.limits.budgets import SUMS
+from sidecar.limits.ledger import HELD, TALLIES
+
+ADA = uuid7()
+OF_A_GENERATION = "SEARCH usage_entries USING INDEX ix_usage_entries_generation (generation_id=?)"
+
+
+@pytest.fixture
+def database_url(sqlite_database_url: str) -> str:
+    """SQLite alone tells its plan before there is anything to plan for."""
+    return sqlite_database_url
+
+
+@pytest.mark.parametrize(
+    ("query", "step"),
+    [
+        (SUMS, "SEARCH usage_entries USING COVERING INDEX ix_usage_entries_window (account_id=? AND counted_at>?)"),
+        (TALLIES, "SEARCH usage_entries USING COVERING INDEX ix_usage_entries_window (account_id=? AND counted_at>?)"),
+        (GIVEN_BACK, "SEARCH usage_entries USING INDEX ix_usage_entries_given_back (at>?)"),
+        (HELD, OF_A_GENERATION),
+        (BYTES, "SEARCH images USING COVERING INDEX ix_images_owner_bytes (owner_id=?)"),
+        (HELD_PEOPLE, "SEARCH generations USING INDEX ix_generations_held_until (state=? AND not_before>?)"),
+    ],
+    ids=["sums", "tallies", "given back", "of a generation", "stored", "held"],
+)
+async def test_it_is_read_off_its_index(database: Database, query: Any, step: str):
+    """However many entries there are: those of one account, of one day."""
+    asked = {name: [ADA] if bind.expanding else None for name, bind in query.compile().binds.items() if bind.required}
+    written = query.params(**asked).compile(dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True})
+    async with database.reading() as session:
+        connection = await session.connection()
+        values = (None,) * len(written.positiontup or ())
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {written}", values)).all()
+
+    assert plan[0].detail == step
