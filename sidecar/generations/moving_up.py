@@ -26,6 +26,7 @@ from sidecar.database import Database
 from sidecar.errors import Away, LeadershipLost, LimitReached
 from sidecar.generations.models import Generation, touch
 from sidecar.generations.queueing import Queueing
+from sidecar.generations.shares import let_wait
 from sidecar.identity import now
 from sidecar.limits.budgets import Budgets
 from sidecar.limits.ledger import Kind, UsageEntry, count_anew, held_by_accounts
@@ -185,4 +186,5 @@ async def reckon_anew(session: AsyncSession, plans: Plans, people: Sequence[UUID
             touch(generation)
             moved.append(generation)
     await count_anew(session, {generation.id: generation.not_before or at for generation in moved})
+    await let_wait(session, moved)
     return moved

@@ -19,7 +19,7 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts, app_of, put_together
 from sidecar.cluster.bus import Bus
 from sidecar.database import Database
-from sidecar.generations import admission, moving_up
+from sidecar.generations import admission, moving_up, shares
 from sidecar.generations.accounting import discrepancies
 from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
@@ -94,7 +94,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (admission, moving_up, ledger):
+    for module in (admission, moving_up, shares, ledger):
         monkeypatch.setattr(module, "now", clock)
     return clock
 

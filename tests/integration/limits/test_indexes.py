@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 
 from sidecar.database import Database
 from sidecar.gallery.stored import BYTES
-from sidecar.generations.moving_up import GIVEN_BACK, HELD_PEOPLE
+from sidecar.generations.moving_up import GIVEN_BACK
 from sidecar.identity import uuid7
 from sidecar.limits.budgets import SUMS
 from sidecar.limits.ledger import HELD, TALLIES
@@ -32,9 +32,8 @@ def database_url(sqlite_database_url: str) -> str:
         (GIVEN_BACK, "SEARCH usage_entries USING INDEX ix_usage_entries_given_back (at>?)"),
         (HELD, OF_A_GENERATION),
         (BYTES, "SEARCH images USING COVERING INDEX ix_images_owner_bytes (owner_id=?)"),
-        (HELD_PEOPLE, "SEARCH generations USING INDEX ix_generations_held_until (state=? AND not_before>?)"),
     ],
-    ids=["sums", "tallies", "given back", "of a generation", "stored", "held"],
+    ids=["sums", "tallies", "given back", "of a generation", "stored"],
 )
 async def test_it_is_read_off_its_index(database: Database, query: Any, step: str):
     """However many entries there are: those of one account, of one day."""

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import Parts
 from sidecar.generations.models import Generation, move
+from sidecar.generations.shares import Share, let_rest
 from sidecar.generations.states import GenerationState
 from sidecar.identity import uuid7
 from sidecar.limits.ledger import UsageEntry
@@ -72,9 +73,18 @@ async def test_what_is_given_back_lets_the_first_one_in_at_once(start: StartPart
     async with start("standard") as parts:
         entered, _, first, second = await two_an_hour(parts, clock, 4)
         await parts.dispatcher.cancel(LOCAL_OWNER_ID, entered.id)
+        async with parts.database.writing() as session:
+            await let_rest(session, [LOCAL_OWNER_ID], at=clock.at - timedelta(days=1))
         await parts.moving_up.look()
 
         assert await held(parts, clock, first, second) == [None, 3610]
+        assert await is_in_line(parts)
+
+
+async def is_in_line(parts: Parts) -> bool:
+    """Does whoever is to be let go wait for their turn?"""
+    async with parts.database.reading() as session:
+        return (await session.get_one(Share, LOCAL_OWNER_ID)).is_waiting
 
 
 async def test_a_new_one_keeps_behind_those_that_wait(start: StartParts, clock: Clock):
