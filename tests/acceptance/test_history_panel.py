@@ -154,6 +154,7 @@ def test_a_limit_that_is_reached_is_told_where_comfyui_tells_errors(
     Somebody presses Run, and reads which limit it is, how much of it is used and when to come again.
     """
     shown.wait_for_state(shown.submit(quick_picture()), "completed")
+    panel.page.evaluate("(workflow) => window.app.loadApiJson(workflow, 'By hand')", quick_picture())
     set_limits(shown, generations_per_hour=1, over_limit="reject")
     try:
         panel.page.get_by_role("button", name="Run", exact=True).first.click()
