@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 from .caller import only_theirs
 from .client_sockets import ClientSockets
 from .event_tap import COPIED_EVENTS
+from .own_status import STATUS, OwnStatus
 from .under_review import without_content
 
 log = logging.getLogger("genonaut.events")
-
-STATUS = "status"
-"""How many prompts have not ended: of each person's own, for everybody."""
 
 FOR_ADMINISTRATORS = frozenset({"logs"})
 """ComfyUI's log, which whoever subscribed to it gets, as long as they are one."""
@@ -35,18 +34,20 @@ class OwnedEvents:
     def __init__(self, queue: Any, sockets: ClientSockets) -> None:
         self._queue = queue
         self._sockets = sockets
+        self._status = OwnStatus(queue, sockets)
 
     def wrap_send_sync(self, send_sync: Callable[..., None]) -> Callable[..., None]:
         """Make a ``send_sync`` that tells an event to those alone whom it concerns."""
 
         def send_to_owner(event: Any, data: Any, sid: str | None = None, *args: Any, **kwargs: Any) -> None:
-            try:
-                letters = self.letters(event, data, sid)
-            except Exception:  # ComfyUI's worker calls this without a net
-                log.exception("Nobody can say whom the event %s is for, so nobody gets it.", event)
-                return
-            for addressee, content in letters:
-                send_sync(event, content, addressee, *args, **kwargs)
+            with self._queue.mutex if event == STATUS else nullcontext():
+                try:
+                    letters = self.letters(event, data, sid)
+                except Exception:  # ComfyUI's worker calls this without a net
+                    log.exception("Nobody can say whom the event %s is for, so nobody gets it.", event)
+                    return
+                for addressee, content in letters:
+                    send_sync(event, content, addressee, *args, **kwargs)
 
         return send_to_owner
 
@@ -54,6 +55,9 @@ class OwnedEvents:
         """Make a ``send`` that broadcasts nothing which another pack gives to it past ``send_sync``."""
 
         async def send_to_owner(event: Any, data: Any, sid: str | None = None, *args: Any, **kwargs: Any) -> None:
+            if event == STATUS and sid is not None:
+                with self._queue.mutex:
+                    data = self._status.greeting(sid, data)
             for addressee, content in self.letters(event, data, None) if sid is None else [(sid, data)]:
                 await send(event, content, addressee, *args, **kwargs)
 
@@ -62,7 +66,7 @@ class OwnedEvents:
     def letters(self, event: Any, data: Any, client_id: str | None) -> list[tuple[str, Any]]:
         """Give the client ids that this event is sent to, each with what it is told."""
         if client_id is None and event == STATUS:
-            return self._statuses()
+            return self._status.changes()
         if client_id is not None:
             listening = [client_id] if self._may_hear(client_id, event, data) else []
         else:
@@ -90,13 +94,6 @@ class OwnedEvents:
         # Previews and what other packs tell do not always say what they are of.
         running = [told for told, owner in self._queue.running_for() if holder is None or owner == holder.user_id]
         return any(self._queue.is_under_review(told) for told in running)
-
-    def _statuses(self) -> list[tuple[str, Any]]:
-        remaining = self._queue.remaining_by_owner()
-        return [
-            (client_id, {"status": {"exec_info": {"queue_remaining": remaining[user_id]}}})
-            for client_id, user_id in self._sockets.everybody()
-        ]
 
     def _may_hear(self, client_id: str, event: Any, data: Any) -> bool:
         holder = self._sockets.holder_of(client_id)
