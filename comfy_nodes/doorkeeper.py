@@ -35,6 +35,7 @@ log = logging.getLogger("genonaut.door")
 
 UNAUTHORIZED, FORBIDDEN, CLOSED = 401, 403, 503
 BAD_REQUEST, INTERNAL_ERROR = 400, 500
+SIDECARS = "/genonaut/{path}"
 PAGES = frozenset({"/", "/genonaut/login", FRONTEND_FILES})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -143,6 +144,8 @@ class Doorkeeper:
                 return away_page(sentence, retry_after_s=AWAY_RETRY_AFTER_S)
             return away_answer(sentence)
         with calling(caller):
+            if self._is_for_a_named_page(request):
+                return await request.match_info.handler(request)
             if caller is None or caller.has_everything:
                 return await handler(request)
             request = as_opened_here(request)
@@ -213,6 +216,13 @@ class Doorkeeper:
         if path is not None:
             require_right(request.method, rule, caller)
         return caller
+
+    def _is_for_a_named_page(self, request: web.Request) -> bool:
+        """
+        Does a page that the settings name ask the sidecar something? The sidecar tells browsers what such a page may
+        (CORS); ComfyUI would answer in its place what they ask before the question, and not what they must hear.
+        """
+        return request.headers.get("Origin") in self._settings.allowed_origins and path_of(request) == SIDECARS
 
     def _credentials(self, request: web.Request) -> Credentials:
         return read_credentials(request, path_of(request) or "", user_header=self._user_header)

@@ -20,7 +20,7 @@ from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.doorkeeper import Doorkeeper
 from comfy_nodes.pairing import ANSWER_HEADER, pairing_of
 from comfy_nodes.settings import PackSettings
-from comfy_nodes.wire import prove_answer
+from comfy_nodes.wire import Handler, prove_answer
 
 Browser = TestClient[Any, Any]
 ADA = {"Authorization": "Bearer ada"}
@@ -55,9 +55,15 @@ async def forbid(request: web.Request) -> web.Response:
     return web.Response(status=403, text="Invalid directory")
 
 
+@web.middleware
+async def answer_before_the_question(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """As ComfyUI does: that every page may ask nothing."""
+    return web.Response() if request.method == "OPTIONS" else await handler(request)
+
+
 def comfyui(doorkeeper: Doorkeeper, folder: Path) -> web.Application:
     """Routes as ComfyUI has them: with and without /api, a sub-application, static files at the root."""
-    app = web.Application(middlewares=[doorkeeper.answer])
+    app = web.Application(middlewares=[doorkeeper.answer, answer_before_the_question])
     app.on_response_prepare.append(prove_answer)
     inner = web.Application()
     inner.router.add_get("/logs", say_who)
@@ -313,6 +319,19 @@ async def test_another_websites_page_does_nothing_with_a_cookie(
         by_token = await program.post("/queue", headers={**headers, "Authorization": "Bearer ada"})
 
     assert (posted.status, socket.status, looked.status, by_token.status) == (status, status, 200, 200)
+
+
+@pytest.mark.parametrize("access", ["open", "accounts", "proxy"])
+async def test_what_browsers_ask_the_sidecar_before_a_named_pages_question_it_answers_itself(
+    opened: Opened, access: str
+) -> None:
+    """Whoever asks for any other page, or about ComfyUI's own routes, is answered by ComfyUI: that it may nothing."""
+    friend, enemy = {"Origin": "https://friend.example"}, {"Origin": "https://elsewhere.example"}
+    async with opened(access=access, allowed_origins=frozenset(friend.values())) as browser:
+        asked = (("/genonaut/api/v1/x", friend), ("/genonaut/api/v1/x", enemy), ("/queue", friend))
+        answers = [await browser.options(path, headers=origin) for path, origin in asked]
+
+        assert [bool(await answer.read()) for answer in answers] == [True, False, False]
 
 
 async def test_while_the_sidecar_is_away_people_are_told_to_wait(opened: Opened, sidecar: KnowingSidecar) -> None:
