@@ -108,9 +108,19 @@ AT = {"at": now(), "unasked": [], "not_awaited_before": now(), "skip": 0, "at_mo
         (places.FIRSTS.params(**AT), ["SCAN shares USING INDEX ix_shares_waiting", OF_PERSON]),
         (select(shares.has_ready(LOCAL_OWNER_ID, at=now())), [OF_PERSON]),
         (turns.ALL_IN_FLIGHT, ["SCAN generations USING INDEX ix_generations_in_flight"]),
+        (places.THEIRS.params(at=now()), [OF_PERSON]),
         (shares.UNSETTLED, ["SCAN generations USING INDEX ix_generations_charged"]),
     ],
-    ids=["the line", "one person's", "a place", "the first of each", "has somebody any", "in flight", "unsettled"],
+    ids=[
+        "the line",
+        "one person's",
+        "a place",
+        "the first of each",
+        "has somebody any",
+        "in flight",
+        "how much each waits for",
+        "unsettled",
+    ],
 )
 async def test_whose_turn_it_is_is_read_off_indexes(database, query, steps):
     """However many wait, and however much is recorded."""
