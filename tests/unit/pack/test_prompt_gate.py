@@ -215,8 +215,10 @@ class TakingSidecar:
     def __init__(self, *, is_away: bool = False) -> None:
         self.is_away = is_away
         self.submissions: list[dict[str, Any]] = []
+        self.forwarded_for: str | None = None
 
-    async def submit(self, submission: dict[str, Any], **_said: Any) -> dict[str, Any]:
+    async def submit(self, submission: dict[str, Any], *, forwarded_for: str | None) -> dict[str, Any]:
+        self.forwarded_for = forwarded_for
         if self.is_away:
             raise SidecarAway("nobody answers")
         self.submissions.append(submission)
@@ -252,7 +254,7 @@ async def post_as(
     gate = PromptGate(server, execution, sidecar, journal, **told)  # type: ignore[arg-type] # all that is used of it
     with calling(caller):
         async with TestClient(TestServer(app_of(gate))) as page:
-            answer = await page.post("/prompt", json=BODY)
+            answer = await page.post("/prompt", json=BODY, headers={"X-Forwarded-For": "192.0.2.7"})
             return answer.status, await answer.json()
 
 
@@ -268,6 +270,14 @@ async def test_a_prompt_is_handed_over_as_its_owners(journal: OutcomeJournal, qu
     assert of_ada["client_id"] not in {"browser", "hidden"}
     assert of_ada["extra_data"] == {"kept": 1}
     assert [prompt.owner_id for prompt in queue.genonaut.held.now()] == [id_of("bob"), id_of("ada")]
+
+
+async def test_a_prompt_is_handed_over_with_where_it_came_from(journal: OutcomeJournal, queue: Queue) -> None:
+    """Who spoke to ComfyUI, and for whom that one says to speak; whether it is believed, the sidecar knows."""
+    sidecar = TakingSidecar()
+    await post_as(LOCAL_OWNER, journal, sidecar, queue)
+
+    assert (sidecar.submissions[0]["address"], sidecar.forwarded_for) == ("127.0.0.1", "192.0.2.7")
 
 
 async def test_in_open_access_nothing_is_said_of_owners(journal: OutcomeJournal, queue: Queue) -> None:
