@@ -44,6 +44,9 @@ AWAY = (
     "Genonaut's sidecar does not answer at the moment, so nobody can take your prompt. "
     "Please try again in a few seconds."
 )
+LIMITS = frozenset({"limit_reached", "waiting_room_full"})
+"""Refusals that our panel of limits explains."""
+
 MOST_KEPT_SECRETS = 10_000
 SECRETS_KEPT_AFTER_END_S = 900.0
 MOST_REMEMBERED_FINISHED = 10_000
@@ -138,6 +141,18 @@ def owner_by_tag(extra_data: dict[str, Any]) -> str | None:
     return owner_id if isinstance(owner_id, str) else None
 
 
+def refused_answer(refusal: SidecarRefused) -> web.Response:
+    """
+    What the sidecar refuses, so that ComfyUI's page shows the whole sentence.
+
+    Pages up to 1.32 show "message: details" in a dialog, later ones the message on a card and the details behind it.
+    """
+    sentence, details = refusal.detail, ""
+    if refusal.code in LIMITS:
+        sentence, details = sentence.removesuffix("."), "see Limits in the sidebar."
+    return error_answer(refusal.status, refusal.code, sentence, details=details, retry_after_s=refusal.retry_after_s)
+
+
 class PromptGate:
     """Stands in front of ComfyUI's queue. One a process."""
 
@@ -184,7 +199,7 @@ class PromptGate:
             mark_refused(request, "foreign_files")
             return error_answer(400, NOT_VALID, str(exc), node_errors=exc.node_errors)
         except SidecarRefused as exc:
-            return error_answer(exc.status, exc.code, exc.detail, retry_after_s=exc.retry_after_s)
+            return refused_answer(exc)
         except SidecarAway:
             return away_answer(AWAY)
 

@@ -14,7 +14,7 @@ import { QuotaElement } from './elements/quota.js'
 import { Formats } from './format.js'
 import { LiveEvents } from './live_events.js'
 import { QuotaWatch } from './quota_watch.js'
-import { nearlyUsedUp, warningText } from './quota_wording.js'
+import { highestLevelOf, nearlyUsedUp, warningText } from './quota_wording.js'
 import { SidecarClient } from './sidecar_client.js'
 import { loadStrings } from './strings.js'
 
@@ -128,7 +128,8 @@ function sayWhatIsUsedUp(language, watch) {
     const tab = app.extensionManager.getSidebarTabs().find(({ id }) => id === QUOTA_TAB)
     if (!tab || !watch.quota) return
     const percent = nearlyUsedUp(watch.quota, formats)
-    tab.iconBadge = percent ?? ''
+    // No number: ComfyUI's own are counts, and more than two signs would cover the icon.
+    tab.iconBadge = { 0: '', 80: '!', 100: '!!' }[highestLevelOf(watch.quota)]
     tab.tooltip = percent === null ? strings.say('quota.tooltip') : strings.say('quota.tooltipUsed', { percent })
   })
   watch.addEventListener('warning', (event) => {

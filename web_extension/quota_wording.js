@@ -44,7 +44,16 @@ export function levelOf(limit) {
 }
 
 /**
- * How much is used of what is nearest to its end, where people are warned of it: what the tab's icon says.
+ * @param {Quota} quota
+ * @returns {0 | 80 | 100}
+ */
+export function highestLevelOf({ limits }) {
+  const levels = limits.map(levelOf)
+  return LEVELS.find((level) => levels.includes(level)) ?? 0
+}
+
+/**
+ * How much is used of what is nearest to its end, where people are warned of it.
  *
  * @param {Quota} quota
  * @param {Formats} formats

@@ -44,6 +44,8 @@ LIMIT_REACHED = re.compile(
 PICTURE = os.environ.get("GENONAUT_PICTURE")
 SHOWN_PERCENT = "[3-9][0-9]" if PICTURE else "[0-9]+"  # a bar that has begun to fill is the better picture
 
+SAYS_WHAT_TO_DO = re.compile(r"Your plan allows .* used\. The next one is free in \d+ \w+; submit it again then")
+
 NO_DAYS_WORK = 4
 """Enough to look at each kind of card."""
 
@@ -203,6 +205,28 @@ def test_a_days_work_is_seen_at_a_glance(panel: Panel, shown: Installation, tmp_
     for generation_id in (*waiting, running):
         shown.http.post(f"{shown.api}/generations/{generation_id}/cancel").raise_for_status()
     shown.wait_until_nothing_is_open()
+
+
+def test_a_limit_that_is_reached_is_told_by_comfyui_itself(panel: Panel, shown: Installation) -> None:
+    """
+    Run over a limit shows in ComfyUI's own display which limit it is and when there is room, and its tab has a sign.
+    """
+    shown.wait_until_kept(shown.submit(quick_picture()))
+    overrides = f"{shown.api}/admin/users/{shown.http.get(f'{shown.api}/me').json()['id']}/overrides"
+    limits = {"generations_per_hour": 1, "over_limit": "reject"}
+    shown.http.post(overrides, json={"limits": limits}).raise_for_status()
+    try:
+        panel.page.evaluate("(workflow) => window.app.loadApiJson(workflow, 'One too many')", quick_picture())
+        panel.page.get_by_role("button", name="Limits (Genonaut), 100% used").click(timeout=COMES_WITHIN_MS)
+        used_up = panel.page.get_by_role("meter", name="Generations in an hour")
+        expect(used_up).to_have_attribute("aria-valuetext", re.compile("; the next one is free "))
+
+        panel.page.get_by_role("button", name="Run", exact=True).first.click()
+
+        told = panel.page.get_by_text(SAYS_WHAT_TO_DO).last
+        expect(told).to_be_visible(timeout=COMES_WITHIN_MS)
+    finally:
+        shown.http.delete(overrides).raise_for_status()
 
 
 def submit_parameters(

@@ -184,5 +184,5 @@ class SilentSidecar(PatientSidecar):
 
 class StrictSidecar(PatientSidecar):
     async def take(self, request: web.Request) -> web.StreamResponse:
-        body = {"title": "Quota", "status": 429, "code": "quota_exhausted", "detail": "You have used today's quota."}
+        body = {"title": "Quota", "status": 429, "code": "limit_reached", "detail": "You have used today's quota."}
         return web.json_response({**body, "retry_after_s": 60}, status=429, content_type="application/problem+json")

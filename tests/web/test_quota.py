@@ -91,8 +91,13 @@ def test_what_is_told_is_shown_at_once_and_on_the_tabs_icon(open_quota: OpenQuot
 
     expect(panel.host).to_contain_text("8 of 10")
     expect(panel.host).to_contain_text("Nearly used up")
-    assert panel.badge() == "80%"
+    assert panel.badge() == "!"
     assert panel.tooltip() == "Limits (Genonaut), 80% used"
+
+    sidecar.limit(limit("generations_per_hour", 10, 10))
+
+    expect(panel.host).to_contain_text("10 of 10")
+    assert panel.badge() == "!!"
 
     sidecar.limit(limit("generations_per_hour", 2, 10))
 
@@ -213,7 +218,7 @@ def test_a_page_that_nobody_sees_keeps_no_connection(open_quota: OpenQuota, side
     sidecar.quota.limits = [limit("generations_per_hour", 9, 10)]
     set_seen(panel, seen=True)
 
-    panel.page.wait_for_function("window.tabs.some((tab) => tab.iconBadge === '90%')")
+    panel.page.wait_for_function("window.tabs.some((tab) => tab.iconBadge === '!')")
 
 
 def test_the_keyboard_reaches_all_of_it_and_the_canvas_hears_nothing(

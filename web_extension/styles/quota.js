@@ -31,6 +31,7 @@ export const quotaStyles = sheet(`
     display: grid; gap: 2px; margin-top: 5px; color: var(--genonaut-quiet);
     font-size: 12px; font-variant-numeric: tabular-nums;
   }
+  .later span { text-wrap: pretty; }
   .sign { display: flex; align-items: center; gap: 4px; color: var(--genonaut-text); font-weight: 500; }
   .sign .icon { font-size: 14px; }
   [data-level='80'] .sign .icon { color: var(--genonaut-warn); }

@@ -164,7 +164,11 @@ async def test_a_prompt_that_is_valid_in_part_is_taken_with_its_errors(
 async def test_a_refusal_is_shown_with_the_sidecars_own_sentence(
     comfyui: RunningComfyUI, sidecar_port: int, page: aiohttp.ClientSession
 ) -> None:
-    """The sentence becomes ComfyUI's message, with status and Retry-After kept."""
+    """
+    The sentence becomes ComfyUI's message, with status and Retry-After kept; beside a limit stands where to look.
+
+    Older pages show both in one line, as "message: details".
+    """
     async with (
         StrictSidecar(sidecar_port),
         page.post(f"{comfyui.url}/prompt", json={"prompt": small_picture()}) as answer,
@@ -173,7 +177,8 @@ async def test_a_refusal_is_shown_with_the_sidecars_own_sentence(
 
     assert answer.status == 429
     assert answer.headers["Retry-After"] == "60"
-    assert told["error"]["message"] == "You have used today's quota."
+    assert told["error"]["message"] == "You have used today's quota"
+    assert told["error"]["details"] == "see Limits in the sidebar."
 
 
 async def test_another_websites_prompt_is_not_taken(

@@ -72,7 +72,7 @@ async def test_a_refusal_keeps_its_status_and_sentence(client: SidecarClient, po
         with pytest.raises(SidecarRefused, match=r"You have used today's quota\.") as refused:
             await client.submit({"id": "x"})
 
-    assert (refused.value.status, refused.value.code, refused.value.retry_after_s) == (429, "quota_exhausted", 60)
+    assert (refused.value.status, refused.value.code, refused.value.retry_after_s) == (429, "limit_reached", 60)
 
 
 @pytest.mark.parametrize(
