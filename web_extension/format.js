@@ -101,6 +101,18 @@ export class Formats {
     return this.#pair(Math.floor(whole / HOUR_S), 'hour', minutes, 'minute')
   }
 
+  /**
+   * As exactly as somebody who waits wants to know it: "1 min", "2 min", "40 min", "2 hr".
+   *
+   * @param {number} seconds
+   */
+  about(seconds) {
+    const minutes = Math.max(1, Math.round(seconds / MINUTE_S))
+    if (minutes < 10) return this.#unit(minutes, 'minute', 0)
+    const fives = Math.round(minutes / 5) * 5
+    return fives < 90 ? this.#unit(fives, 'minute', 0) : this.#unit(Math.round(seconds / HOUR_S), 'hour', 0)
+  }
+
   /** @param {number} bytes */
   bytes(bytes) {
     if (bytes < 1_000) return this.#unit(bytes, 'byte', 0)

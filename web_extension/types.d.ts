@@ -54,6 +54,8 @@ export interface Waiting {
   others_before: number
   people_before: number
   held_until: string | null
+  /** When it will probably begin; null while nobody knows. */
+  starts_at: { likely: string; earliest: string; latest: string } | null
   why: string
 }
 

@@ -23,7 +23,7 @@ export function stateOf(generation, strings, formats) {
   const { state } = generation
   if (isOpen(generation) && generation.cancel_requested)
     return { icon: 'cancelled', tone: 'busy', text: strings.say('state.cancelling') }
-  if (state === 'pending') return { icon: 'pending', tone: 'busy', text: placeOf(generation, strings) }
+  if (state === 'pending') return { icon: 'pending', tone: 'busy', text: placeOf(generation, strings, formats) }
   if (state === 'submitted') return { icon: 'pending', tone: 'busy', text: strings.say('state.submitted') }
   if (state === 'running') return { icon: 'running', tone: 'busy', text: paceOf(generation, strings, formats) }
   if (state === 'completed' && isWithheld(generation))
@@ -35,10 +35,18 @@ export function stateOf(generation, strings, formats) {
 /**
  * @param {Generation} generation
  * @param {Strings} strings
+ * @param {Formats} formats
  */
-function placeOf({ place }, strings) {
+function placeOf({ place, waiting }, strings, formats) {
   if (place === null) return strings.say('state.pending')
-  return place === 0 ? strings.say('state.next') : strings.say('state.waiting', { count: place })
+  if (place === 0) return strings.say('state.next')
+  if (!waiting?.starts_at) return strings.say('state.waiting', { count: place })
+  return strings.say('state.waitingFor', { count: place, duration: formats.about(secondsUntil(waiting.starts_at.likely)) })
+}
+
+/** @param {string} time RFC 3339 */
+function secondsUntil(time) {
+  return (Date.parse(time) - Date.now()) / 1000
 }
 
 /**

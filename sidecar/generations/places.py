@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
 from typing import Any
@@ -26,13 +26,15 @@ from sqlalchemy.orm import aliased
 from sidecar.generations import fair_shares
 from sidecar.generations.models import PENDING_IN_SQL, Generation, is_pending
 from sidecar.generations.pausing import pause_of
-from sidecar.generations.schemas import Waiting
+from sidecar.generations.schemas import Moments, Waiting
 from sidecar.generations.shares import Share, is_ready
 from sidecar.generations.states import GenerationState
-from sidecar.generations.turns import OWN_ORDER
+from sidecar.generations.turns import LONG_AGO, OWN_ORDER, in_flight, left_s
 from sidecar.identity import now
+from sidecar.instances.models import Instance
+from sidecar.instances.standing import is_sound
 from sidecar.limits.estimate import lines_of
-from sidecar.limits.paces import UNKNOWN_S
+from sidecar.limits.paces import AT_ONCE, UNKNOWN, UNKNOWN_S, USUAL_WORK, Expected, one_after_another
 from sidecar.limits.plans import Plans
 
 HELD_TOLD_AT_MOST = 1000
@@ -41,6 +43,8 @@ READ_AT_MOST_EVERY_S = 1.0
 READING_IS_ONE_IN = 20  # where so many wait that to read of all of them takes long: this part of the time
 
 MAY_GO = and_(is_pending(), is_ready(bindparam("at")))
+UNKNOWN_EACH = UNKNOWN.at(USUAL_WORK)
+SOUND = select(Instance.id).where(is_sound())
 EVERYBODY = select(Share.person_id, Share.tag, Share.turn_since)
 THEIRS = (
     select(
@@ -114,6 +118,8 @@ class Ahead:
     others: int
     people: int
     """How many other people those are of."""
+    takes: Expected = AT_ONCE
+    """How long one GPU would be at work on all of it."""
 
     @property
     def place(self) -> int:
@@ -130,6 +136,8 @@ class InLine:
     cost: int
     """By how much their tag grows with each of theirs, on the mean."""
     count: int
+    each: Expected = UNKNOWN_EACH
+    """How long one of theirs takes, on the mean."""
 
     def before(self, tag: int, whose: InLine) -> int:
         """How many of theirs have their turn before the one of somebody else that has this tag."""
@@ -145,15 +153,29 @@ class Snapshot:
     line: Mapping[UUID, InLine] = field(default_factory=dict)
     paused: str | None = None
     """Why nothing goes; None while something does."""
+    at: datetime = LONG_AGO
+    busy: Expected = AT_ONCE
+    """How long all instances together will be at work on what they have."""
+    instances: int = 0
+    """How many may have work."""
 
     def ahead(self, me: InLine | None, own: int) -> Ahead:
         """What runs before the one of this person before which so many of their own do."""
         if me is None:
-            return Ahead(own, 0, 0)
+            return Ahead(own, 0, 0, UNKNOWN_EACH.times(own))
         tag = me.tag + own * me.cost
         others = (one for other, one in self.line.items() if other != me.person_id)
-        counts = [count for one in others if (count := one.before(tag, me))]
-        return Ahead(own, sum(counts), len(counts))
+        before = [(one, count) for one in others if (count := one.before(tag, me))]
+        takes = one_after_another([me.each.times(own), *(one.each.times(count) for one, count in before)])
+        return Ahead(own, sum(count for _, count in before), len(before), takes)
+
+    def starts_at(self, ahead: Ahead, *, at: datetime, held_until: datetime | None = None) -> Moments | None:
+        """When what has this ahead of it will begin; None while nothing can."""
+        if self.paused is not None or not self.instances:
+            return None
+        waits = one_after_another([self.busy, ahead.takes]).times(1 / self.instances)
+        earliest = at if held_until is None else max(held_until, at)
+        return Moments(*(max(self.at + timedelta(seconds=round(each)), earliest) for each in waits))
 
     def order(self) -> Iterator[UUID]:
         """Whose turn it will be, one turn after the other."""
@@ -194,7 +216,7 @@ class Places:
         for generation in held:
             me = snapshot.line.get(generation.person_id) or just_begun.get(generation.person_id)
             ahead = snapshot.ahead(me, own[generation.id])
-            found[generation.id] = to_view(generation, ahead, paused=snapshot.paused, at=now())
+            found[generation.id] = to_view(generation, ahead, snapshot, at=now())
         return found
 
     async def held(self, session: AsyncSession) -> dict[str, Any]:
@@ -226,22 +248,36 @@ class Places:
 
 async def read_line(session: AsyncSession, plans: Plans, *, at: datetime) -> Snapshot:
     counts: dict[UUID, int] = defaultdict(int)
-    work_s: dict[UUID, float] = defaultdict(float)
+    work: dict[UUID, list[Expected]] = defaultdict(list)
     theirs = (await session.execute(THEIRS, {"at": at})).all()
     known = await lines_of(session, {row.checkpoint for row in theirs})
     for row in theirs:
         counts[row.person_id] += row.how_many
-        work_s[row.person_id] += known[row.checkpoint].usual.seconds_of_all(row.how_many, row.work)
+        one = known[row.checkpoint].usual.at(row.work / row.how_many)
+        work[row.person_id].append(one.times(row.how_many))
     everybody = (await session.execute(EVERYBODY.where(Share.is_waiting))).all()
     standings = await plans.of_all(session, [row.person_id for row in everybody])
     line = {}
     for person_id, tag, since in everybody:
         count = counts.get(person_id, 0)
-        mean_s = work_s[person_id] / count if count else UNKNOWN_S
-        cost = fair_shares.cost(mean_s, standings[person_id].limits.weight)
-        line[person_id] = InLine(person_id, tag, since, cost, count)
+        each = one_after_another(work[person_id]).times(1 / count) if count else UNKNOWN_EACH
+        cost = fair_shares.cost(each.seconds, standings[person_id].limits.weight)
+        line[person_id] = InLine(person_id, tag, since, cost, count, each)
     pause = await pause_of(session)
-    return Snapshot(line, None if pause is None else pause.reason)
+    sound = set(await session.scalars(SOUND))
+    busy = await at_work(session, sound, at=at)
+    return Snapshot(line, None if pause is None else pause.reason, at, busy, len(sound))
+
+
+async def at_work(session: AsyncSession, sound: Set[UUID], *, at: datetime) -> Expected:
+    """How long these instances will be at work on what they have."""
+    rows = [row for instance_id, rows in (await in_flight(session)).items() if instance_id in sound for row in rows]
+    known = await lines_of(session, {row.checkpoint for row in rows})
+    left = []
+    for row in rows:
+        takes = known[row.checkpoint].on(row.instance_id).at(row.work)
+        left.append(takes.times(left_s(row, takes.seconds, at=at) / takes.seconds))
+    return one_after_another(left)
 
 
 async def read_shares(session: AsyncSession, plans: Plans, people: Collection[UUID]) -> dict[UUID, InLine]:
@@ -315,15 +351,21 @@ def to_entry(row: Row[Any], number: int) -> dict[str, Any]:
     }
 
 
-def to_view(generation: Generation, ahead: Ahead, *, paused: str | None, at: datetime) -> Waiting:
+def to_view(generation: Generation, ahead: Ahead, snapshot: Snapshot, *, at: datetime) -> Waiting:
     until = generation.not_before if generation.not_before is not None and generation.not_before > at else None
     return Waiting(
         own_before=ahead.own,
         others_before=ahead.others,
         people_before=ahead.people,
         held_until=until,
-        why=why(generation.waiting_reason, ahead, paused=paused, held=until is not None),
+        starts_at=None if is_stuck(generation, until) else snapshot.starts_at(ahead, at=at, held_until=until),
+        why=why(generation.waiting_reason, ahead, paused=snapshot.paused, held=until is not None),
     )
+
+
+def is_stuck(generation: Generation, held_until: datetime | None) -> bool:
+    """Does it wait for something of which nobody knows when it will be, such as an instance that has its models?"""
+    return generation.waiting_reason is not None and held_until is None and generation.not_before is None
 
 
 def why(reason: str | None, ahead: Ahead, *, paused: str | None, held: bool) -> str:

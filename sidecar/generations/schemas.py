@@ -161,6 +161,14 @@ class Failure(Struct):
     node_type: str | None = None
 
 
+class Moments(Struct):
+    """When something will probably be, and between what it mostly is."""
+
+    likely: datetime
+    earliest: datetime
+    latest: datetime
+
+
 class Waiting(Struct):
     """What a generation waits for that has not begun."""
 
@@ -172,6 +180,8 @@ class Waiting(Struct):
     """How many people those are."""
     held_until: datetime | None
     """It does not go before, even if nothing else waits."""
+    starts_at: Moments | None
+    """When it will probably begin, as it looks now; None while nothing can begin."""
     why: str
     """In a sentence."""
 

@@ -10,7 +10,7 @@ Everything is a median: one that had to load its model first, or that somebody's
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
 from statistics import median
@@ -34,11 +34,23 @@ class Sample(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """How long one will probably take: mostly somewhere between the outer two."""
+    """How long something will probably take: mostly somewhere between the outer two."""
 
     seconds: float
     low_s: float
     high_s: float
+
+    def times(self, factor: float) -> Expected:
+        return Expected(*(factor * each for each in self))
+
+
+AT_ONCE = Expected(0.0, 0.0, 0.0)
+
+
+def one_after_another(parts: Iterable[Expected]) -> Expected:
+    """All of them. As if all were quick together, or slow: mostly one wrong guess is behind all of them."""
+    sums = [sum(each) for each in zip(*parts, strict=True)]
+    return Expected(*sums) if sums else AT_ONCE
 
 
 @dataclass(frozen=True)

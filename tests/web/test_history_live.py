@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fakes.sidecar_api import ScriptedSidecar, failed, generation, generation_id, opened, progress
+from datetime import datetime, timedelta, timezone
+
+from fakes.sidecar_api import ScriptedSidecar, failed, generation, generation_id, opened, progress, waiting
 from playwright.sync_api import expect
 from web.panel import OpenPanel
 
@@ -18,6 +20,22 @@ def test_a_waiting_generation_says_how_many_are_ahead(open_panel: OpenPanel, sid
     sidecar.put(opened(1, place=0))
 
     expect(panel.cards).to_contain_text("Next in line")
+
+
+def test_a_waiting_generation_says_about_how_long_it_will_wait(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    In minutes, as far as anybody knows, and no more exactly than it is known; in German, too.
+    """
+    starts_at = datetime.now(timezone.utc) + timedelta(minutes=2, seconds=5)
+    sidecar.put(opened(1, place=3, waiting=waiting(starts_at)))
+    sidecar.put(opened(2, place=90, waiting=waiting(starts_at + timedelta(minutes=41))))
+
+    english = open_panel()
+    expect(english.cards.nth(1)).to_contain_text("About 2 min, 3 ahead")
+    expect(english.cards.nth(0)).to_contain_text("About 45 min, 90 ahead")
+
+    german = open_panel(width=320, query="locale=de")
+    expect(german.cards.nth(1)).to_contain_text("Etwa 2 Min., noch 3 davor")
 
 
 def test_progress_moves_without_being_read_out(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:

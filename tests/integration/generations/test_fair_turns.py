@@ -260,6 +260,21 @@ async def test_everybody_is_told_how_many_are_before_them(idle_parts: Parts, sub
     assert waiting.why == "Turns are shared: 1 of your own and 4 of 2 other people will run before it."
 
 
+async def test_who_waits_is_told_when_it_will_probably_begin(idle_parts: Parts, submit: Submit):
+    """After all that runs before it, of whomever; longer, where it was not as expected."""
+    async with idle_parts.database.writing() as session:
+        for work in (1.0, 100.0) * 10:
+            await learn(session, FIRST, "", Sample(work, 6.0))
+    await submit(BOB, 2)
+    *_, last = await submit(ADA, 3)
+    waiting = (await show_of(idle_parts, ADA, last)).waiting
+
+    assert waiting is not None
+    assert waiting.starts_at is not None
+    assert 20 < (waiting.starts_at.likely - now()).total_seconds() <= 25
+    assert waiting.starts_at.earliest < waiting.starts_at.likely < waiting.starts_at.latest
+
+
 async def test_what_is_told_is_what_happens(idle_parts: Parts, submit: Submit, monkeypatch: pytest.MonkeyPatch):
     """
     The order in ComfyUI's queue panel, and every place: checkpoints that take longer have fewer turns. Only who lets
