@@ -109,6 +109,7 @@ AT = {"at": now(), "unasked": [], "not_awaited_before": now(), "skip": 0, "at_mo
         (select(shares.has_ready(LOCAL_OWNER_ID, at=now())), [OF_PERSON]),
         (turns.ALL_IN_FLIGHT, ["SCAN generations USING INDEX ix_generations_in_flight"]),
         (places.THEIRS.params(at=now()), [OF_PERSON]),
+        (shares.DUE.params(since=now(), at=now()), ["SEARCH generations USING INDEX ix_generations_held_until"]),
         (shares.UNSETTLED, ["SCAN generations USING INDEX ix_generations_charged"]),
     ],
     ids=[
@@ -119,6 +120,7 @@ AT = {"at": now(), "unasked": [], "not_awaited_before": now(), "skip": 0, "at_mo
         "has somebody any",
         "in flight",
         "how much each waits for",
+        "due",
         "unsettled",
     ],
 )
