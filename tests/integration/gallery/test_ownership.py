@@ -61,13 +61,14 @@ async def test_a_name_that_several_people_have_had_is_nobodys(database, expect) 
 
 async def test_what_is_withheld_is_nobodys(database, expect) -> None:
     """Also where its owner has had an older file of that name: who asks for it now would see the new one."""
-    named = {"filename": "latest.png"}
+    named, new = {"filename": "latest.png"}, {"filename": "new.png"}
     await expect(outputs_of(named), ADA)
-    generation_id = await expect(outputs_of(named), ADA)
+    generation_id = await expect(outputs_of(named, new), ADA)
     async with database.writing() as session:
         await session.execute(update(Image).where(Image.generation_id == generation_id).values(is_withheld=True))
 
     assert await owner_of(database, **named) is None
+    assert await owner_of(database, **new) is None
 
 
 async def test_a_file_in_somebodys_folder_is_theirs_whoever_names_it(database, expect, images) -> None:
