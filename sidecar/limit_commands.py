@@ -47,6 +47,10 @@ IN_ONE_PAGE = 200
 NO_LIMIT = "none"
 HOW_TO_NAME = "such as generations_per_day=500; none: no such limit"
 
+AS_IN_OPEN_ACCESS = (
+    "as for everybody in open access; with accounts it is {plan} (set GENONAUT_ACCESS as the sidecar has it)"
+)
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
 Wanted = TypeVar("Wanted")
 
@@ -188,7 +192,8 @@ async def show_quota(desk: Desk, asked: argparse.Namespace) -> list[str]:
     user = await desk.person(asked.user)
     quota = await desk.quotas.of_user(user.id)
     overrides = [told_of_override(each) for each in await desk.overrides.list(user.id)]
-    return [f"{user.name}: plan {quota.plan}", *map(told_of_limit, quota.limits), *overrides]
+    held = [] if quota.plan == user.plan else [AS_IN_OPEN_ACCESS.format(plan=user.plan)]
+    return [f"{user.name}: plan {quota.plan}", *held, *map(told_of_limit, quota.limits), *overrides]
 
 
 async def make_override(desk: Desk, asked: argparse.Namespace) -> list[str]:

@@ -15,8 +15,8 @@ from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.callers import LOCAL_OWNER, Caller, Role, Scope
 from sidecar.accounts.credentials import Credentials
 from sidecar.accounts.desk import Accounts
-from sidecar.accounts.models import ApiToken, User, UserSession
-from sidecar.accounts.people import Alteration
+from sidecar.accounts.models import LOCAL_OWNER_ID, ApiToken, User, UserSession
+from sidecar.accounts.people import Alteration, NewPerson
 from sidecar.accounts.throttling import FOR_AN_ACCOUNT
 from sidecar.database import Database
 from sidecar.errors import AccountDisabled, CredentialsInvalid, NotLoggedIn, TooManyAttempts
@@ -220,6 +220,17 @@ async def test_whom_a_proxy_names_has_an_account_from_then_on(database: Database
     assert (await accounts.people.show(callers[0].user_id)).plan == "free"
     with pytest.raises(NotLoggedIn):
         await accounts.recognition.caller_of(Credentials(HERE, cookie="a session of old"))
+
+
+async def test_behind_a_proxy_the_first_administrator_is_made_at_a_terminal(
+    database: Database, environment: dict[str, str]
+):
+    """Nobody logs in there; by the name that the proxy says they are the administrator, who has what was there."""
+    accounts = another_process(database, read_settings({**environment, "GENONAUT_ACCESS": "proxy"}))
+    await accounts.people.add(NewPerson("Ada@example.org", Role.ADMIN), COMMAND_LINE)
+    ada = await accounts.recognition.caller_of(Credentials(HERE, forwarded_user="ada@example.org"))
+
+    assert (ada.user_id, ada.role) == (LOCAL_OWNER_ID, Role.ADMIN)
 
 
 async def test_who_has_to_wait_does_not_learn_that_a_password_is_the_right_one(

@@ -51,6 +51,16 @@ def test_plans_are_kept_at_a_terminal(told):
     )
 
 
+def test_whoever_asks_without_the_sidecars_access_is_told_so(told, monkeypatch: pytest.MonkeyPatch):
+    """A terminal does not have what ComfyUI was started with; open access would be taken for it without a word."""
+    told("user", "add", "Ada", "--no-password", "--plan", "free")
+    monkeypatch.delenv("GENONAUT_ACCESS")
+    shown = told("quota", "show", "Ada").splitlines()
+
+    assert shown[0] == "Ada: plan unlimited"
+    assert "with accounts it is free (set GENONAUT_ACCESS" in shown[1]
+
+
 def test_what_holds_for_somebody_is_kept_at_a_terminal(told):
     """With until when and why."""
     told("user", "add", "Ada", "--no-password", "--plan", "free")
