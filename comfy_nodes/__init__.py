@@ -8,10 +8,10 @@ A prompt on its way:
     event_tap        copies execution events to the sidecar's observer socket
     outcome_journal  keeps how prompts ended until the sidecar has committed it
 
-For several people: `doorkeeper` (who comes in), `caller` (who that is), `access_rules` (what for), `login_page/`;
-`client_sockets` and `owned_events` (who hears of what), `interrupts`, `user_folders`; `places` (which file a name
-means) and `ownership` (whose it is), with `file_routes`, `graph_files` and `file_hooks` for ComfyUI's routes, its
-workflows and its running nodes.
+For several people: `doorkeeper` (who comes in), `credentials`, `recognition` and `caller` (who that is), `access_rules`
+and `rights` (what for), `foreign_pages`, `login_page/`; `client_sockets`, `owned_events` and `own_status` (who hears of
+what), `interrupts`, `user_folders`; `places` (which file that is) and `ownership` (whose it is), with `file_routes`,
+`graph_files` and `file_hooks` for ComfyUI's routes, its workflows and its running nodes.
 
 Beside it: `parts` (put together) and `connect` (every hook, all or none; `closed_doors`), `sidecar_proxy` (one origin
 for the page), `sidecar_process` (the sidecar's life beside ComfyUI), `nodes/` (Save Image, Tag Generation), `locations`

@@ -29,7 +29,7 @@ from .ownership import SHARED, OwnedFiles, may_see
 from .places import KINDS, OWN_FOLDER, Name, is_plain_name, is_plain_path, is_user_id, plainly
 from .refusals import mark_refused
 from .sidecar_client import SidecarAway
-from .wire import Handler, away_answer, error_answer
+from .wire import Handler, away, away_answer, error_answer
 
 Answer = Callable[[web.Request, Handler, Caller], Awaitable[web.StreamResponse]]
 
@@ -38,7 +38,7 @@ BY_CONTENT = "blake3:"
 
 YES = frozenset({"1", "true"})
 NOT_FOUND = "There is no such file among yours or the shared ones."
-AWAY = "Genonaut's sidecar does not answer at the moment, so nobody can say whose file that is. Please try again."
+AWAY = away("nobody can say whose file that is")
 
 
 class SomebodyElses(FileNotFoundError):

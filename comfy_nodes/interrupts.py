@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from .caller import ANONYMOUS, CALLER, Caller
-from .owned_queue import PROMPT_ID
+from .queue_hooks import PROMPT_ID
 
 MOST_REMEMBERED_INTERRUPTS = 100
 

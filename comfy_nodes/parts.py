@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .caller import Callers
 from .client_sockets import ClientSockets
 from .doorkeeper import Doorkeeper
 from .event_tap import EventTap
@@ -17,11 +16,12 @@ from .held_prompts import HeldPrompts
 from .interrupts import Interrupts
 from .leading_term import LeadingTerm
 from .own_journal import open_journal
-from .owned_queue import QueueHooks
 from .ownership import OwnedFiles, SeenOutputs
 from .pack_routes import PackRoutes
 from .places import Folders
 from .prompt_gate import PromptGate
+from .queue_hooks import QueueHooks
+from .recognition import Callers
 from .settings import OPEN, PackSettings, read_settings
 from .sidecar_client import SidecarClient
 from .sidecar_proxy import SidecarProxy

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,101 +21,28 @@ from aiohttp import web
 
 from .caller import CALLER, LOCAL_OWNER, only_theirs
 from .client_sockets import NO_BROWSER, ClientSockets
+from .finished_prompts import FinishedPrompts
 from .graph_files import ForeignFiles, GraphFiles
 from .held_prompts import HeldPrompt
 from .leading_term import TERM, LeadingTerm
 from .outcome_journal import OutcomeJournal
-from .owned_queue import FROM_PAGE, FROM_SIDECAR, arriving_from
 from .ownership import acting_for
 from .prompt_body import PromptBody, UnusableBody, read_prompt_body
+from .prompt_secrets import PromptSecrets
+from .queue_hooks import FROM_PAGE, FROM_SIDECAR, arriving_from, owner_by_tag
 from .refusals import mark_refused
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
 from .under_review import is_marked
-from .wire import away_answer, error_answer, first_run_of, is_paired, json_answer, new_generation_id
+from .wire import away, away_answer, error_answer, first_run_of, is_paired, json_answer, new_generation_id
 
 log = logging.getLogger("genonaut.gate")
 
 ALREADY_FINISHED = 409
 TERM_IS_OVER = 412
 NOT_VALID = "prompt_outputs_failed_validation"  # ComfyUI's own word (execution.py, validate_prompt)
-AWAY = (
-    "Genonaut's sidecar does not answer at the moment, so nobody can take your prompt. "
-    "Please try again in a few seconds."
-)
+AWAY = away("nobody can take your prompt")
 LIMITS = frozenset({"limit_reached", "waiting_room_full"})
 """Refusals that our panel of limits explains."""
-
-MOST_KEPT_SECRETS = 10_000
-SECRETS_KEPT_AFTER_END_S = 900.0
-MOST_REMEMBERED_FINISHED = 10_000
-
-
-class Secrets:
-    """
-    The comfy.org tokens of held prompts, by generation: in memory only, never in a file or a database.
-
-    They are put back whenever the prompt is dispatched, and kept for a while after it has ended: one that ran out of
-    memory comes a second time. The oldest go first when there are too many.
-    """
-
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        self.keys = keys
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._ended: OrderedDict[str, float] = OrderedDict()
-
-    def split(self, extra_data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Tell apart what may be written down and what must not."""
-        secrets = {key: extra_data[key] for key in self.keys if key in extra_data}
-        return {key: value for key, value in extra_data.items() if key not in secrets}, secrets
-
-    def keep(self, generation_id: str, secrets: dict[str, Any]) -> None:
-        if not secrets:
-            return
-        with self._lock:
-            self._kept[generation_id] = secrets
-            while len(self._kept) > MOST_KEPT_SECRETS:
-                self._kept.popitem(last=False)
-
-    def take(self, generation_id: str) -> dict[str, Any]:
-        with self._lock:
-            self._ended.pop(generation_id, None)  # it is not over
-            return dict(self._kept.get(generation_id, {}))
-
-    def has_ended(self, generation_id: str) -> None:
-        """A run of it; whoever has ended some time ago does not come again."""
-        with self._lock:
-            if generation_id in self._kept:
-                self._ended[generation_id] = time.monotonic()
-            while self._ended and time.monotonic() - next(iter(self._ended.values())) > SECRETS_KEPT_AFTER_END_S:
-                self._kept.pop(self._ended.popitem(last=False)[0], None)
-
-    def forget(self, generation_id: str) -> None:
-        with self._lock:
-            self._kept.pop(generation_id, None)
-
-
-class FinishedPrompts:
-    """
-    The last prompts that ended in this process.
-
-    The journal forgets an outcome once it is confirmed; a dispatch that was on its way then must not run it again.
-    """
-
-    def __init__(self, most: int = MOST_REMEMBERED_FINISHED) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._ids: OrderedDict[str, None] = OrderedDict()
-
-    def remember(self, prompt_id: str) -> None:
-        with self._lock:
-            self._ids[prompt_id] = None
-            while len(self._ids) > self._most:
-                self._ids.popitem(last=False)
-
-    def __contains__(self, prompt_id: str) -> bool:
-        with self._lock:
-            return prompt_id in self._ids
 
 
 @dataclass(frozen=True)
@@ -132,13 +57,6 @@ class Validated:
 
     def refusal(self) -> web.Response:
         return json_answer({"error": self.error, "node_errors": self.node_errors}, status=400)
-
-
-def owner_by_tag(extra_data: dict[str, Any]) -> str | None:
-    """Whose prompt the sidecar says that this is."""
-    tag = extra_data.get("genonaut")
-    owner_id = tag.get("owner_id") if isinstance(tag, dict) else None
-    return owner_id if isinstance(owner_id, str) else None
 
 
 def refused_answer(refusal: SidecarRefused) -> web.Response:
@@ -178,7 +96,7 @@ class PromptGate:
         self._passes_when_away = passes_when_away
         self._graphs = graphs
         self._term = term or LeadingTerm()
-        self.secrets = Secrets(tuple(execution.SENSITIVE_EXTRA_DATA_KEYS))
+        self.secrets = PromptSecrets(tuple(execution.SENSITIVE_EXTRA_DATA_KEYS))
         self._finished = FinishedPrompts()
 
     def prompt_has_finished(self, prompt_id: str) -> None:

@@ -125,8 +125,12 @@ def error_answer(
     return answer
 
 
-def away_answer(sentence: str) -> web.Response:
+def away(consequence: str) -> str:
     """Say that the sidecar does not answer, and what cannot be done for want of it."""
+    return f"Genonaut's sidecar does not answer at the moment, so {consequence}. Please try again in a few seconds."
+
+
+def away_answer(sentence: str) -> web.Response:
     return error_answer(503, "sidecar_away", sentence, retry_after_s=AWAY_RETRY_AFTER_S)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import comfy_nodes.caller
+import comfy_nodes.credentials
 import comfy_nodes.locations
 import comfy_nodes.pairing
 import comfy_nodes.settings
@@ -24,7 +24,7 @@ def test_pack_and_sidecar_name_the_sessions_cookie_alike() -> None:
     """
     With TLS and without.
     """
-    assert comfy_nodes.caller.SESSION_COOKIES == (SESSION_COOKIE, HOST_SESSION_COOKIE)
+    assert comfy_nodes.credentials.SESSION_COOKIES == (SESSION_COOKIE, HOST_SESSION_COOKIE)
 
 
 @pytest.mark.parametrize("name", ["read_or_make_secret", "write_secret", "read_whole_secret"])

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.figures import Row, spread, timed
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.outcome_journal import OutcomeJournal
-from comfy_nodes.owned_queue import QueueHooks
+from comfy_nodes.queue_hooks import QueueHooks
 from comfy_nodes.wire import new_generation_id
 
 OUTPUTS = 1000

@@ -14,7 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from comfy_nodes.held_prompts import HeldPrompt, HeldPrompts
-from comfy_nodes.owned_queue import QueueHooks, owned_queue_class
+from comfy_nodes.owned_queue import owned_queue_class
+from comfy_nodes.queue_hooks import QueueHooks
 
 Item = tuple[Any, ...]
 

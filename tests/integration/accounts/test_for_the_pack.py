@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from comfy_nodes import caller
+from comfy_nodes import credentials
 from sidecar.accounts import authentication
 from sidecar.accounts.audit import COMMAND_LINE, Action, Wanted
 from sidecar.accounts.callers import Scope
@@ -98,7 +98,7 @@ async def test_which_cookie_counts_follows_from_how_a_request_came(
 ):
     """For the pack as for the API behind it, and never from what is there: a sibling's page can plant the plain one."""
     ada, eve = await add_person("Ada"), await add_person("Eve")
-    cookies = {name: await begun(accounts, ada if name == counts else eve) for name in caller.SESSION_COOKIES}
+    cookies = {name: await begun(accounts, ada if name == counts else eve) for name in credentials.SESSION_COOKIES}
     passed_on = {
         "X-Forwarded-For": asked["address"],
         "X-Forwarded-Proto": ", ".join([*filter(None, [asked.get("forwarded_proto")]), asked.get("scheme", "http")]),
@@ -187,7 +187,7 @@ async def test_of_credentials_that_are_no_good_the_audit_has_where_they_came_fro
 )
 async def test_the_name_that_a_proxy_writes_is_one_person_for_both(written: bytes, name: str):
     """Each reads headers with a library of its own, and these take what is no ASCII for different things."""
-    pack = caller.name_in(written.decode("utf-8", "surrogateescape"))  # as aiohttp hands it over
+    pack = credentials.name_in(written.decode("utf-8", "surrogateescape"))  # as aiohttp hands it over
     sidecar = authentication.name_in(written.decode("latin-1"))  # as Litestar does
 
     assert (pack, sidecar) == (name, name)

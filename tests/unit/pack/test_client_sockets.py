@@ -14,9 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from fakes.knowing_sidecar import KnowingSidecar, id_of, person
 
 from comfy_nodes import client_sockets
-from comfy_nodes.caller import Callers, read_caller
+from comfy_nodes.caller import read_caller
 from comfy_nodes.client_sockets import MOST_IDS_EACH, NO_BROWSER, ClientSockets, LastOneCounts, OpenSocket
 from comfy_nodes.doorkeeper import Doorkeeper
+from comfy_nodes.recognition import Callers
 from comfy_nodes.settings import PackSettings
 
 ADA, BOB = read_caller(person("ada")), read_caller(person("bob"))

@@ -15,10 +15,11 @@ from fakes.knowing_sidecar import KnowingSidecar
 from fakes.paired import as_sidecar
 from yarl import URL
 
-from comfy_nodes.caller import CALLER, Callers
+from comfy_nodes.caller import CALLER
 from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.doorkeeper import Doorkeeper
 from comfy_nodes.pairing import ANSWER_HEADER, pairing_of
+from comfy_nodes.recognition import Callers
 from comfy_nodes.settings import PackSettings
 from comfy_nodes.wire import Handler, prove_answer
 

@@ -12,7 +12,7 @@ from fakes.knowing_sidecar import id_of, person
 
 from comfy_nodes.caller import ANONYMOUS, LOCAL_OWNER, Caller, calling, read_caller
 from comfy_nodes.held_prompts import HeldPrompt
-from comfy_nodes.owned_queue import FROM_SIDECAR, arriving_from
+from comfy_nodes.queue_hooks import FROM_SIDECAR, arriving_from
 
 ADA, BOB, ROOT = (
     read_caller(person(name, role)) for name, role in (("ada", "member"), ("bob", "member"), ("root", "admin"))

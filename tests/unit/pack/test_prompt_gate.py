@@ -15,13 +15,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from fakes.knowing_sidecar import id_of, person
 from fakes.paired import as_sidecar
 
-from comfy_nodes import prompt_gate
+from comfy_nodes import prompt_secrets
 from comfy_nodes.caller import LOCAL_OWNER, Caller, calling, read_caller
 from comfy_nodes.client_sockets import ClientSockets
+from comfy_nodes.finished_prompts import FinishedPrompts
 from comfy_nodes.held_prompts import HeldPrompts
 from comfy_nodes.leading_term import LeadingTerm
 from comfy_nodes.outcome_journal import OutcomeJournal
-from comfy_nodes.prompt_gate import FinishedPrompts, PromptGate
+from comfy_nodes.prompt_gate import PromptGate
 from comfy_nodes.sidecar_client import SidecarAway
 from comfy_nodes.wire import encode_json
 from sidecar.identity import prompt_id_of_run, uuid7
@@ -192,7 +193,7 @@ async def test_a_prompt_that_comes_a_second_time_has_its_secrets_again(
             body = encode_json({"prompt": PROMPT, "prompt_id": prompt_id})
             await sidecar.post("/prompt", data=body, headers=as_sidecar("POST", "/prompt", body))
             gate.prompt_has_finished(prompt_id)
-    monkeypatch.setattr(prompt_gate, "SECRETS_KEPT_AFTER_END_S", 0.0)
+    monkeypatch.setattr(prompt_secrets, "SECRETS_KEPT_AFTER_END_S", 0.0)
     gate.secrets.keep("another", {"api_key_comfy_org": "hidden"})
     gate.prompt_has_finished("another")
 

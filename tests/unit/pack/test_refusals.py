@@ -14,9 +14,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from fakes.knowing_sidecar import KnowingSidecar, id_of
 
 from comfy_nodes import refusals
-from comfy_nodes.caller import Callers
 from comfy_nodes.client_sockets import ClientSockets
 from comfy_nodes.doorkeeper import Doorkeeper
+from comfy_nodes.recognition import Callers
 from comfy_nodes.refusals import mark_refused
 from comfy_nodes.settings import PackSettings
 

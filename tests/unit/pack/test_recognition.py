@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from fakes.knowing_sidecar import KnowingSidecar, id_of, person
 
-from comfy_nodes.caller import CALLER, LOCAL_OWNER, Callers, Credentials, calling, only_theirs, read_caller
+from comfy_nodes.caller import CALLER, LOCAL_OWNER, calling, only_theirs, read_caller
+from comfy_nodes.credentials import Credentials
+from comfy_nodes.recognition import Callers
 from comfy_nodes.sidecar_client import SidecarAway, SidecarRefused
 
 ADA, BOB = Credentials(cookies={"genonaut_session": "ada"}), Credentials(authorization="Bearer bob")
