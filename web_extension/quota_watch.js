@@ -114,7 +114,8 @@ export class QuotaWatch extends EventTarget {
   /** @param {SidecarError} error */
   #failed(error) {
     this.trouble = error
-    this.#lookAgainAt(Date.now() + TRY_AGAIN_AFTER_MS)
+    // Nobody is logged in: the stream ends, too, and says when there is somebody again.
+    if (!error.isLoggedOut) this.#lookAgainAt(Date.now() + TRY_AGAIN_AFTER_MS)
     this.dispatchEvent(new Event('change'))
   }
 

@@ -52,6 +52,7 @@ class ScriptedQuota:
     limits: list[Json] = field(default_factory=list)
     generations_of_days: list[int] = field(default_factory=list)
     """The last one is today's."""
+    usage_is_broken: bool = False
 
     def view(self, waiting: int) -> Json:
         whole = {"plan": self.plan, "over_limit": self.over_limit, "limits": self.limits}

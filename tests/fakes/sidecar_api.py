@@ -392,6 +392,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send_problem(401, "not_logged_in", "You are not logged in.")
         elif path.startswith(("/me", "/sessions")):
             self._answer_account(path)
+        elif path == "/usage" and self.sidecar.quota.usage_is_broken:
+            self._send_problem(500, "internal_error", "Something went wrong here.")
         elif path in ("/quota", "/usage"):
             self._send_json(self.sidecar.quota_view() if path == "/quota" else self.sidecar.quota.usage())
         else:

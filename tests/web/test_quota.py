@@ -203,6 +203,26 @@ def test_a_sidecar_that_is_away_is_told_of_in_the_words_of_the_history(
     expect(panel.notice).to_be_hidden()
 
 
+def test_a_part_that_cannot_be_read_is_told_of_and_not_asked_for_at_once(
+    open_quota: OpenQuota, sidecar: ScriptedSidecar
+) -> None:
+    """
+    The rest stands there all the same.
+    """
+    sidecar.quota.usage_is_broken = True
+    sidecar.quota.limits = [limit("generations_per_hour", 7, 10)]
+    panel = open_quota()
+    expect(panel.notice).to_contain_text("Something went wrong here. This is tried again by itself.")
+    expect(panel.meters).to_have_count(1)
+    panel.page.wait_for_timeout(1500)  # until what was asked for before has been answered
+    asked_before = sidecar.requests.count("GET /usage")
+
+    panel.page.wait_for_timeout(1500)
+
+    assert sidecar.requests.count("GET /usage") == asked_before
+    expect(panel.notice).to_be_visible()
+
+
 def test_a_page_that_nobody_sees_keeps_no_connection(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
     """
     A browser has six of them for ComfyUI. Seen again, the page knows at once how it stands.

@@ -24,6 +24,7 @@ const READ_AFTER_MS = 1_000
 /** What others do changes places, of which nobody is told. A whole page of them is read more seldom. */
 const PLACES_EVERY_MS = 5_000
 const MANY_PLACES_EVERY_MS = 20_000
+const TRY_AGAIN_AFTER_MS = 10_000
 const PAGE_SIZE = 200
 const PAGES_AT_MOST = 5
 
@@ -96,6 +97,8 @@ class Panel {
   #reading
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #readingPlaces
+  /** Why what waits and what was used cannot be read. @type {SidecarError | null} */
+  #trouble = null
   /** @type {Generation[]} */
   #waiting = []
   #layout = ''
@@ -166,11 +169,12 @@ class Panel {
 
   #changed = () => {
     this.#draw()
-    if (!this.#watch.trouble) this.#readSoon()
+    if (!this.#watch.trouble && !this.#trouble) this.#readSoon()
   }
 
   #draw() {
-    const { quota, trouble } = this.#watch
+    const { quota } = this.#watch
+    const trouble = this.#watch.trouble ?? this.#trouble
     if (trouble) this.#notice.tell(trouble)
     else this.#notice.hide()
     if (!quota) return
@@ -240,12 +244,13 @@ class Panel {
     }, READ_AFTER_MS)
   }
 
-  /** What waits, and what was used. Where it fails, the watch says so, which asks the same sidecar. */
+  /** What waits, and what was used; tried again by itself. */
   async #read() {
     clearTimeout(this.#readingPlaces)
     try {
       const [waiting, usage] = await Promise.all([this.#readWaiting(), this.#surroundings.client.usageByDay(beginningOfDays())])
       if (this.#stopped.signal.aborted) return
+      this.#trouble = null
       this.#waiting = waiting
       this.#usageDays.show(usage.items)
       this.#draw()
@@ -254,7 +259,9 @@ class Panel {
     } catch (error) {
       if (this.#stopped.signal.aborted) return
       if (!(error instanceof SidecarError)) throw error
-      await this.#watch.refresh()
+      this.#trouble = error
+      this.#readingPlaces = setTimeout(() => this.#read(), TRY_AGAIN_AFTER_MS)
+      this.#draw()
     }
   }
 
