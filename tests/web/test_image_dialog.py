@@ -84,7 +84,7 @@ def test_escape_closes_and_gives_the_focus_back(open_panel: OpenPanel, sidecar: 
     panel.page.keyboard.press("Escape")
 
     expect(panel.dialog).to_have_count(0)
-    assert "#9" in panel.focused_label()
+    sidecar.wait_until(lambda: "#9" in panel.focused_label())  # a browser tells of the end a moment after it
 
 
 def test_it_follows_what_happens_to_the_generation(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
