@@ -55,7 +55,8 @@ class OwnedEvents:
         """Make a ``send`` that broadcasts nothing which another pack gives to it past ``send_sync``."""
 
         async def send_to_owner(event: Any, data: Any, sid: str | None = None, *args: Any, **kwargs: Any) -> None:
-            if event == STATUS and sid is not None:
+            # By here comes also what `send_sync` was given; only to whoever connects ComfyUI says which id is theirs.
+            if event == STATUS and sid is not None and "sid" in data:
                 with self._queue.mutex:
                     data = self._status.greeting(sid, data)
             for addressee, content in self.letters(event, data, None) if sid is None else [(sid, data)]:

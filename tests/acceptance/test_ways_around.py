@@ -449,7 +449,10 @@ def test_events_are_heard_by_their_owner_alone(members: Members, named: str) -> 
         members.ada.wait_until_made(prompt_id)
 
         for socket in (his, roots):
-            assert not [event for event in events_heard(socket) if prompt_id in event]
+            heard = events_heard(socket)
+            assert not [event for event in heard if prompt_id in event]
+            # As they connected; once more where ComfyUI cannot know if an older one is still on its way.
+            assert len([event for event in heard if '"type": "status"' in event]) <= 2
 
 
 def test_nobody_sends_events_to_somebody_else(members: Members) -> None:

@@ -132,12 +132,17 @@ def told(heard: OwnedEvents) -> dict[str, int]:
 
 async def greet(heard: OwnedEvents, client_id: str) -> Any:
     """As ComfyUI does with whoever connects."""
+    return await pass_on(heard, client_id, {"status": {}, "sid": client_id})
+
+
+async def pass_on(heard: OwnedEvents, client_id: str, data: Any) -> Any:
+    """As ComfyUI does with what is told to one client, now or by way of ``send_sync``."""
     sent: list[Any] = []
 
     async def send(_event: Any, data: Any, _client_id: str) -> None:
         sent.append(data)
 
-    await heard.wrap_send(send)("status", {"status": {}, "sid": client_id}, client_id)
+    await heard.wrap_send(send)("status", data, client_id)
     return sent
 
 
@@ -169,8 +174,11 @@ async def test_a_page_that_was_told_before_it_was_greeted_is_told_once_more(hear
     """Both are on their way, and nobody knows which one comes last."""
     told(heard)
     await greet(heard, "ada 1")
+    again = told(heard)
+    status = {"status": {"exec_info": {"queue_remaining": 1}}}
 
-    assert told(heard) == {"ada 1": 1}
+    assert again == {"ada 1": 1}
+    assert await pass_on(heard, "ada 1", status) == [status]
     assert told(heard) == {}
 
 
