@@ -50,6 +50,7 @@ from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor, NewImages
 from sidecar.generations.entry_limits import EntryLimits
 from sidecar.generations.following import Following, Surroundings
+from sidecar.generations.forecasts import Forecasts
 from sidecar.generations.history import History, owns_anything
 from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.moving_up import MovingUp
@@ -134,6 +135,7 @@ class Parts:
     store: ImageStore
     kept_images: KeptImages
     history: History
+    forecasts: Forecasts
     reviews: Reviews
     rule_desk: RuleDesk
     moderation: Moderation | None
@@ -254,6 +256,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     plans.on(rule_book.hear)
     moderation = moderation_of(settings)
     inspector = Inspector(plans, rule_book, Hits(database, keep_texts=settings.keep_rule_texts), moderation)
+    entry_limits = EntryLimits(settings, plans)
+    admission = Admission(database, queueing, catalog, discovery, entry_limits, inspector, announce)
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
@@ -296,7 +300,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         places=places,
         rule_desk=RuleDesk(database, rule_book, plans.tell),
         moderation=moderation,
-        admission=Admission(database, queueing, catalog, discovery, EntryLimits(settings, plans), inspector, announce),
+        admission=admission,
+        forecasts=Forecasts(database, admission, entry_limits, inspector, places),
         queueing=queueing,
         catalog=catalog,
         discovery=discovery,
@@ -486,6 +491,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
         "live_events",
         "store",
         "history",
+        "forecasts",
         "admission",
         "dispatcher",
         "instance_desk",

@@ -60,6 +60,7 @@ REFUSALS: dict[str, tuple[type[GenonautError], ...]] = {
     "make_group": (NameTaken,),
     "change_group": (NameTaken,),
     "submit_generation": (*NOT_SUBMITTED, IdempotencyKeyReused),
+    "estimate_generation": (InvalidParameters,),
     "repeat_generation": (*NOT_SUBMITTED, IdempotencyKeyReused),
     "cancel_generation": (NotCancellable,),
     "trash_generation": (StillOpen,),
@@ -390,6 +391,35 @@ CODE = "3q2-7wQb0JmXk1mB6v9oYt5rZc8dLhUeFgSaPiNxK4E"
 FOUR_WORDS = "four unlikely lamps sing"
 
 EXAMPLES: dict[str, list[Any]] = {
+    "Forecast": [
+        {
+            "seconds": 6.4,
+            "low_s": 5.8,
+            "high_s": 7.6,
+            "basis": "20 generations like this on upstairs.",
+            "of_day": [
+                {"limit": "generations_per_day", "part": 0.02, "group": None},
+                {"limit": "gpu_seconds_per_day", "part": 0.0018, "group": None},
+            ],
+            "outcome": "enters",
+            "held_until": None,
+            "why": None,
+            "refusal": None,
+            "own_before": 1,
+            "others_before": 2,
+            "people_before": 1,
+            "starts_at": {
+                "likely": "2026-11-21T12:00:25Z",
+                "earliest": "2026-11-21T12:00:21Z",
+                "latest": "2026-11-21T12:00:33Z",
+            },
+            "ends_at": {
+                "likely": "2026-11-21T12:00:31Z",
+                "earliest": "2026-11-21T12:00:27Z",
+                "latest": "2026-11-21T12:00:41Z",
+            },
+        }
+    ],
     "LogInRequest": [{"name": "Ada", "password": FOUR_WORDS}],
     "Me": [ME],
     "PasswordChange": [{"current": FOUR_WORDS, "new": "seven slow trains to nowhere"}],

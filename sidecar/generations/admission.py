@@ -155,7 +155,7 @@ class Admission:
             WaitingRoomFull: Too much waits already.
             RulesBroken: It goes against rules, or beyond what its owner's plan allows.
         """
-        await self._require_usable_models(request)
+        await self.require_usable_models(request)
         inspected = await self._inspected(request)
         generation, is_new = await self._entrance.ask(replace(inspected, address=address))
         if not is_new:
@@ -185,7 +185,11 @@ class Admission:
         async with self._database.reading() as session:
             return await recall(session, owner_id, once)
 
-    async def _require_usable_models(self, request: Request) -> None:
+    async def require_usable_models(self, request: Request) -> None:
+        """
+        Raises:
+            ModelsUnusable: Some that it names cannot be used here.
+        """
         faults = faults_of_workflow(self._catalog.snapshot, request.workflow)
         if request.source == "page":
             # ComfyUI has just accepted it, and its own list is newer than what is known here.

@@ -26,7 +26,7 @@ from sidecar.limits.budgets import Budgets, Entry
 from sidecar.limits.estimate import Estimates, Lines, to_ms
 from sidecar.limits.ledger import Reservation
 from sidecar.limits.models import GroupMember
-from sidecar.limits.persons import Person, Salts, is_here
+from sidecar.limits.persons import Person, Salts, is_here, person_seen
 from sidecar.limits.plans import Plans, Standing
 from sidecar.limits.windows import Amount
 from sidecar.settings import Access, Settings
@@ -104,9 +104,16 @@ class EntryLimits:
         self._stored = Stored()
         self._waiting_room = WaitingRoom(settings.waiting_at_most)
 
-    async def of_party(self, session: AsyncSession, party: Sequence[Asking], at: datetime) -> PartyLimits:
-        """What limits those who come together, looked up with as few questions as can be."""
-        people = await self._people(session, party, at)
+    async def of_party(
+        self, session: AsyncSession, party: Sequence[Asking], at: datetime, *, looks_only: bool = False
+    ) -> PartyLimits:
+        """
+        What limits those who come together, looked up with as few questions as can be.
+
+        Args:
+            looks_only: Nobody enters, and nothing is written down.
+        """
+        people = await self._people(session, party, at, looks_only=looks_only)
         standings = await self._plans.of_all(session, {person.id for person in people.values()})
         known = await self._estimates.of(session, {each.checkpoint for each in party})
         budgets = Budgets(session, at)
@@ -116,15 +123,21 @@ class EntryLimits:
         waiting = await waiting_of(session, limited)
         return PartyLimits(session, people, standings, known, budgets, waiting, self._waiting_room, self._stored)
 
-    async def _people(self, session: AsyncSession, party: Sequence[Asking], at: datetime) -> dict[Whence, Person]:
+    async def _people(
+        self, session: AsyncSession, party: Sequence[Asking], at: datetime, *, looks_only: bool
+    ) -> dict[Whence, Person]:
         """Whom each of them is: where nobody logs in, whoever asks from elsewhere is somebody else."""
         salts = Salts(session)
         found: dict[Whence, Person] = {}
         for owner_id, address, *_ in party:
             if (owner_id, address) not in found:
                 is_elsewhere = self._is_open and address is not None and not is_here(address)
-                person = await salts.person_at(address or "", at) if is_elsewhere else Person(owner_id)
-                found[owner_id, address] = person
+                if not is_elsewhere:
+                    found[owner_id, address] = Person(owner_id)
+                elif looks_only:
+                    found[owner_id, address] = await person_seen(session, address or "", at)
+                else:
+                    found[owner_id, address] = await salts.person_at(address or "", at)
         return found
 
 
@@ -147,6 +160,20 @@ class PartyLimits:
             LimitReached: Not now.
             WaitingRoomFull: Too much waits already.
         """
+        permit = await self.permit(asking)
+        self.budgets.take(permit.entry, Amount(1, permit.gpu_ms))
+        self.waiting[permit.person_id] += 1
+        self.waiting_room.enter()
+        return permit
+
+    async def permit(self, asking: Asking) -> Permit:
+        """
+        When they may enter. Nothing is taken of anything yet.
+
+        Raises:
+            LimitReached: Not now.
+            WaitingRoomFull: Too much waits already.
+        """
         person = self.people[asking.owner_id, asking.address]
         standing = self.standings[person.id]
         amount = Amount(1, to_ms(self.known[asking.checkpoint].usual.seconds(asking.work)))
@@ -154,9 +181,6 @@ class PartyLimits:
         entry = await self.budgets.look(person, standing, amount)
         self._require_place(person, standing)
         self.waiting_room.require_place()
-        self.budgets.take(entry, amount)
-        self.waiting[person.id] += 1
-        self.waiting_room.enter()
         return Permit(person.id, entry, amount.gpu_ms)
 
     def _require_place(self, person: Person, standing: Standing) -> None:

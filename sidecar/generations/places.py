@@ -27,7 +27,7 @@ from sidecar.generations import fair_shares
 from sidecar.generations.models import PENDING_IN_SQL, Generation, is_pending
 from sidecar.generations.pausing import pause_of
 from sidecar.generations.schemas import Moments, Waiting
-from sidecar.generations.shares import Share, is_ready
+from sidecar.generations.shares import TIME, Share, is_ready
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import LONG_AGO, OWN_ORDER, in_flight, left_s
 from sidecar.identity import now
@@ -72,6 +72,11 @@ FIRST_PLACES = select(
     .scalar_subquery()
     .label("before"),
 ).where(Generation.id.in_(bindparam("ids", expanding=True)))
+OWN_AHEAD = (
+    select(func.count())
+    .select_from(Generation)
+    .where(is_pending(), Generation.person_id == bindparam("person"), Generation.priority >= bindparam("priority"))
+)
 OWN_POSITIONS = (
     select(Generation.priority, Generation.turn)
     .where(is_pending(), Generation.person_id == bindparam("person"))
@@ -219,6 +224,13 @@ class Places:
             found[generation.id] = to_view(generation, ahead, snapshot, at=now())
         return found
 
+    async def behind(self, session: AsyncSession, person_id: UUID, priority: int) -> tuple[Ahead, Snapshot]:
+        """What would run before one that somebody submitted now."""
+        snapshot = await self._snapshot_now(session)
+        me = snapshot.line.get(person_id) or await newcomer(session, self._plans, person_id)
+        own = await session.scalar(OWN_AHEAD, {"person": person_id, "priority": priority}) or 0
+        return snapshot.ahead(me, own), snapshot
+
     async def held(self, session: AsyncSession) -> dict[str, Any]:
         """What ComfyUI's own queue panel shall show as pending, in the order in which it will run."""
         at = now()
@@ -286,6 +298,13 @@ async def read_shares(session: AsyncSession, plans: Plans, people: Collection[UU
     standings = await plans.of_all(session, people)
     costs = {one: fair_shares.cost(UNKNOWN_S, standings[one].limits.weight) for one in people}
     return {one: InLine(one, tag, since, costs[one], 0) for one, tag, since in rows}
+
+
+async def newcomer(session: AsyncSession, plans: Plans, person_id: UUID) -> InLine:
+    """Somebody who waits for nothing yet, as they will stand when they do."""
+    known = (await read_shares(session, plans, [person_id])).get(person_id)
+    time = await session.scalar(TIME) or 0
+    return InLine(person_id, fair_shares.begin(0 if known is None else known.tag, time), now(), 1, 0)
 
 
 async def own_before(session: AsyncSession, held: Iterable[Generation]) -> dict[UUID, int]:

@@ -29,6 +29,7 @@ from sidecar.generations.clearing import Clearing
 from sidecar.generations.dispatcher import Dispatcher
 from sidecar.generations.editing import Editor
 from sidecar.generations.filters import Filter
+from sidecar.generations.forecasts import Forecasts
 from sidecar.generations.history import History
 from sidecar.generations.idempotency import once
 from sidecar.generations.repeat import Repeats
@@ -36,6 +37,7 @@ from sidecar.generations.schemas import (
     BulkAction,
     BulkOutcomes,
     Cleared,
+    Forecast,
     GenerationPage,
     GenerationPatch,
     GenerationView,
@@ -162,6 +164,24 @@ async def submit_generation(
         return await history.show(owner_id, earlier_id)
     submission = await admission.read_submission(data, owner_id, asked_once)
     return await history.view(await admission.admit(submission, address=client_of(request).address))
+
+
+@post(
+    "/generations/estimate",
+    guards=[requires_submit],
+    status_code=HTTP_200_OK,
+    request_max_body_size=WORKFLOW_BYTES,
+)
+async def estimate_generation(
+    request: Request[Caller, float, Any],
+    data: JSONBody[Submission],
+    admission: NamedDependency[Admission],
+    forecasts: NamedDependency[Forecasts],
+    owner_id: Owner,
+) -> Forecast:
+    """What would become of this if it were submitted now. Nothing is."""
+    submission = await admission.read_submission(data, owner_id)
+    return await forecasts.of(submission, address=client_of(request).address)
 
 
 @get("/generations", guards=[requires_read], dependencies={"wanted": Provide(read_filter, sync_to_thread=False)})
@@ -392,6 +412,7 @@ def hello() -> ServerSentEventMessage:
 
 PUBLIC_ROUTES = [
     submit_generation,
+    estimate_generation,
     list_generations,
     show_generation,
     show_workflow,

@@ -169,6 +169,50 @@ class Moments(Struct):
     latest: datetime
 
 
+class PartOfDay(Struct):
+    """What of a day's budget something takes."""
+
+    limit: str
+    part: float
+    """0.02: two of a hundred parts."""
+    group: str | None
+    """Whose it is; None: one's own."""
+
+
+class ForecastRefusal(Struct):
+    """Why something would be refused."""
+
+    code: str
+    message: str
+    retry_after_s: float | None
+    """When it would not be any more, as far as anybody knows."""
+
+
+class Forecast(Struct):
+    """What would become of a submission, as it looks now."""
+
+    seconds: float
+    """How many GPU seconds it will probably take; mostly between the next two."""
+    low_s: float
+    high_s: float
+    basis: str
+    """From what that is known, in a sentence."""
+    of_day: list[PartOfDay]
+    """What it would take of each budget of a day that there is."""
+    outcome: Literal["enters", "held", "refused"]
+    """`held`: a limit lets it go at `held_until`."""
+    held_until: datetime | None
+    why: str | None
+    """Why it is held or refused."""
+    refusal: ForecastRefusal | None
+    own_before: int
+    others_before: int
+    people_before: int
+    starts_at: Moments | None
+    """When it would begin; None where it is refused, or nothing can begin."""
+    ends_at: Moments | None
+
+
 class Waiting(Struct):
     """What a generation waits for that has not begun."""
 

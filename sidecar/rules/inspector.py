@@ -39,3 +39,14 @@ class Inspector:
             await self.hits.note_refusal(findings, owner_id)
         findings.require_allowed()
         return findings
+
+    async def foresee(self, workflow: dict[str, Any], title: str, owner_id: UUID) -> None:
+        """
+        The same by our own rules alone, for who only asks what would be: nothing is written down.
+
+        Raises:
+            ContentRefused: Something is written in it that may not be asked for.
+            GraphRefused: It has what it may not have, or asks for too much.
+        """
+        standing = await self._plans.standing_of(owner_id)
+        inspect(workflow, title, await self._book.rules(), standing).require_allowed()

@@ -43,6 +43,7 @@ POST   /generations/{generation_id}/repeat            401    404    404    404  
 PATCH  /generations/{generation_id}                   401    404    404    404     403       401    200
 POST   /generations/{generation_id}/restore           401    404    404    404     403       401    200
 DELETE /generations/{generation_id}                   401    404    404    404     403       401    200
+POST   /generations/estimate                          401    200    200    200     403       401    200
 POST   /generations/bulk                              401    200    200    200     403       401    200
 GET    /events                                        401    200    200    200     200       401    200
 
@@ -156,6 +157,7 @@ ROWS = {
 }
 BODIES: dict[str, Any] = {
     "POST /generations": {"workflow": WORKFLOW},
+    "POST /generations/estimate": {"workflow": WORKFLOW},
     "POST /generations/{generation_id}/repeat": {},
     "PATCH /generations/{generation_id}": {"favourite": True},
     "POST /generations/bulk": {"action": "tag", "ids": ["{generation_id}"], "tags": ["seen"]},
