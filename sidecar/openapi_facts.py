@@ -391,6 +391,19 @@ CODE = "3q2-7wQb0JmXk1mB6v9oYt5rZc8dLhUeFgSaPiNxK4E"
 FOUR_WORDS = "four unlikely lamps sing"
 
 EXAMPLES: dict[str, list[Any]] = {
+    "AccuracyList": [
+        {
+            "items": [
+                {
+                    "checkpoint": "sd15.safetensors",
+                    "instance": "upstairs",
+                    "count": 412,
+                    "median_ratio": 1.02,
+                    "near": 0.94,
+                }
+            ]
+        }
+    ],
     "Forecast": [
         {
             "seconds": 6.4,

@@ -14,9 +14,11 @@ from litestar.response import Stream
 from sidecar.accounts.callers import Caller
 from sidecar.accounts.guards import requires_admin, requires_read
 from sidecar.clients import client_of
+from sidecar.database import Database
+from sidecar.quota.accuracy import accuracy
 from sidecar.quota.export import written
 from sidecar.quota.quotas import Quotas
-from sidecar.quota.schemas import By, QuotaView, UsageView
+from sidecar.quota.schemas import AccuracyList, By, QuotaView, UsageView
 from sidecar.quota.usage import Period, Usage
 
 Owner = NamedDependency[UUID]
@@ -80,4 +82,10 @@ async def export_usage(
     )
 
 
-ROUTES: list[Any] = [show_quota, show_usage, show_quota_of, export_usage]
+@get("/admin/estimates", guards=[requires_admin])
+async def show_accuracy(database: NamedDependency[Database]) -> AccuracyList:
+    """How right the estimates of the last seven days were, by checkpoint and instance."""
+    return await accuracy(database)
+
+
+ROUTES: list[Any] = [show_accuracy, show_quota, show_usage, show_quota_of, export_usage]

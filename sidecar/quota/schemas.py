@@ -77,3 +77,21 @@ class UsageView(Struct):
     ends_at: datetime
     by: By
     items: list[UsageRow]
+
+
+class Accuracy(Struct):
+    """How right the estimates were for one checkpoint on one instance, lately."""
+
+    checkpoint: str
+    instance: str
+    count: int
+    median_ratio: float
+    """What they took, of what they were expected to take: 1.2 says that they took a fifth longer."""
+    near: float
+    """Which part of them was off by no more than a quarter."""
+
+
+class AccuracyList(Struct):
+    """Those of which most is known first."""
+
+    items: list[Accuracy]

@@ -55,6 +55,7 @@ HEAD   /images/{image_id}/thumbnail/{size}            401    404    404    404  
 GET    /quota                                         401    200    200    200     200       401    200
 GET    /usage                                         401    200    200    200     200       401    200
 GET    /admin/users/{user_id}/quota                   401    403    403    200     403       401    403
+GET    /admin/estimates                               401    403    403    200     403       401    403
 GET    /admin/usage.csv                               401    403    403    200     403       401    403
 
 GET    /models                                        401    200    200    200     200       401    200

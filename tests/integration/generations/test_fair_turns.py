@@ -28,6 +28,7 @@ from sidecar.limits.estimate import learn
 from sidecar.limits.models import Plan
 from sidecar.limits.paces import Sample
 from sidecar.operations.schemas import QueuePatch
+from sidecar.quota.accuracy import accuracy
 
 from .conftest import FIRST, SECOND, WORKFLOW, loading, show
 
@@ -340,3 +341,16 @@ async def test_the_local_owner_has_a_plan_too(idle_parts: Parts, submit: Submit)
 async def all_of(parts: Parts) -> list[UUID]:
     async with parts.database.reading() as session:
         return list(await session.scalars(select(Generation.id)))
+
+
+@both_databases
+async def test_how_right_the_estimates_were_is_told(idle_parts: Parts, submit: Submit):
+    """What they took, of what was reserved for them; what was lost says nothing of it."""
+    await submit(ADA, 4)
+    for seconds in (12.0, 12.0, 20.0, None):
+        generation_id = await next_turn(idle_parts)
+        assert generation_id is not None
+        await end(idle_parts, generation_id, seconds=seconds)
+    (found,) = (await accuracy(idle_parts.database)).items
+
+    assert (found.count, found.median_ratio, found.near) == (3, 1.2, 0.667)
