@@ -575,7 +575,7 @@ async def test_a_generation_without_images_is_announced_and_nothing_else(databas
     assert len(announcements.made) == 1
 
 
-async def test_a_job_says_that_it_is_alive_after_each_image(expect, intake, folder) -> None:
+async def test_a_job_says_between_two_images_that_it_is_alive(expect, intake, folder) -> None:
     """
     A generation with many large images takes longer than the queue waits for a sign of life.
     """
@@ -587,7 +587,9 @@ async def test_a_job_says_that_it_is_alive_after_each_image(expect, intake, fold
             self.updates += 1
 
     job = Job()
-    generation_id = await expect(outputs_of(folder.write("a.png", png()), folder.write("b.png", png())))
+    generation_id = await expect(
+        outputs_of(folder.write("a.png", png()), folder.write("b.png", png()), folder.write("c.png", png()))
+    )
     await intake.keep_images({"job": job}, generation_id=str(generation_id))
 
     assert job.updates == 2
