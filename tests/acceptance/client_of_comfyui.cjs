@@ -9,7 +9,12 @@ async function main() {
   const authorization = { Authorization: `Bearer ${token}` }
   const client = new Client({
     api_host: host,
-    fetch: (url, more) => fetch(url, { ...more, headers: { ...more?.headers, ...authorization } }),
+    fetch: async (url, more) => {
+      const answer = await fetch(url, { ...more, headers: { ...more?.headers, ...authorization } })
+      // The client takes the JSON of a refusal for whatever it asked for.
+      if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`)
+      return answer
+    },
     WebSocket: class extends WebSocket {
       constructor(url) {
         super(url, { headers: authorization })
