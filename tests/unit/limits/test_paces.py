@@ -32,17 +32,22 @@ def some_work(chance: random.Random) -> float:
     )
 
 
-@settings(max_examples=100)
-@given(st.floats(0.1, 10), st.floats(0.005, 1), st.integers(0, 10_000), st.sampled_from((0.0, 5.0, 60.0)))
-def test_after_ten_generations_it_is_right_to_fifteen_percent(base_s, s_per_work, seed, loading_s):
-    """Whatever sizes they had, and though the first of them had to load its model."""
-    chance = random.Random(seed)
-    samples = gpu(base_s, s_per_work, chance, count=10, loading_s=loading_s)
-    line = line_through(samples)
-    works = sorted(sample.work for sample in samples)
-    middling = works[len(works) // 2]
+@pytest.mark.parametrize("loading_s", [0.0, 5.0, 60.0])
+def test_after_ten_generations_it_is_right_to_fifteen_percent(loading_s: float) -> None:
+    """
+    At the work in the middle of what was asked for, of forty-nine cards in fifty, though the first generation had to
+    load its model; and of none is it off by three quarters.
+    """
+    chance = random.Random(1)
+    off_by = []
+    for _ in range(300):
+        base_s, s_per_work = chance.uniform(0.1, 10), chance.uniform(0.005, 1)
+        samples = gpu(base_s, s_per_work, chance, count=10, loading_s=loading_s)
+        middling = sorted(sample.work for sample in samples)[len(samples) // 2]
+        off_by.append(abs(line_through(samples).seconds(middling) / (base_s + s_per_work * middling) - 1))
 
-    assert line.seconds(middling) == pytest.approx(base_s + s_per_work * middling, rel=0.15)
+    assert sum(off <= 0.15 for off in off_by) / len(off_by) > 0.98, max(off_by)
+    assert max(off_by) < 0.75
 
 
 def test_most_of_what_comes_is_within_the_range():
