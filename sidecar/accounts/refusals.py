@@ -7,7 +7,6 @@ thousand, from as many addresses, must not fill the disk.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import structlog
@@ -25,8 +24,8 @@ from sidecar.errors import (
     NotAllowed,
     NotPaired,
     PasswordWrong,
-    Refused,
 )
+from sidecar.seldom import Seldom
 
 TOLD = (NotAllowed, CredentialsInvalid, AccountDisabled, NotPaired, ForeignOrigin)
 """Not that somebody is not logged in: every browser begins so."""
@@ -42,14 +41,14 @@ class Refusals:
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
-        self._told: dict[tuple[str, str], float] = {}
+        self._seldom = Seldom(once_in_s=ONCE_IN_S, at_most=IN_THAT_TIME_AT_MOST)
 
     async def hear(self, exc: Exception, scope: Scope) -> None:
         """A hook after everything that goes wrong."""
         if not isinstance(exc, TOLD) or isinstance(exc, TOLD_ALREADY):
             return
         actor = actor_of(scope)
-        if not self._is_worth_telling(str(actor.user_id or actor.address), exc):
+        if not self._seldom.is_due((str(actor.user_id or actor.address), exc.code)):
             return
         # The route, not the path: whatever somebody types there would be written down for good.
         asked: dict[str, Any] = {"method": scope.get("method", ""), "route": scope["path_template"]}
@@ -57,15 +56,6 @@ class Refusals:
             await self._audit.note(Action.REFUSED, actor, code=exc.code, **asked)
         except Away:
             log.warning("refusal_not_noted", code=exc.code, exc_info=True)
-
-    def _is_worth_telling(self, who: str, exc: Refused) -> bool:
-        """Not told lately; if so, it is now."""
-        key, at = (who, exc.code), time.monotonic()
-        self._told = {known: moment for known, moment in self._told.items() if at - moment < ONCE_IN_S}
-        if key in self._told or len(self._told) >= IN_THAT_TIME_AT_MOST:
-            return False
-        self._told[key] = at
-        return True
 
 
 def actor_of(scope: Scope) -> Actor:

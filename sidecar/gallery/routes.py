@@ -80,8 +80,7 @@ async def show_thumbnail(
     size: FromPath[str],
 ) -> Response[Any]:
     """The picture as a WebP whose longest side is 256 (`small`), 512 (`medium`) or 1024 pixels (`large`) at most."""
-    if size not in SIZES_PX:
-        raise NotFound(f"A thumbnail is {', '.join(SIZES_PX)}; there is no {size}.")
+    require_size(size)
     image = await kept_images.find(owner_id, image_id)
     return await serve(request, kept_images, store, thumbnail(owner_id, image_id, image, size))
 
@@ -116,6 +115,15 @@ def picture(owner_id: UUID, image_id: UUID, image: Row[Any]) -> Servable:
         media_type=image.media_type,
         filename=str(image.file.get("filename", image_id)),
     )
+
+
+def require_size(size: str) -> None:
+    """
+    Raises:
+        NotFound: There are no thumbnails of this size.
+    """
+    if size not in SIZES_PX:
+        raise NotFound(f"A thumbnail is {', '.join(SIZES_PX)}; there is no {size}.")
 
 
 def thumbnail(owner_id: UUID, image_id: UUID, image: Row[Any], size: str) -> Servable:

@@ -12,11 +12,9 @@ from litestar.status_codes import HTTP_200_OK
 
 from sidecar.accounts.audit import Actor
 from sidecar.accounts.guards import requires_admin
-from sidecar.errors import NotFound
 from sidecar.gallery.kept import KeptImages
-from sidecar.gallery.routes import ANSWERS, picture, serve, thumbnail
+from sidecar.gallery.routes import ANSWERS, picture, require_size, serve, thumbnail
 from sidecar.gallery.storage import ImageStore
-from sidecar.gallery.thumbnails import SIZES_PX
 from sidecar.generations.reviews import ReviewPage, Reviews, ReviewView, Verdict
 from sidecar.generations.schemas import Review
 
@@ -82,8 +80,7 @@ async def show_reviewed_thumbnail(
     size: FromPath[str],
 ) -> Response[Any]:
     """A picture that is looked at, as a WebP of one of the sizes of thumbnails."""
-    if size not in SIZES_PX:
-        raise NotFound(f"A thumbnail is {', '.join(SIZES_PX)}; there is no {size}.")
+    require_size(size)
     owner_id = await reviews.owner_of_image(generation_id, image_id)
     image = await kept_images.find_withheld(owner_id, image_id)
     return await serve(request, kept_images, store, thumbnail(owner_id, image_id, image, size))

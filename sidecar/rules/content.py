@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from sidecar.comfyui.workflow_reader import Written
 from sidecar.limits.plans import Sensitivity
+from sidecar.rules.expressions import expression
 from sidecar.rules.readings import in_scripts, in_words, readings, visible
 
 Level = Literal["low", "medium", "high"]
@@ -26,7 +27,6 @@ HOW_STRICT: dict[Sensitivity, int] = {"off": 0, "low": 1, "medium": 2, "high": 3
 WORDS_AT_MOST = 5000
 PATTERNS_AT_MOST = 200
 REST_OF_A_WORD = r"[^ \n]*"
-COMPILED_BYTES = 64 << 20  # some thousands of words in one expression
 READ_AT_ONCE = 64  # a prompt is mostly submitted again and again
 
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -109,7 +109,7 @@ def content_faults(definition: ContentDefinition) -> list[PatternFault]:
 
 def why_not(pattern: str) -> str | None:
     try:
-        found = re2.compile(pattern, options=options()).search("")
+        found = expression(pattern, case_sensitive=False).search("")
     except re2.error as exc:
         return f"This is no regular expression that RE2 knows: {exc.args[0].decode(errors='replace')}."
     return "It fits every text, also an empty one. Say what must stand there." if found else None
@@ -143,16 +143,7 @@ def drawn_out_run(character: str, times: int) -> str:
 
 def compiled(pattern: str) -> Any:
     """An expression to search with; None for one that is empty."""
-    return re2.compile(pattern, options=options()) if pattern else None
-
-
-def options() -> Any:
-    chosen = re2.Options()
-    chosen.log_errors = False
-    chosen.case_sensitive = False
-    chosen.never_capture = True
-    chosen.max_mem = COMPILED_BYTES
-    return chosen
+    return expression(pattern, case_sensitive=False) if pattern else None
 
 
 @lru_cache(maxsize=READ_AT_ONCE)

@@ -10,11 +10,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sidecar.comfyui.workflow_reader import Extent, Graph
 from sidecar.comfyui.workflow_reader.written import FILE_ENDINGS
+from sidecar.rules.expressions import expression
 
 NAMES_AT_MOST = 2000
 NAMES_TOLD_AT_MOST = 5
 NOTHING = r"[^\x00-\x{10FFFF}]"  # fits no character
-COMPILED_BYTES = 64 << 20
 
 SETS: Mapping[str, tuple[str, ...]] = {
     "@files": (
@@ -194,21 +194,12 @@ def those_named(names: Names | UnsetType) -> Any:
     if isinstance(names, UnsetType):
         return None
     globs = [glob for name in names for glob in SETS.get(name, (name,))]
-    return re2.compile("|".join(map(as_expression, globs)) or NOTHING, options=options())
+    return expression("|".join(map(as_expression, globs)) or NOTHING, dot_nl=True)
 
 
 def as_expression(glob: str) -> str:
     """Only `*` means something: names of nodes have brackets and question marks in them."""
     return ".*".join(map(re2.escape, glob.split("*")))
-
-
-def options() -> Any:
-    chosen = re2.Options()
-    chosen.log_errors = False
-    chosen.dot_nl = True
-    chosen.never_capture = True
-    chosen.max_mem = COMPILED_BYTES
-    return chosen
 
 
 def listed(names: Iterable[str]) -> str:
