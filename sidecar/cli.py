@@ -21,7 +21,7 @@ import uvicorn
 from litestar import Litestar
 
 from sidecar import __version__, account_commands, event_loop, limit_commands, sole_use
-from sidecar.app import create_app, put_together
+from sidecar.app import create_app
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import GenonautError, SettingsUnusable
 from sidecar.live_events import LiveEvents
@@ -29,6 +29,7 @@ from sidecar.logs import set_up_logs
 from sidecar.model_commands import list_models, refresh_models
 from sidecar.openapi import describe
 from sidecar.parent_watch import wait_for_end_of
+from sidecar.parts import put_together
 from sidecar.settings import Settings, read_settings
 from sidecar.tasks import end
 from sidecar.worker_process import check_settings, work

@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import structlog
 
-from sidecar.app import Parts, running
 from sidecar.errors import SettingsUnusable
+from sidecar.parts import Parts
+from sidecar.running import running
 from sidecar.settings import Settings
 
 log = structlog.get_logger(__name__)

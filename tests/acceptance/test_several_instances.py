@@ -17,7 +17,7 @@ from acceptance.workflows import checkpoint_picture, quick_picture, slow_picture
 from real import models
 from real.processes import WITHOUT_A_PAGE, RunningComfyUI, start_comfyui
 
-from sidecar.app import put_together
+from sidecar.parts import put_together
 from sidecar.settings import read_settings
 
 # Two ComfyUIs are started; where that goes wrong, what was waited for says more than a time-out.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sidecar.app import put_together
 from sidecar.generations import queueing
+from sidecar.parts import put_together
 from sidecar.queues.embedded import TRIES
 from sidecar.settings import read_settings
 from sidecar.worker import A_MINUTE_S, EVERY_HOUR, EVERY_MINUTE, EVERY_MINUTE_BETWEEN, EVERY_TEN_SECONDS, TEN_MINUTES_S

@@ -18,11 +18,12 @@ from sidecar.accounts.callers import Role
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.models import User
 from sidecar.accounts.people import NewPerson
-from sidecar.app import app_of, put_together
+from sidecar.app import app_of
 from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.generations.history import owns_anything
 from sidecar.generations.stopping import stop_all
+from sidecar.parts import put_together
 from sidecar.settings import Settings, read_settings
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

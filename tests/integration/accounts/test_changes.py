@@ -18,11 +18,12 @@ from sidecar.accounts.callers import Role
 from sidecar.accounts.credentials import Credentials
 from sidecar.accounts.desk import Accounts
 from sidecar.accounts.people import Alteration
-from sidecar.app import put_together, running
 from sidecar.database import Database
 from sidecar.errors import CredentialsInvalid
 from sidecar.generations.routes import event_stream
 from sidecar.live_events import LiveEvents
+from sidecar.parts import put_together
+from sidecar.running import running
 from sidecar.settings import Settings, read_settings
 
 from .conftest import CHEAP, AddPerson, another_process

@@ -18,12 +18,14 @@ from litestar.testing import AsyncTestClient
 from real.waiting import pauses
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts, create_app, put_together, running
+from sidecar.app import create_app
 from sidecar.generations import retries
 from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance
+from sidecar.parts import Parts, put_together
+from sidecar.running import running
 from sidecar.settings import Settings, read_settings
 
 WORKFLOW: dict[str, Any] = {

@@ -19,7 +19,6 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precon
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import put_together
 from sidecar.comfyui.outcomes import Finished, Started
 from sidecar.errors import ComfyUIAway, ComfyUIBroken, ComfyUITimeout, ComfyUIUnreachable, PromptRejected, Refused
 from sidecar.generations.admission import Request
@@ -31,6 +30,7 @@ from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState, may_go
 from sidecar.generations.timeouts import Limit
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance
+from sidecar.parts import put_together
 from sidecar.settings import read_settings
 
 from .conftest import WORKFLOW

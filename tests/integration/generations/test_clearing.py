@@ -9,11 +9,11 @@ import pytest
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.accounts.people import NewPerson
-from sidecar.app import Parts
 from sidecar.generations import clearing
 from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
 from sidecar.identity import uuid7
+from sidecar.parts import Parts
 
 from .conftest import PAIRED, WORKFLOW, Client, submit
 

@@ -9,8 +9,8 @@ from fakes.comfyui import SilentComfyUI
 from integration.backends import both_databases
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import put_together
 from sidecar.generations.recorder import Recorder
+from sidecar.parts import put_together
 
 from .conftest import StartSidecar, settings_of, show, submit, until, until_connected
 

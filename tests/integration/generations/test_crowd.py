@@ -9,10 +9,10 @@ from integration.backends import both_databases
 from sqlalchemy import event
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
 from sidecar.identity import uuid7
+from sidecar.parts import Parts
 
 from .conftest import WORKFLOW
 

@@ -11,13 +11,13 @@ from integration.backends import both_databases
 from sidecar.accounts import desk
 from sidecar.accounts.audit import COMMAND_LINE, Wanted
 from sidecar.accounts.people import Alteration, NewPerson, Stopped
-from sidecar.app import Parts
 from sidecar.cluster.bus import Bus
 from sidecar.errors import AccountDisabled
 from sidecar.generations.admission import Request
 from sidecar.generations.history import owns_anything
 from sidecar.generations.stopping import REASON, stop_all
 from sidecar.identity import uuid7
+from sidecar.parts import Parts
 
 from .conftest import WORKFLOW, StartSidecar, look_again, submit, until
 

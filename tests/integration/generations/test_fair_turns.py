@@ -13,7 +13,6 @@ from sqlalchemy import delete, func, select, update
 
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.cluster.postgresql import ElectedLeadership
 from sidecar.generations import fair_shares
 from sidecar.generations.admission import Request
@@ -28,6 +27,7 @@ from sidecar.limits.estimate import learn
 from sidecar.limits.models import Plan
 from sidecar.limits.paces import Sample
 from sidecar.operations.schemas import QueuePatch
+from sidecar.parts import Parts
 from sidecar.quota.accuracy import accuracy
 
 from .conftest import FIRST, SECOND, WORKFLOW, loading, show

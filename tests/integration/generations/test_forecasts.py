@@ -10,7 +10,6 @@ import pytest
 from fakes.people import somebody
 from sqlalchemy import func, select
 
-from sidecar.app import Parts, put_together
 from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
 from sidecar.identity import now, uuid7
@@ -19,6 +18,7 @@ from sidecar.limits.estimate import learn
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.models import Plan
 from sidecar.limits.paces import Sample
+from sidecar.parts import Parts, put_together
 from sidecar.settings import read_settings
 
 from .conftest import FIRST, WORKFLOW

@@ -11,10 +11,10 @@ from fakes.comfyui import ScriptedComfyUI
 from sqlalchemy import update
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.limits import budgets, windows
 from sidecar.limits.models import Plan
 from sidecar.limits.plans import changed
+from sidecar.parts import Parts
 
 from .conftest import StartSidecar, show, submit, until, until_state
 

@@ -14,7 +14,6 @@ from integration.backends import every_backend
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts, put_together, running
 from sidecar.errors import InstanceBusy, InstanceFromSettings, InstanceKnown
 from sidecar.generations import relocation
 from sidecar.identity import generation_id_of
@@ -22,6 +21,8 @@ from sidecar.instances import registry, standing
 from sidecar.instances.models import Connection, Instance
 from sidecar.instances.registry import keep_configured
 from sidecar.operations.schemas import InstancePatch, InstanceView, NewInstance
+from sidecar.parts import Parts, put_together
+from sidecar.running import running
 from sidecar.settings import read_settings
 
 from .conftest import StartSidecar, loading, look_again, settings_of, show, submit, until, until_connected, until_state

@@ -9,10 +9,10 @@ import pytest
 from fakes.comfyui import ScriptedComfyUI
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.generations import routes
 from sidecar.generations.routes import event_stream
 from sidecar.live_events import LiveEvents
+from sidecar.parts import Parts
 
 from .conftest import StartSidecar, submit, until, until_state
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from sidecar.app import Parts
 from sidecar.instances.models import Pace
 from sidecar.limits.estimate import learn, lines_of
 from sidecar.limits.paces import UNKNOWN, Sample
+from sidecar.parts import Parts
 
 from .conftest import FIRST, SECOND
 

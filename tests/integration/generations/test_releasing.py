@@ -10,13 +10,13 @@ from fakes.comfyui import ScriptedComfyUI
 from integration.backends import every_backend
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.database import Database
 from sidecar.generations.admission import Request, write_generation
 from sidecar.generations.models import Generation
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.releasing import Releasing
 from sidecar.identity import now, uuid7
+from sidecar.parts import Parts
 
 from .conftest import WORKFLOW, StartSidecar, show, until, until_connected
 

@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from fakes.comfyui import ScriptedComfyUI
 
-from sidecar.app import Parts
 from sidecar.comfyui.outcomes import Finished
 from sidecar.generations.in_flight import take_back
 from sidecar.generations.models import Generation, move
 from sidecar.generations.recorder import record_finished
 from sidecar.generations.states import GenerationState
 from sidecar.identity import now
+from sidecar.parts import Parts
 
 from .conftest import FIRST, SECOND, StartSidecar, show, submit, until, until_connected, until_state
 

@@ -16,7 +16,6 @@ from fakes.folders import png
 from integration.backends import every_backend
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.comfyui import pack_dialect
 from sidecar.errors import ModelsUnusable
 from sidecar.generations import dispatcher
@@ -25,6 +24,7 @@ from sidecar.generations.queueing import KEEP_IMAGES
 from sidecar.generations.schemas import Failure
 from sidecar.identity import generation_id_of, uuid7
 from sidecar.instances import standing
+from sidecar.parts import Parts
 
 from .conftest import StartSidecar, show, submit, until, until_state
 

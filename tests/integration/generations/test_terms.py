@@ -9,10 +9,11 @@ from fakes.comfyui import ScriptedComfyUI, SlowComfyUI
 from fakes.plain_comfyui import SlowPlainComfyUI
 from psycopg import AsyncConnection
 
-from sidecar.app import put_together, running
 from sidecar.cluster import postgresql
 from sidecar.cluster.postgresql import LEADERS_LOCK
 from sidecar.generations import recorder
+from sidecar.parts import put_together
+from sidecar.running import running
 
 from .conftest import StartSidecar, look_again, settings_of, show, submit, until, until_connected, until_state
 

@@ -12,7 +12,6 @@ from fakes.comfyui import ScriptedComfyUI, SilentComfyUI, SlowComfyUI
 from integration.backends import every_backend
 from sqlalchemy import select
 
-from sidecar.app import Parts
 from sidecar.generations import following, timeouts
 from sidecar.generations.models import Generation
 from sidecar.generations.models import move as really_move
@@ -20,6 +19,7 @@ from sidecar.generations.schemas import GenerationView
 from sidecar.generations.timeouts import Timeouts
 from sidecar.identity import now
 from sidecar.instances.models import Connection, Instance
+from sidecar.parts import Parts
 
 from .conftest import StartSidecar, show, submit, until, until_state
 

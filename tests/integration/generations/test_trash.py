@@ -15,7 +15,6 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.errors import NotRestorable, StillOpen
 from sidecar.gallery.models import Image as KeptImage
 from sidecar.generations import trash
@@ -23,6 +22,7 @@ from sidecar.generations.filters import Filter
 from sidecar.generations.models import Generation, GenerationEvent, Workflow
 from sidecar.generations.trash import delete_generation
 from sidecar.identity import now
+from sidecar.parts import Parts
 
 from .conftest import WORKFLOW, StartSidecar, show, submit, until, until_state
 

@@ -11,7 +11,6 @@ from fakes.people import somebody
 from integration.backends import both_databases
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.catalog.snapshot import InstanceListing, KnownModel, Snapshot
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import LeadershipLost
@@ -22,6 +21,7 @@ from sidecar.generations.models import Generation
 from sidecar.generations.turns import AWAITED_AT_MOST_S, look_ahead
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance, Wanted
+from sidecar.parts import Parts
 
 from .conftest import FIRST, SECOND, WORKFLOW, loading, show, submit
 

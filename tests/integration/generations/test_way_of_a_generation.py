@@ -10,12 +10,12 @@ from sqlalchemy import select, update
 
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.gallery.models import Image
 from sidecar.generations.admission import Request
 from sidecar.generations.models import GenerationEvent, Workflow
 from sidecar.identity import uuid7
 from sidecar.operations.schemas import InstancePatch
+from sidecar.parts import Parts
 from sidecar.rules.schemas import NewRule
 
 from .conftest import WORKFLOW, StartSidecar, look_again, show, submit, until, until_state

@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 from fakes.comfyui import ScriptedComfyUI
 from fakes.plain_comfyui import PlainComfyUI
 
-from sidecar.app import Parts
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.dialect import Prompt
 from sidecar.identity import uuid7
 from sidecar.operations.schemas import InstancePatch
+from sidecar.parts import Parts
 
 from .conftest import FIRST, StartSidecar, submit, until, until_state
 

@@ -16,7 +16,7 @@ from httpx import ASGITransport, AsyncClient
 from sqlalchemy import update
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts, app_of, put_together
+from sidecar.app import app_of
 from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.generations import admission, moving_up, shares
@@ -28,6 +28,7 @@ from sidecar.instances.models import Instance
 from sidecar.limits import ledger
 from sidecar.limits.models import Group, GroupMember, Plan
 from sidecar.limits.plans import Plans, changed
+from sidecar.parts import Parts, put_together
 from sidecar.settings import Access, Settings, read_settings
 
 AddSomebody = Callable[..., Awaitable[UUID]]

@@ -13,10 +13,10 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from sidecar.app import Parts, put_together
 from sidecar.errors import Refused
 from sidecar.generations.admission import Request
 from sidecar.identity import uuid7
+from sidecar.parts import Parts, put_together
 from sidecar.settings import read_settings
 
 WORKFLOW: dict[str, Any] = {

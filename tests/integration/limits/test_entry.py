@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import func, select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.comfyui.outcomes import Accepted
 from sidecar.errors import LimitReached, WaitingRoomFull
 from sidecar.gallery.models import Image
@@ -19,6 +18,7 @@ from sidecar.generations.recorder import record_accepted
 from sidecar.identity import now, uuid7
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.persons import AddressSalt, OldSalts
+from sidecar.parts import Parts
 
 from .conftest import WORKFLOW, Clock, StartParts, add_instance, add_people, change_plan, submit, use_up
 

@@ -20,7 +20,6 @@ from sqlalchemy import event, or_, select
 
 import sidecar
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts, put_together
 from sidecar.comfyui.outcomes import Accepted, Finished
 from sidecar.errors import Refused
 from sidecar.generations.accounting import discrepancies
@@ -34,6 +33,7 @@ from sidecar.generations.timeouts import Limit
 from sidecar.identity import uuid7
 from sidecar.limits.ledger import UsageEntry, tally
 from sidecar.limits.windows import Tally, Window
+from sidecar.parts import Parts, put_together
 from sidecar.settings import read_settings
 from sidecar.sqlite_connection import QuickConnection
 

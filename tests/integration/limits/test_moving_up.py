@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.app import Parts
 from sidecar.generations.models import Generation, move
 from sidecar.generations.shares import Share, let_rest
 from sidecar.generations.states import GenerationState
 from sidecar.identity import uuid7
 from sidecar.limits.ledger import UsageEntry
+from sidecar.parts import Parts
 
 from .conftest import Clock, StartParts, add_people, change_plan, submit
 

@@ -11,12 +11,12 @@ from uuid import UUID
 import pytest
 from fakes.people import somebody
 
-from sidecar.app import Parts, put_together
 from sidecar.generations.models import Generation, Workflow
 from sidecar.identity import now, uuid7
 from sidecar.limits import ledger
 from sidecar.limits.ledger import Reservation
 from sidecar.limits.models import Group, GroupMember
+from sidecar.parts import Parts, put_together
 from sidecar.settings import Settings, read_settings
 
 AN_HOUR, A_DAY = timedelta(hours=1), timedelta(days=1)

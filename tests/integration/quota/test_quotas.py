@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from sidecar.app import Parts, put_together
 from sidecar.errors import NotFound
 from sidecar.gallery.models import Image
 from sidecar.identity import now, uuid7
 from sidecar.limits.persons import Salts
+from sidecar.parts import Parts, put_together
 from sidecar.quota.schemas import QuotaLimit, QuotaView
 from sidecar.settings import Access, Settings
 

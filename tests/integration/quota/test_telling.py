@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 
 from sidecar.accounts.audit import COMMAND_LINE
-from sidecar.app import Parts
 from sidecar.generations.admission import Request
 from sidecar.identity import now, uuid7
 from sidecar.limits.schemas import LimitsPatch, NewOverride
 from sidecar.live_events import Listener, LiveEvent
+from sidecar.parts import Parts
 from sidecar.quota import telling as module
 from sidecar.quota.schemas import QuotaView, QuotaWarning
 from sidecar.tasks import end

@@ -14,10 +14,11 @@ from httpx import ASGITransport, AsyncClient
 from integration.backends import both_databases
 from sqlalchemy import delete
 
-from sidecar.app import Parts, app_of, put_together
+from sidecar.app import app_of
 from sidecar.errors import InvalidRequest
 from sidecar.generations.models import Generation
 from sidecar.identity import now
+from sidecar.parts import Parts, put_together
 from sidecar.quota import usage as usage_module
 from sidecar.quota.schemas import By
 from sidecar.quota.usage import Period
