@@ -61,6 +61,25 @@ def test_progress_moves_without_being_read_out(open_panel: OpenPanel, sidecar: S
     expect(bar).to_have_count(0)
 
 
+def test_a_press_counts_though_the_card_is_drawn_anew_before_the_release(
+    open_panel: OpenPanel, sidecar: ScriptedSidecar
+) -> None:
+    """
+    A browser drops a click where what was pressed is no longer there, and progress comes ten times a second.
+    """
+    sidecar.put(opened(1, state="running"))
+    panel = open_panel()
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+    panel.cards.get_by_text("Running").hover()
+
+    panel.page.mouse.down()
+    sidecar.publish("progress", {"id": generation_id(1), "progress": progress(0.45)})
+    expect(panel.cards).to_contain_text("KSampler, step 9 of 20")
+    panel.page.mouse.up()
+
+    expect(panel.dialog).to_be_visible()
+
+
 def test_a_failure_says_what_comfyui_said(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
     """
     The sentence stands where the picture would be, and the state is told by a word and a sign, not by colour alone.

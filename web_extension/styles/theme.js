@@ -37,6 +37,8 @@ export const theme = sheet(`
     background: var(--genonaut-raised); color: inherit; font: inherit; text-decoration: none; cursor: pointer;
     transition: background var(--genonaut-quick);
   }
+  /* A click is lost where what was pressed is drawn anew before the release: so it is always the button itself. */
+  button > *, a.button > * { pointer-events: none; }
   button:hover, a.button:hover { background: var(--genonaut-hover); }
   button:disabled { opacity: .55; cursor: default; }
   :focus { outline: none; }
