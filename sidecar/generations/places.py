@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
 from typing import Any
@@ -30,6 +31,7 @@ from sidecar.generations.schemas import Moments, Waiting
 from sidecar.generations.shares import TIME, Share, is_ready
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import LONG_AGO, OWN_ORDER, in_flight, left_s
+from sidecar.generations.waiting_reasons import to_view
 from sidecar.identity import now
 from sidecar.instances.models import Instance
 from sidecar.instances.standing import is_sound
@@ -174,7 +176,7 @@ class Snapshot:
         takes = one_after_another([me.each.times(own), *(one.each.times(count) for one, count in before)])
         return Ahead(own, sum(count for _, count in before), len(before), takes)
 
-    def starts_at(self, ahead: Ahead, *, at: datetime, held_until: datetime | None = None) -> Moments | None:
+    def starts_at(self, ahead: Ahead, held_until: datetime | None = None, *, at: datetime) -> Moments | None:
         """When what has this ahead of it will begin; None while nothing can."""
         if self.paused is not None or not self.instances:
             return None
@@ -221,7 +223,9 @@ class Places:
         for generation in held:
             me = snapshot.line.get(generation.person_id) or just_begun.get(generation.person_id)
             ahead = snapshot.ahead(me, own[generation.id])
-            found[generation.id] = to_view(generation, ahead, snapshot, at=now())
+            at = now()
+            starts_at = partial(snapshot.starts_at, ahead, at=at)
+            found[generation.id] = to_view(generation, ahead, paused=snapshot.paused, starts_at=starts_at, at=at)
         return found
 
     async def behind(self, session: AsyncSession, person_id: UUID, priority: int) -> tuple[Ahead, Snapshot]:
@@ -368,36 +372,3 @@ def to_entry(row: Row[Any], number: int) -> dict[str, Any]:
         "client_id": row.client_id,
         "created_at": int(row.created_at.timestamp() * 1000),
     }
-
-
-def to_view(generation: Generation, ahead: Ahead, snapshot: Snapshot, *, at: datetime) -> Waiting:
-    until = generation.not_before if generation.not_before is not None and generation.not_before > at else None
-    return Waiting(
-        own_before=ahead.own,
-        others_before=ahead.others,
-        people_before=ahead.people,
-        held_until=until,
-        starts_at=None if is_stuck(generation, until) else snapshot.starts_at(ahead, at=at, held_until=until),
-        why=why(generation.waiting_reason, ahead, paused=snapshot.paused, held=until is not None),
-    )
-
-
-def is_stuck(generation: Generation, held_until: datetime | None) -> bool:
-    """Does it wait for something of which nobody knows when it will be, such as an instance that has its models?"""
-    return generation.waiting_reason is not None and held_until is None and generation.not_before is None
-
-
-def why(reason: str | None, ahead: Ahead, *, paused: str | None, held: bool) -> str:
-    """A sentence for whoever waits."""
-    if paused is not None:
-        return f"The queue is paused: {paused}" if paused else "The queue is paused."
-    if reason is not None:
-        return reason
-    if held:
-        return "It waits a moment before it is tried again."
-    if not ahead.place:
-        return "It is next: it goes as soon as a ComfyUI is free for it."
-    own = f"{ahead.own} of your own" if ahead.own else ""
-    people = "another person" if ahead.people == 1 else f"{ahead.people} other people"
-    others = f"{ahead.others} of {people}" if ahead.others else ""
-    return f"Turns are shared: {' and '.join(filter(None, (own, others)))} will run before it."
