@@ -20,7 +20,7 @@ from real.browser import find_chromium
 from real.comfyui import fetch_comfyui
 from real.frontend import fetch_newer_frontend
 from real.models import make_models
-from real.node import fetch_client, fetch_typescript
+from real.node import fetch_axe, fetch_client, fetch_typescript
 from real.postgresql import find_postgresql
 
 TESTS = PACK_FOLDER / "tests"
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     chromium = find_chromium()
     compiler = fetch_typescript()
     fetch_client()
+    fetch_axe()
     find_postgresql()
     make_sidecar_environment()
     program = fetch_comfyui()

