@@ -100,6 +100,25 @@ def test_what_is_deleted_is_gone_at_once_and_can_be_brought_back(
     expect(panel.page.get_by_role("button", name="Undo")).to_have_count(0)
 
 
+def test_a_refusal_stands_there_until_the_next_thing_is_done(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    What could not be undone is told; when something else succeeds, it is old news.
+    """
+    sidecar.total = 3
+    panel = open_panel()
+    panel.card("#2").click()
+    panel.dialog.get_by_role("button", name="Delete").click()
+    expect(panel.cards).to_have_count(2)
+    sidecar.remove(2)
+    panel.page.keyboard.press("Enter")
+    expect(panel.notice).to_contain_text("There is no such thing here.")
+
+    panel.card("#1").click()
+    panel.dialog.get_by_role("button", name="Favourite").click()
+
+    expect(panel.notice).to_be_hidden()
+
+
 def test_what_somebody_deletes_elsewhere_goes_here_too(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
     """
     Also far down, where its page was read long ago; and what comes out of the trash elsewhere comes back.

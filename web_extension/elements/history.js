@@ -2,26 +2,23 @@
  * @import { LiveEvents } from '../live_events.js'
  * @import { Generation } from '../types.js'
  * @import { Surroundings } from './generation_card.js'
+ * @import { Life } from './panel_element.js'
  */
 
-import { keepFromCanvas, keepNoMore } from '../canvas_events.js'
 import { CardGrid } from '../card_grid.js'
 import { h, setText } from '../dom.js'
 import { History } from '../history.js'
 import { icon } from '../icons.js'
 import { SidecarError } from '../sidecar_client.js'
 import { historyStyles } from '../styles/history.js'
-import { noticeStyles } from '../styles/notice.js'
-import { theme } from '../styles/theme.js'
 import { coverOf, nameOf, stateOf } from '../wording.js'
 import { AccountElement } from './account.js'
 import { GenerationCardElement } from './generation_card.js'
 import { ImageDialogElement } from './image_dialog.js'
-import { Notice } from './notice.js'
+import { PanelElement } from './panel_element.js'
+import { PanelShell } from './panel_shell.js'
 import { UndoBarElement } from './undo_bar.js'
 
-const TRY_AGAIN_AFTER_S = 4
-const TRY_AGAIN_AT_LATEST_S = 10
 const FIRST_SKELETONS = 8
 /** Older ones are read when fewer than this are left below the reader. */
 const READ_AHEAD = 30
@@ -34,10 +31,9 @@ const READING_PX = 40
 /**
  * The history of one person's generations, newest first, live.
  *
- * Set `surroundings`, `liveEvents` and, where the page can, `loadWorkflow` before it enters the document. It reads
- * and listens while it is in a document, and leaves nothing behind when it is taken out.
+ * Set `loadWorkflow`, too, where the page can put a workflow on its canvas.
  */
-export class HistoryElement extends HTMLElement {
+export class HistoryElement extends PanelElement {
   static define(tag = 'genonaut-history', registry = customElements) {
     AccountElement.define()
     GenerationCardElement.define()
@@ -46,36 +42,25 @@ export class HistoryElement extends HTMLElement {
     if (!registry.get(tag)) registry.define(tag, this)
   }
 
-  /** @type {Surroundings | null} */
-  surroundings = null
-  /** @type {LiveEvents | null} */
-  liveEvents = null
   /** @type {((generation: Generation) => Promise<void>) | null} */
   loadWorkflow = null
 
-  /** @type {Panel | null} */
-  #panel = null
-
   constructor() {
-    super()
-    this.attachShadow({ mode: 'open' }).adoptedStyleSheets = [theme, noticeStyles, historyStyles]
+    super(historyStyles)
   }
 
-  connectedCallback() {
-    if (this.#panel || !this.shadowRoot || !this.surroundings || !this.liveEvents) return
-    keepFromCanvas(this)
-    this.#panel = new Panel(this.shadowRoot, this.surroundings, this.liveEvents, this.loadWorkflow)
-    this.#panel.start()
-  }
-
-  disconnectedCallback() {
-    keepNoMore(this)
-    this.#panel?.stop()
-    this.#panel = null
+  /**
+   * @override
+   * @param {ShadowRoot} root
+   * @param {Surroundings} surroundings
+   * @param {LiveEvents} liveEvents
+   */
+  begin(root, surroundings, liveEvents) {
+    return new Panel(root, surroundings, liveEvents, this.loadWorkflow)
   }
 }
 
-/** One life of the element, from entering the document to leaving it. */
+/** @implements {Life} */
 class Panel {
   #root
   #surroundings
@@ -85,25 +70,18 @@ class Panel {
   #account
   #dialog
   #undo
-  #notice
+  #shell
 
   #list = h('div', { className: 'list', role: 'list' })
   #tail = h('div', { className: 'tail', hidden: true })
   #empty = h('div', { className: 'empty', hidden: true })
   #scroller = h('div', { className: 'scroller', tabIndex: -1 }, this.#list, this.#tail, this.#empty)
   #arrived = h('button', { className: 'arrived', type: 'button', hidden: true })
-  #status = h('div', { className: 'visually-hidden', role: 'status' })
 
   /** @type {() => void} */
   #stopListening = () => {}
-  /** @type {SidecarError | null} */
-  #trouble = null
-  #failures = 0
   #isRefreshing = false
   #refreshAgain = false
-  #isStopped = false
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #retry
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #announcing
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -125,7 +103,8 @@ class Panel {
     this.#account = new AccountElement(surroundings)
     this.#dialog = new ImageDialogElement(surroundings)
     this.#dialog.loadWorkflow = loadWorkflow
-    this.#notice = new Notice(surroundings.strings)
+    const title = surroundings.strings.say('history.title')
+    this.#shell = new PanelShell({ surroundings, title, refresh: () => this.#refresh() })
     this.#undo = new UndoBarElement(surroundings.strings.say('history.undo'))
     this.#grid = new CardGrid({
       scroller: this.#scroller,
@@ -138,6 +117,7 @@ class Panel {
 
   start() {
     this.#build()
+    this.#shell.addEventListener('change', () => this.#draw())
     this.#history.addEventListener('change', () => this.#draw())
     this.#history.addEventListener('settled', (event) => this.#announce(/** @type {CustomEvent} */ (event).detail))
     this.#history.addEventListener('advanced', () => this.#advance())
@@ -166,45 +146,33 @@ class Panel {
   }
 
   stop() {
-    this.#isStopped = true
+    this.#shell.stop()
     this.#stopListening()
     this.#history.stop()
     this.#grid.stop()
-    clearTimeout(this.#retry)
     clearTimeout(this.#announcing)
     clearTimeout(this.#advancing)
-    this.#root.replaceChildren()
   }
 
   #build() {
     const { strings } = this.#surroundings
-    const heading = h('h2', { id: 'heading', textContent: strings.say('history.title') })
-    const section = h(
-      'section',
-      {},
-      h('header', {}, heading, this.#account),
-      this.#notice.element,
-      this.#arrived,
-      this.#scroller,
-      this.#undo,
-      this.#status,
-    )
-    section.setAttribute('aria-labelledby', 'heading')
+    this.#shell.build(this.#account, this.#arrived, this.#scroller, this.#undo)
     this.#list.setAttribute('aria-labelledby', 'heading')
     this.#empty.replaceChildren(
       icon('picture'),
       h('strong', { textContent: strings.say('history.emptyTitle') }),
       h('span', { textContent: strings.say('history.emptyText') }),
     )
-    this.#root.replaceChildren(section, this.#dialog)
+    this.#root.replaceChildren(this.#shell.element, this.#dialog)
   }
 
   #draw() {
     const { strings } = this.#surroundings
     const { isKnown, isComplete, isEmpty, arrivalCount, length } = this.#history
+    const { trouble } = this.#shell
     this.#empty.hidden = !isEmpty
-    this.#grid.skeletons = isKnown ? (isComplete || this.#trouble ? 0 : 2) : this.#trouble ? 0 : FIRST_SKELETONS
-    this.#list.ariaBusy = String(!isKnown && !this.#trouble)
+    this.#grid.skeletons = isKnown ? (isComplete || trouble ? 0 : 2) : trouble ? 0 : FIRST_SKELETONS
+    this.#list.ariaBusy = String(!isKnown && !trouble)
     this.#tail.hidden = !isComplete || length < READ_AHEAD
     setText(this.#tail, strings.say('history.end'))
     this.#arrived.hidden = arrivalCount === 0
@@ -235,17 +203,16 @@ class Panel {
 
   /** Reads anew; once more afterwards where it was asked for meanwhile. */
   async #refresh() {
-    if (this.#isStopped) return
+    if (this.#shell.isStopped) return
     if (this.#isRefreshing) {
       this.#refreshAgain = true
       return
     }
     this.#isRefreshing = true
-    clearTimeout(this.#retry)
     try {
-      await this.#attempt(async () => {
+      await this.#shell.attempt(async () => {
         await Promise.all([this.#history.refresh(), this.#account.refresh()])
-        this.#recovered()
+        this.#shell.recovered()
       })
     } finally {
       this.#isRefreshing = false
@@ -260,7 +227,7 @@ class Panel {
   #advance() {
     this.#advancing ??= setTimeout(() => {
       this.#advancing = undefined
-      this.#attempt(() => this.#history.refreshPlaces())
+      this.#shell.attempt(() => this.#history.refreshPlaces())
     }, PLACES_AFTER_MS)
   }
 
@@ -269,46 +236,11 @@ class Panel {
    * @param {number} after
    */
   #reached(first, after) {
-    if (this.#trouble || !this.#history.isKnown) return
-    this.#attempt(async () => {
+    if (this.#shell.trouble || !this.#history.isKnown) return
+    this.#shell.attempt(async () => {
       await this.#history.ensure(first, after - 1)
       if (after + READ_AHEAD > this.#history.length) await this.#history.readMore()
     })
-  }
-
-  /**
-   * Does something that reads from the sidecar, and says so where it fails.
-   *
-   * @param {() => Promise<void>} reading
-   */
-  async #attempt(reading) {
-    try {
-      await reading()
-    } catch (error) {
-      if (this.#isStopped) return
-      if (!(error instanceof SidecarError)) throw error
-      this.#failed(error)
-    }
-  }
-
-  /** @param {SidecarError} error */
-  #failed(error) {
-    this.#trouble = error
-    const wait = Math.min(TRY_AGAIN_AT_LATEST_S, error.retryAfterS ?? TRY_AGAIN_AFTER_S * 2 ** this.#failures)
-    this.#failures += 1
-    clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => this.#refresh(), wait * 1000)
-    this.#notice.tell(error)
-    this.#draw()
-  }
-
-  #recovered() {
-    if (this.#isStopped) return
-    this.#failures = 0
-    if (!this.#trouble) return
-    this.#trouble = null
-    this.#notice.hide()
-    this.#draw()
   }
 
   #scrolled() {
@@ -334,7 +266,7 @@ class Panel {
 
   #closed() {
     const id = this.#dialog.shown?.generation.id
-    if (id && !this.#isStopped) this.#grid.focus(id)
+    if (id && !this.#shell.isStopped) this.#grid.focus(id)
   }
 
   /** @param {number} by */
@@ -344,7 +276,7 @@ class Panel {
     const imageIndex = shown.imageIndex + by
     if (shown.generation.images[imageIndex]) return this.#show(shown.generation, imageIndex)
     const index = this.#history.indexOf(shown.generation.id) + by
-    await this.#attempt(async () => {
+    await this.#shell.attempt(async () => {
       if (index >= this.#history.length) await this.#history.readMore()
       await this.#history.ensure(index, index)
     })
@@ -358,7 +290,7 @@ class Panel {
     const generation = this.#history.get(id)
     if (!generation) return
     this.#history.put({ ...generation, cancel_requested: true })
-    await this.#attempt(async () => this.#history.put(await this.#cancelled(id, generation)))
+    await this.#shell.attempt(async () => this.#history.put(await this.#cancelled(id, generation)))
   }
 
   /**
@@ -423,12 +355,13 @@ class Panel {
    */
   async #act(doing) {
     const { client, strings } = this.#surroundings
+    this.#shell.refusal = null
     try {
       await doing(client, strings)
     } catch (error) {
       if (!(error instanceof SidecarError)) throw error
       if (this.#dialog.isOpen) this.#dialog.say(error.message)
-      else this.#notice.say(error.message, { isBad: true })
+      else this.#shell.refusal = error
     }
   }
 
@@ -446,7 +379,7 @@ class Panel {
         strings.say('history.settled', { state: stateOf(one, strings, formats).text, name: nameOf(one, strings) }),
       )
       const count = sentences.length
-      setText(this.#status, count > 2 ? strings.say('history.settledMany', { count }) : sentences.join(' '))
+      this.#shell.announce(count > 2 ? strings.say('history.settledMany', { count }) : sentences.join(' '))
       this.#settled = []
     }, ANNOUNCE_AFTER_MS)
   }

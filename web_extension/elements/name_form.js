@@ -12,7 +12,7 @@ const TAG_CHARACTERS = 50
 const TAGS_AT_MOST = 20
 
 const nameFormStyles = sheet(`
-  form { display: grid; gap: 10px; padding: 4px 20px 12px; }
+  form { padding: 4px 20px 12px; }
   div { display: flex; gap: 8px; }
 `)
 

@@ -3,17 +3,15 @@
  * @import { QuotaWatch } from '../quota_watch.js'
  * @import { Generation, Quota, QuotaLimit } from '../types.js'
  * @import { Surroundings } from './generation_card.js'
+ * @import { Life } from './panel_element.js'
  */
 
-import { keepFromCanvas, keepNoMore } from '../canvas_events.js'
 import { h, setText } from '../dom.js'
 import { boundOf, keyOf } from '../quota_wording.js'
-import { SidecarError } from '../sidecar_client.js'
-import { noticeStyles } from '../styles/notice.js'
 import { quotaStyles } from '../styles/quota.js'
-import { theme } from '../styles/theme.js'
 import { LimitMeter } from './limit_meter.js'
-import { Notice } from './notice.js'
+import { PanelElement } from './panel_element.js'
+import { PanelShell } from './panel_shell.js'
 import { beginningOfDays, UsageDays } from './usage_days.js'
 import { WaitingList } from './waiting_list.js'
 
@@ -24,57 +22,45 @@ const READ_AFTER_MS = 1_000
 /** What others do changes places, of which nobody is told. A whole page of them is read more seldom. */
 const PLACES_EVERY_MS = 5_000
 const MANY_PLACES_EVERY_MS = 20_000
-const TRY_AGAIN_AFTER_MS = 10_000
 const PAGE_SIZE = 200
 const PAGES_AT_MOST = 5
 
 /**
  * What somebody may make, what of it is used, what waits, and what was made in the last days; live.
  *
- * Set `surroundings`, `liveEvents` and `watch` before it enters the document. It reads and listens while it is in a
- * document, and leaves nothing behind when it is taken out.
+ * Set `watch`, too, before it enters the document.
  */
-export class QuotaElement extends HTMLElement {
+export class QuotaElement extends PanelElement {
   static define(tag = 'genonaut-quota', registry = customElements) {
     if (!registry.get(tag)) registry.define(tag, this)
   }
 
-  /** @type {Surroundings | null} */
-  surroundings = null
-  /** @type {LiveEvents | null} */
-  liveEvents = null
   /** @type {QuotaWatch | null} */
   watch = null
 
-  /** @type {Panel | null} */
-  #panel = null
-
   constructor() {
-    super()
-    this.attachShadow({ mode: 'open' }).adoptedStyleSheets = [theme, noticeStyles, quotaStyles]
+    super(quotaStyles)
   }
 
-  connectedCallback() {
-    if (this.#panel || !this.shadowRoot || !this.surroundings || !this.liveEvents || !this.watch) return
-    keepFromCanvas(this)
-    this.#panel = new Panel(this.shadowRoot, this.surroundings, this.liveEvents, this.watch)
-    this.#panel.start()
-  }
-
-  disconnectedCallback() {
-    keepNoMore(this)
-    this.#panel?.stop()
-    this.#panel = null
+  /**
+   * @override
+   * @param {ShadowRoot} root
+   * @param {Surroundings} surroundings
+   * @param {LiveEvents} liveEvents
+   */
+  begin(root, surroundings, liveEvents) {
+    if (!this.watch) throw new Error('The panel of limits needs somebody who watches them.')
+    return new Panel(root, surroundings, liveEvents, this.watch)
   }
 }
 
-/** One life of the element, from entering the document to leaving it. */
+/** @implements {Life} */
 class Panel {
   #root
   #surroundings
   #liveEvents
   #watch
-  #notice
+  #shell
   #waitingList
   #usageDays
   /** By the key of their limit. @type {Map<string, LimitMeter>} */
@@ -97,8 +83,6 @@ class Panel {
   #reading
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #readingPlaces
-  /** Why what waits and what was used cannot be read. @type {SidecarError | null} */
-  #trouble = null
   /** @type {Generation[]} */
   #waiting = []
   #layout = ''
@@ -114,7 +98,8 @@ class Panel {
     this.#surroundings = surroundings
     this.#liveEvents = liveEvents
     this.#watch = watch
-    this.#notice = new Notice(surroundings.strings)
+    const title = surroundings.strings.say('quota.title')
+    this.#shell = new PanelShell({ surroundings, title, refresh: () => this.#read() })
     this.#waitingList = new WaitingList(surroundings)
     this.#usageDays = new UsageDays(surroundings)
   }
@@ -127,6 +112,7 @@ class Panel {
       generation: () => this.#readSoon(),
     })
     this.#drawing = setInterval(() => this.#draw(), DRAW_EVERY_MS)
+    this.#shell.hear(this.#watch.trouble)
     this.#draw()
     this.#watch.refresh()
     this.#read()
@@ -134,19 +120,16 @@ class Panel {
 
   stop() {
     this.#stopped.abort()
+    this.#shell.stop()
     this.#watch.removeEventListener('change', this.#changed)
     this.#stopListening()
     clearInterval(this.#drawing)
     clearTimeout(this.#reading)
     clearTimeout(this.#readingPlaces)
-    this.#root.replaceChildren()
   }
 
   #build() {
     const { strings } = this.#surroundings
-    const heading = h('h2', { id: 'heading', textContent: strings.say('quota.title') })
-    const section = h('section', { className: 'panel' }, h('header', {}, heading, this.#plan), this.#notice.element, this.#body)
-    section.setAttribute('aria-labelledby', 'heading')
     setText(this.#none, strings.say('quota.none'))
     setText(this.#nothingWaits, strings.say('quota.nothingWaits'))
     const waiting = this.#part('quota.waiting', this.#nothingWaits, this.#waitingList.element)
@@ -156,7 +139,8 @@ class Panel {
     this.#body.tabIndex = 0 // what scrolls can be scrolled with the keyboard
     this.#body.role = 'group'
     this.#body.setAttribute('aria-labelledby', 'heading')
-    this.#root.replaceChildren(section)
+    this.#shell.build(this.#plan, this.#body)
+    this.#root.replaceChildren(this.#shell.element)
   }
 
   /**
@@ -168,15 +152,13 @@ class Panel {
   }
 
   #changed = () => {
+    this.#shell.hear(this.#watch.trouble)
     this.#draw()
-    if (!this.#watch.trouble && !this.#trouble) this.#readSoon()
+    if (!this.#shell.trouble) this.#readSoon()
   }
 
   #draw() {
     const { quota } = this.#watch
-    const trouble = this.#watch.trouble ?? this.#trouble
-    if (trouble) this.#notice.tell(trouble)
-    else this.#notice.hide()
     if (!quota) return
     this.#body.hidden = false
     setText(this.#plan, this.#surroundings.strings.say('quota.plan', { plan: quota.plan }))
@@ -244,25 +226,19 @@ class Panel {
     }, READ_AFTER_MS)
   }
 
-  /** What waits, and what was used; tried again by itself. */
+  /** What waits, and what was used. */
   async #read() {
     clearTimeout(this.#readingPlaces)
-    try {
+    await this.#shell.attempt(async () => {
       const [waiting, usage] = await Promise.all([this.#readWaiting(), this.#surroundings.client.usageByDay(beginningOfDays())])
-      if (this.#stopped.signal.aborted) return
-      this.#trouble = null
+      if (this.#shell.isStopped) return
+      this.#shell.recovered()
       this.#waiting = waiting
       this.#usageDays.show(usage.items)
       this.#draw()
       const rest = waiting.length > PAGE_SIZE ? MANY_PLACES_EVERY_MS : PLACES_EVERY_MS
       if (waiting.length > 0) this.#readingPlaces = setTimeout(() => this.#read(), rest)
-    } catch (error) {
-      if (this.#stopped.signal.aborted) return
-      if (!(error instanceof SidecarError)) throw error
-      this.#trouble = error
-      this.#readingPlaces = setTimeout(() => this.#read(), TRY_AGAIN_AFTER_MS)
-      this.#draw()
-    }
+    })
   }
 
   async #readWaiting() {

@@ -20,7 +20,7 @@ export const accountStyles = sheet(`
   li strong { display: block; font-weight: 500; }
   li span span { color: var(--genonaut-quiet); font-size: 12px; }
   summary { padding: 4px 0; border-radius: 6px; font-weight: 600; cursor: pointer; }
-  form { display: grid; gap: 12px; padding: 10px 0 4px; }
+  form { padding: 10px 0 4px; }
   form button { justify-self: start; }
   .secret { padding: 12px; border-radius: var(--genonaut-radius); background: var(--genonaut-raised); }
   .secret p { margin: 0 0 8px; }

@@ -1,10 +1,6 @@
 import { sheet } from '../dom.js'
 
 export const historyStyles = sheet(`
-  :host { display: block; height: 100%; min-height: 0; min-width: 0; background: var(--genonaut-ground); contain: strict; }
-  section { position: relative; display: flex; flex-direction: column; height: 100%; }
-  header { display: flex; align-items: center; gap: 8px; padding: 14px 12px 10px; }
-  h2 { flex: 1 0 auto; margin: 0; padding-inline-start: 2px; font-size: 15px; font-weight: 600; line-height: 20px; }
   .scroller {
     position: relative; flex: 1; min-height: 0; overflow-y: scroll; overflow-anchor: none; overscroll-behavior: contain;
     scrollbar-width: thin; scrollbar-color: var(--genonaut-line) transparent;

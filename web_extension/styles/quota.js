@@ -1,14 +1,10 @@
 import { sheet } from '../dom.js'
 
 export const quotaStyles = sheet(`
-  :host { display: block; height: 100%; min-height: 0; min-width: 0; background: var(--genonaut-ground); contain: strict; }
-  .panel { display: flex; flex-direction: column; height: 100%; }
-  header { display: flex; align-items: baseline; flex-wrap: wrap; gap: 0 10px; padding: 14px 14px 10px; }
-  h2 { flex: 1 0 auto; margin: 0; font-size: 15px; font-weight: 600; line-height: 20px; }
   h3 { margin: 0; font-size: 13px; font-weight: 600; overflow-wrap: anywhere; }
   p { margin: 0; text-wrap: pretty; }
   .quiet { color: var(--genonaut-quiet); font-size: 12px; }
-  .plan { overflow-wrap: anywhere; }
+  .plan { min-width: 0; overflow-wrap: anywhere; text-align: end; }
   .body {
     flex: 1; min-height: 0; overflow-y: auto; overscroll-behavior: contain; padding: 4px 14px 28px; max-width: 680px;
     scrollbar-width: thin; scrollbar-color: var(--genonaut-line) transparent;
