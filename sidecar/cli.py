@@ -36,6 +36,11 @@ from sidecar.worker_process import check_settings, work
 
 EXIT_UNUSABLE = 2
 STOP_WITHIN_S = 5
+KEEP_ALIVE_S = 75
+"""
+Longer than whoever asks keeps a connection on which nothing passes (the pack: 15 s, nginx: 60 s). Closed by us, it would
+cost whoever asks in that moment their answer, and the pack would take us for gone.
+"""
 ACCOUNT_COMMANDS = {
     "user": "who has an account",
     "token": "what programs show instead of a log-in",
@@ -172,16 +177,7 @@ async def serve(
     Args:
         alone: What no other server may have as long as this one serves.
     """
-    config = uvicorn.Config(
-        app,
-        http="h11",  # the one of its parsers that ends a request whose headers have no end, at 16 kB
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # whom to believe them, `clients.py` knows
-        server_header=False,
-        timeout_graceful_shutdown=STOP_WITHIN_S,
-    )
-    server = Server(config, app.state.live_events)
+    server = Server(configured(app), app.state.live_events)
     watching = asyncio.create_task(stop_with_parent(server, settings.parent_pid))
     # Whatever was made until now stays for good. Left alone, each full collection looks at all of it again, and for
     # 80 ms nobody is answered.
@@ -193,6 +189,19 @@ async def serve(
             await server.serve(sockets=[listening])
     finally:
         await end(watching)
+
+
+def configured(app: Litestar) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",  # the one of its parsers that ends a request whose headers have no end, at 16 kB
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # whom to believe them, `clients.py` knows
+        server_header=False,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
 
 
 class Server(uvicorn.Server):

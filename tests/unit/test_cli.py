@@ -7,9 +7,11 @@ import json
 import socket
 from pathlib import Path
 
+import aiohttp
 import pytest
+from litestar import Litestar
 
-from sidecar.cli import EXIT_UNUSABLE, listen, main
+from sidecar.cli import EXIT_UNUSABLE, configured, listen, main
 from sidecar.settings import Settings
 
 WITHIN_S = 5.0
@@ -32,6 +34,17 @@ async def test_an_answer_in_several_pieces_is_sent_without_delay(tmp_path: Path)
 
         assert await asyncio.wait_for(sent_at_once, WITHIN_S)
         writer.close()
+
+
+async def test_a_connection_at_rest_is_closed_by_whoever_asks_and_never_by_us() -> None:
+    """
+    The pack cannot know whether a question was heard that it sent while we closed, and takes us for away.
+    """
+    asking = aiohttp.TCPConnector()
+    kept_s = float(asking._keepalive_timeout or 0)
+    await asking.close()
+
+    assert configured(Litestar([])).timeout_keep_alive > 2 * kept_s
 
 
 def test_a_port_that_somebody_has_is_said_with_the_way_out(
