@@ -38,8 +38,8 @@ EXIT_UNUSABLE = 2
 STOP_WITHIN_S = 5
 KEEP_ALIVE_S = 75
 """
-Longer than whoever asks keeps a connection on which nothing passes (the pack: 15 s, nginx: 60 s). Closed by us, it would
-cost whoever asks in that moment their answer, and the pack would take us for gone.
+Longer than whoever asks keeps a connection on which nothing passes (the pack: 15 s, nginx: 60 s). Closed by us, it
+would cost whoever asks in that moment their answer, and the pack would take us for gone.
 """
 ACCOUNT_COMMANDS = {
     "user": "who has an account",
