@@ -24,6 +24,7 @@ from sidecar import __version__, account_commands, event_loop, limit_commands, s
 from sidecar.app import create_app
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import GenonautError, SettingsUnusable
+from sidecar.http_protocol import BoundedHttp
 from sidecar.live_events import LiveEvents
 from sidecar.logs import set_up_logs
 from sidecar.model_commands import list_models, refresh_models
@@ -194,7 +195,7 @@ async def serve(
 def configured(app: Litestar) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",  # the one of its parsers that ends a request whose headers have no end, at 16 kB
+        http=BoundedHttp,
         log_config=None,
         access_log=False,
         proxy_headers=False,  # whom to believe them, `clients.py` knows

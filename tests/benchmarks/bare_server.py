@@ -1,6 +1,7 @@
 """
-What a submission costs at the very least with what we build on: Litestar on uvicorn, and one row for each, written in
-one transaction for all that come together. It knows nobody, reads nothing out of a workflow and tells nobody of it.
+What a submission costs at the very least with what we build on: Litestar on uvicorn as we run it, and one row for each,
+written in one transaction for all that come together. It knows nobody, reads nothing out of a workflow and tells nobody
+of it.
 
     python -m tests.benchmarks.bare_server PORT FILE
 """
@@ -18,6 +19,7 @@ import uvicorn
 from litestar import Litestar, get, post
 from litestar.params import JSONBody
 
+from sidecar.http_protocol import BoundedHttp
 from sidecar.identity import uuid7
 from sidecar.together import Together
 
@@ -56,4 +58,4 @@ def make_app(file: str) -> Litestar:
 
 
 if __name__ == "__main__":
-    uvicorn.run(make_app(sys.argv[2]), port=int(sys.argv[1]), http="h11", loop="asyncio", access_log=False)
+    uvicorn.run(make_app(sys.argv[2]), port=int(sys.argv[1]), http=BoundedHttp, loop="asyncio", access_log=False)
