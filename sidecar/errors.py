@@ -371,10 +371,15 @@ class LimitReached(Refused):
         limit: str = "",
         used: int = 0,
         allowed: int = 0,
+        group: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
+        """
+        Args:
+            group: Whose limit it is; None: one's own.
+        """
         super().__init__(message, retry_after_s=retry_after_s)
-        self.facts = {"limit": limit, "used": used, "allowed": allowed}
+        self.facts = {"limit": limit, "used": used, "allowed": allowed, "group": group}
 
 
 class WaitingRoomFull(Refused):
@@ -382,6 +387,22 @@ class WaitingRoomFull(Refused):
 
     code = "waiting_room_full"
     http_status = 429
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        limit: str | None = None,
+        used: int = 0,
+        allowed: int = 0,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """
+        Args:
+            limit: Which limit of their plan; None: what may wait in all.
+        """
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.facts = {"limit": limit, "used": used, "allowed": allowed}
 
 
 class InstanceKnown(Refused):

@@ -26,6 +26,7 @@ from sidecar.identity import now
 from sidecar.limits.groups import Groups
 from sidecar.limits.models import PlanOverride
 from sidecar.limits.overrides import Overrides
+from sidecar.limits.persons import Persons
 from sidecar.limits.plan_book import PlanBook
 from sidecar.limits.plans import Budget, Limits, Plans
 from sidecar.limits.schemas import (
@@ -92,9 +93,8 @@ async def run(asked: argparse.Namespace, settings: Settings) -> list[str]:
         await upgrade(database.engine)
         plans = Plans(database, Bus(), settings)
         book = PlanBook(database, plans, settings)
-        desk = Desk(
-            database, book, Overrides(database, plans), Groups(database, plans), Quotas(database, plans, settings)
-        )
+        quotas = Quotas(database, plans, Persons(settings.access))
+        desk = Desk(database, book, Overrides(database, plans), Groups(database, plans), quotas)
         command: Command = asked.do
         return await command(desk, asked)
     finally:

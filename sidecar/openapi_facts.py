@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sidecar.errors import (
@@ -376,7 +377,7 @@ QUOTA: dict[str, Any] = {
             "group": "Class 7b",
         },
     ],
-    "waiting": {"count": 2, "held_until": None},
+    "waiting": {"count": 2, "held_until": None, "reason": None, "why": None},
 }
 USAGE: dict[str, Any] = {
     "begins_at": "2026-11-20T00:00:00Z",
@@ -416,6 +417,7 @@ EXAMPLES: dict[str, list[Any]] = {
             ],
             "outcome": "enters",
             "held_until": None,
+            "reason": None,
             "why": None,
             "refusal": None,
             "own_before": 1,
@@ -606,12 +608,28 @@ EXAMPLES: dict[str, list[Any]] = {
 }
 """Of what goes in and out, by the name of its schema."""
 
+IN_TURN = {
+    "id": GENERATION_ID,
+    "place": 3,
+    "waiting": {
+        "own_before": 1,
+        "others_before": 2,
+        "people_before": 1,
+        "held_until": None,
+        "starts_at": None,
+        "reason": {"code": "turns", "facts": {"own": 1, "others": 2, "people": 1}},
+        "why": "Turns are shared: 1 of your own and 2 of another person will run before it.",
+    },
+}
 EVENTS = f"""\
 event: hello
 data: {{}}
 
 event: progress
 data: {{"id": "{GENERATION_ID}", "progress": {{"fraction": 0.42, "node_id": "5", "node_type": "KSampler"}}}}
+
+event: waiting
+data: {json.dumps({"items": [IN_TURN], "count": 1})}
 
 event: quota_warning
 data: {{"limit": "generations_per_hour", "group": null, "percent": 80, "used": 8, "allowed": 10}}

@@ -50,7 +50,7 @@ from sidecar.health import HealthCheck
 from sidecar.instances.connections import Instances
 from sidecar.limits.groups import Groups
 from sidecar.limits.overrides import Overrides
-from sidecar.limits.persons import OldSalts
+from sidecar.limits.persons import OldSalts, Persons
 from sidecar.limits.plan_book import PlanBook
 from sidecar.limits.plans import Plans
 from sidecar.live_events import LiveEvents
@@ -138,12 +138,13 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     plans = Plans(database, bus, settings)
     accounts.changes.on(plans.hear)
     overrides = Overrides(database, plans)
-    quotas = Quotas(database, plans, settings)
+    persons = Persons(settings.access)
+    quotas = Quotas(database, plans, persons)
     quota_telling = QuotaTelling(quotas, live_events)
     plans.on(quota_telling.changed)
     board = ProgressBoard(live_events, bus)
     places = Places(plans)
-    history = History(database, board, live_events, places, told=quota_telling.changed)
+    history = History(database, board, live_events, places, persons, told=quota_telling.changed)
     turns = choose_queue(settings.queue_url, worker.TURNS)
     images = choose_queue(settings.queue_url, worker.IMAGES)
     queueing = Queueing(turns=turns, images=images)

@@ -53,6 +53,8 @@ class Problem(msgspec.Struct, omit_defaults=True):
     """Which limit was reached; `used` of what is `allowed` are used."""
     used: int | None = None
     allowed: int | None = None
+    group: str | None = None
+    """Whose limit it is, where it is not one's own."""
 
 
 def from_genonaut(request: Request[Any, Any, Any], exc: GenonautError) -> Response[bytes]:

@@ -56,7 +56,15 @@ export interface Waiting {
   held_until: string | null
   /** When it will probably begin; null while nobody knows. */
   starts_at: { likely: string; earliest: string; latest: string } | null
+  reason: Reason
+  /** The reason in a sentence, in English. */
   why: string
+}
+
+/** Why something waits: which facts belong to which code stands in the sidecar's README, below *Turns*. */
+export interface Reason {
+  code: string
+  facts: { [name: string]: any }
 }
 
 export interface Generation {
@@ -173,6 +181,9 @@ export interface Quota {
     count: number
     /** When a limit lets the first of those go that it holds back. */
     held_until: string | null
+    /** Why that one is held. */
+    reason: Reason | null
+    why: string | null
   }
 }
 

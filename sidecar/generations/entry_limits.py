@@ -88,7 +88,12 @@ class WaitingRoom:
             WaitingRoomFull: As many wait as can.
         """
         if self._count >= self.at_most:
-            raise WaitingRoomFull(sentences.house_full(self.at_most), retry_after_s=TRY_AGAIN_AFTER_S)
+            raise WaitingRoomFull(
+                sentences.house_full(self.at_most),
+                used=self.at_most,
+                allowed=self.at_most,
+                retry_after_s=TRY_AGAIN_AFTER_S,
+            )
 
     def enter(self) -> None:
         self._count += 1
@@ -186,8 +191,14 @@ class PartyLimits:
     def _require_place(self, person: Person, standing: Standing) -> None:
         allowed = standing.limits.waiting_at_most
         if allowed is not None and self.waiting[person.id] >= allowed:
-            message = sentences.room_full(self.waiting[person.id], allowed)
-            raise WaitingRoomFull(message, retry_after_s=TRY_AGAIN_AFTER_S)
+            used = self.waiting[person.id]
+            raise WaitingRoomFull(
+                sentences.room_full(used, allowed),
+                limit="waiting_at_most",
+                used=used,
+                allowed=allowed,
+                retry_after_s=TRY_AGAIN_AFTER_S,
+            )
 
     async def _require_storage(self, owner_id: UUID, standing: Standing) -> None:
         allowed = standing.limits.storage_bytes
@@ -208,7 +219,7 @@ def require_room(used: int, allowed: int, *, group: str | None) -> None:
     """
     if used >= allowed:
         message = sentences.storage_full(used, allowed, group=group)
-        raise LimitReached(message, limit="storage_bytes", used=used, allowed=allowed)
+        raise LimitReached(message, limit="storage_bytes", used=used, allowed=allowed, group=group)
 
 
 async def waiting_of(session: AsyncSession, people: Collection[Person]) -> Counter[UUID]:

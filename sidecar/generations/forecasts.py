@@ -19,6 +19,7 @@ from sidecar.instances.models import Instance
 from sidecar.limits.estimate import Lines, to_ms
 from sidecar.limits.paces import Expected
 from sidecar.limits.plans import Standing
+from sidecar.limits.reasons import Reason, sentence
 from sidecar.limits.windows import DAY, Amount, windows_of
 from sidecar.rules.inspector import Inspector
 
@@ -46,7 +47,8 @@ class Forecasts:
             takes = lines.usual.at(asked.work)
             person = limits.people[asked.owner_id, address]
             permit = await permitted(limits, asked) if refusal is None else refusal
-            held_until = permit.entry.counted_at if isinstance(permit, Permit) and permit.entry.waiting_reason else None
+            reason = permit.entry.waiting_reason if isinstance(permit, Permit) else None
+            held_until = permit.entry.counted_at if isinstance(permit, Permit) and reason else None
             ahead, snapshot = await self._places.behind(session, person.id, request.priority)
             may_enter = isinstance(permit, Permit)
             starts_at = snapshot.starts_at(ahead, at=at, held_until=held_until) if may_enter else None
@@ -58,7 +60,8 @@ class Forecasts:
                 of_day=list(parts_of_day(limits.standings[person.id], Amount(1, to_ms(takes.seconds)))),
                 outcome="refused" if not may_enter else "enters" if held_until is None else "held",
                 held_until=held_until,
-                why=permit.entry.waiting_reason if isinstance(permit, Permit) else permit.message,
+                reason=reason,
+                why=why(permit, reason),
                 refusal=None if isinstance(permit, Permit) else to_refusal(permit),
                 own_before=ahead.own,
                 others_before=ahead.others,
@@ -83,8 +86,14 @@ async def permitted(limits: PartyLimits, asked: Asking) -> Permit | Refused:
         return exc
 
 
+def why(permit: Permit | Refused, reason: Reason | None) -> str | None:
+    if isinstance(permit, Refused):
+        return permit.message
+    return None if reason is None else sentence(reason)
+
+
 def to_refusal(refused: Refused) -> ForecastRefusal:
-    return ForecastRefusal(refused.code, refused.message, refused.retry_after_s)
+    return ForecastRefusal(refused.code, refused.message, refused.retry_after_s, dict(refused.facts))
 
 
 def parts_of_day(standing: Standing, amount: Amount) -> Iterator[PartOfDay]:

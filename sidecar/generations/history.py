@@ -20,6 +20,7 @@ from sidecar.gallery.schemas import to_view as image_view
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import NEWEST_FIRST, Position, find
 from sidecar.generations.models import Generation, GenerationEvent, Workflow
+from sidecar.generations.own_line import Turn, in_turn
 from sidecar.generations.places import Places
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.schemas import (
@@ -33,6 +34,8 @@ from sidecar.generations.schemas import (
 )
 from sidecar.generations.states import FINAL, GenerationState
 from sidecar.generations.workflows import unpack_workflow
+from sidecar.limits.persons import Persons
+from sidecar.limits.reasons import sentence
 from sidecar.live_events import LiveEvent, LiveEvents
 from sidecar.together import Together
 
@@ -41,7 +44,8 @@ EVERYTHING = Filter()
 NOT_SHOWN = defer(Generation.submission)  # other packs put into it what they like
 THESE = select(Generation).options(NOT_SHOWN).where(Generation.id.in_(bindparam("ids", expanding=True)))
 MINE = select(Generation).where(Generation.id == bindparam("id"), Generation.owner_id == bindparam("owner_id"))
-COPIED = frozenset(GenerationView.__struct_fields__) - {"place", "waiting", "progress", "error", "images"}
+MADE = frozenset({"place", "waiting", "waiting_reason", "progress", "error", "images"})
+COPIED = frozenset(GenerationView.__struct_fields__) - MADE
 
 
 class History:
@@ -58,11 +62,13 @@ class History:
         board: ProgressBoard,
         live_events: LiveEvents,
         places: Places,
+        persons: Persons,
         *,
         told: Callable[[UUID], None],
     ) -> None:
         self._database = database
         self._places = places
+        self._persons = persons
         self._board = board
         self._live_events = live_events
         self._told = told
@@ -87,6 +93,19 @@ class History:
             items = await self._views(session, rows[:limit])
         last = rows[limit - 1] if len(rows) > limit else None
         return GenerationPage(items, encode_cursor(Position(last.created_at, last.id)) if last else None)
+
+    async def waiting(
+        self, owner_id: UUID, address: str | None, *, limit: int, cursor: str | None = None
+    ) -> GenerationPage:
+        """One page of what waits, next ones first. In `open` access people are told apart by their addresses."""
+        after = decode_cursor(cursor, Turn) if cursor else None
+        async with self._database.reading() as session:
+            person = await self._persons.asking(session, owner_id, address)
+            mine = select(Generation).options(NOT_SHOWN).where(Generation.owner_id == owner_id)
+            rows = [row[0] for row in await in_turn(session, mine, person.ids, after, limit + 1)]
+            items = await self._views(session, rows[:limit])
+        last = rows[limit - 1] if len(rows) > limit else None
+        return GenerationPage(items, encode_cursor(Turn(last.priority, last.turn, last.id)) if last else None)
 
     async def show(self, owner_id: UUID, generation_id: UUID) -> GenerationView:
         async with self._database.reading() as session:
@@ -168,6 +187,7 @@ def to_view(
         **copied,
         place=None if waiting is None else waiting.own_before + waiting.others_before,
         waiting=waiting,
+        waiting_reason=None if generation.waiting_reason is None else sentence(generation.waiting_reason),
         progress=board.progress_of(generation.id) if generation.state == GenerationState.RUNNING.value else None,
         error=to_failure(generation),
         images=[image_view(image) for image in images if not image.is_withheld],

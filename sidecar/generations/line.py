@@ -75,8 +75,8 @@ class Filled:
     choices: list[Choice] = field(default_factory=list)
     """In the order of turns."""
     looked_at: list[Wish] = field(default_factory=list)
-    at_limit: list[Wish] = field(default_factory=list)
-    """Whose turn it was, and they may have no more running now."""
+    at_limit: list[tuple[Wish, int]] = field(default_factory=list)
+    """Whose turn it was, and they may have no more than so many running."""
     idle: list[UUID] = field(default_factory=list)
     """People who wait for nothing any more."""
     is_whole: bool = True
@@ -156,8 +156,8 @@ class Look:
         if wish is None:
             return  # out of the line, for now
         seat = self._seat_for(person, wish)
-        if seat is None and self._seating.best_for(wish) is not None:
-            self._found.at_limit.append(wish)
+        if seat is None and person.at_once is not None and self._seating.best_for(wish) is not None:
+            self._found.at_limit.append((wish, person.at_once))
             return
         self._found.looked_at.append(wish)
         if seat is None:

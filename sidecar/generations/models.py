@@ -38,6 +38,7 @@ from sidecar.generations.words import WORD_CHARACTERS, to_tsvector
 from sidecar.identity import now, prompt_id_of_run, uuid7
 from sidecar.limits import ledger
 from sidecar.limits.paces import USUAL_WORK
+from sidecar.limits.reasons import Reason, ReasonColumn
 
 State = String(16)
 PENDING_IN_SQL: ColumnElement[str] = literal_column("'pending'", String)
@@ -117,8 +118,8 @@ class Generation(Base):
     """Where it is, or where it ended. While it waits: the one that may have it all the same (its answer was lost)."""
     tries: Mapped[int] = mapped_column(Integer, default=0)
     not_before: Mapped[datetime | None] = mapped_column(DateTimeUTC(timezone=True), default=None)
-    waiting_reason: Mapped[str | None] = mapped_column(String(400), default=None)
-    """Why it waits, where that is not others' turn: a sentence for its owner."""
+    waiting_reason: Mapped[Reason | None] = mapped_column(ReasonColumn, default=None)
+    """Why it waits, where that is not others' turn."""
     memory_freed: Mapped[bool] = mapped_column(Boolean, default=False)
     """It ran out of memory once. It runs a second time when ComfyUI has freed its memory."""
     run: Mapped[int] = mapped_column(Integer, default=1)

@@ -225,7 +225,9 @@ class Places:
             ahead = snapshot.ahead(me, own[generation.id])
             at = now()
             starts_at = partial(snapshot.starts_at, ahead, at=at)
-            found[generation.id] = to_view(generation, ahead, paused=snapshot.paused, starts_at=starts_at, at=at)
+            found[generation.id] = to_view(
+                generation, ahead, paused=snapshot.paused, can_go=snapshot.instances > 0, starts_at=starts_at, at=at
+            )
         return found
 
     async def behind(self, session: AsyncSession, person_id: UUID, priority: int) -> tuple[Ahead, Snapshot]:

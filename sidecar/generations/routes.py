@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timezone
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -58,6 +58,7 @@ PAGE_AT_MOST = 200
 PROMPTS_BYTES = 512 * 1024  # two of the greatest length, each character of them escaped
 WORKFLOW_BYTES = 64 * 1024**2  # with its drawing it is some 100 kB; pasted masks have been seen to make it 30 MB
 KEEP_AWAKE_S = 15.0
+PENDING_ALONE = Filter(states=(GenerationState.PENDING,))
 STREAM_LASTS_S = 3600.0  # browsers come again by themselves, and are asked again who they are
 
 Owner = NamedDependency[UUID]
@@ -91,6 +92,10 @@ Key = Annotated[
         description="Any text that is new for each new request. The same request with the same key within 24 hours "
         "makes nothing new and is answered with the same generation.",
     ),
+]
+Sort = Annotated[
+    Literal["newest", "turn"],
+    QueryParameter(description="`turn`: what waits, next ones first; with `state=pending` and no other filter."),
 ]
 Cancel = Annotated[bool, QueryParameter(description="If it has not ended: cancel it, and then into the trash.")]
 
@@ -143,6 +148,18 @@ def read_time(text: str | None, field: str) -> datetime | None:
     return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time
 
 
+def require_pending_alone(wanted: Filter) -> None:
+    """
+    Raises:
+        InvalidRequest: Something else is wanted as well.
+    """
+    if wanted != PENDING_ALONE:
+        raise InvalidRequest(
+            "What waits can be listed in the order of turns, and nothing else.",
+            errors=({"field": "sort", "code": "invalid", "message": "`turn` goes with `state=pending` alone."},),
+        )
+
+
 @post(
     "/generations",
     guards=[requires_submit],
@@ -186,13 +203,18 @@ async def estimate_generation(
 
 @get("/generations", guards=[requires_read], dependencies={"wanted": Provide(read_filter, sync_to_thread=False)})
 async def list_generations(
+    request: Request[Caller, float, Any],
     history: NamedDependency[History],
     owner_id: Owner,
     wanted: NamedDependency[Filter],
     limit: Limit = 50,
     cursor: Cursor = None,
+    sort: Sort = "newest",
 ) -> GenerationPage:
     """Mine, newest first; without what lies in the trash."""
+    if sort == "turn":
+        require_pending_alone(wanted)
+        return await history.waiting(owner_id, client_of(request).address, limit=limit, cursor=cursor)
     return await history.page(owner_id, limit=limit, cursor=cursor, wanted=wanted)
 
 

@@ -22,6 +22,7 @@ from sidecar.comfyui.workflow_builder.parameters import (
     Steps,
 )
 from sidecar.gallery.schemas import ImageView
+from sidecar.limits.reasons import Reason
 
 State = Literal["pending", "submitted", "running", "completed", "failed", "cancelled", "lost"]
 Review = Literal["waiting", "released", "hidden"]
@@ -186,6 +187,8 @@ class ForecastRefusal(Struct):
     message: str
     retry_after_s: float | None
     """When it would not be any more, as far as anybody knows."""
+    facts: dict[str, Any]
+    """What belongs to this code in an error: of `limit_reached` `limit`, `used`, `allowed`, `group`."""
 
 
 class Forecast(Struct):
@@ -202,8 +205,10 @@ class Forecast(Struct):
     outcome: Literal["enters", "held", "refused"]
     """`held`: a limit lets it go at `held_until`."""
     held_until: datetime | None
+    reason: Reason | None
+    """Why it is held."""
     why: str | None
-    """Why it is held or refused."""
+    """Why it is held or refused, in a sentence, in English."""
     refusal: ForecastRefusal | None
     own_before: int
     others_before: int
@@ -226,8 +231,26 @@ class Waiting(Struct):
     """It does not go before, even if nothing else waits."""
     starts_at: Moments | None
     """When it will probably begin, as it looks now; None while nothing can begin."""
+    reason: Reason
     why: str
-    """In a sentence."""
+    """The reason in a sentence, in English."""
+
+
+class InTurn(Struct):
+    """One that waits, among all of somebody's."""
+
+    id: UUID
+    place: int
+    waiting: Waiting
+
+
+class WaitingEvent(Struct):
+    """The SSE event `waiting`."""
+
+    items: list[InTurn]
+    """The next ones, in the order of their turns; on the stream of one generation this one, while it waits."""
+    count: int
+    """How many somebody waits for in all."""
 
 
 class GenerationView(Struct):
@@ -253,7 +276,7 @@ class GenerationView(Struct):
     waiting: Waiting | None
     """What it waits for; None once it is in ComfyUI's queue."""
     waiting_reason: str | None
-    """Why it waits: a limit holds it back, or nothing that could do it can work now."""
+    """Why it waits, where that is not others' turn: a limit holds it back, or nothing that could do it can work now."""
     not_before: datetime | None
     """Until when it is held back."""
     progress: Progress | None

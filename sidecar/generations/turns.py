@@ -25,19 +25,19 @@ from sidecar.generations.models import Generation, Workflow, is_in_flight, is_pe
 from sidecar.generations.pausing import QueuePause
 from sidecar.generations.shares import Share, due_since, who_rests
 from sidecar.generations.states import GenerationState
-from sidecar.generations.waiting import why_it_waits
+from sidecar.generations.waiting_reasons import what_it_lacks
 from sidecar.instances import registry
 from sidecar.instances.models import Instance
 from sidecar.instances.standing import is_met, is_sound
 from sidecar.limits.estimate import Lines, lines_of
 from sidecar.limits.paces import Line
 from sidecar.limits.plans import Plans
+from sidecar.limits.reasons import Reason, running_at_once
 
 IN_FLIGHT_AT_MOST = 2  # the one that runs, and one fed ahead so that the GPU never waits
 REASONS_AT_ONCE = 200
 AWAITED_AT_MOST_S = 120.0  # twice as long as it takes until somebody looks what an instance has (`following.py`)
 
-AT_LIMIT = "As many of yours run as may run at once. It goes as soon as one of them has ended."
 LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
 # These are asked after everything that happens. Made once, since that takes longer than to run them.
@@ -121,7 +121,7 @@ class Outlook:
 
     choices: tuple[Choice, ...] = ()
     """In the order of turns."""
-    reasons: Mapping[UUID, str | None] = field(default_factory=dict)
+    reasons: Mapping[UUID, Reason | None] = field(default_factory=dict)
     """Why some have to wait (no sound instance has their models), where that is not what is written down of them."""
     rest_s: float | None = None
     """How long it takes until one of the instances that rest may have work again; None when none does."""
@@ -179,7 +179,7 @@ async def look_ahead(
     found = await Look(seating, waiting, at=at, far=far).fill()
     reasons = Reasons(session, snapshot, there)
     await reasons.look_at((waiting.rows[wish.generation_id], wish) for wish in found.looked_at)
-    reasons.at_limit(waiting.rows[wish.generation_id] for wish in found.at_limit)
+    reasons.at_limit((waiting.rows[wish.generation_id], allowed) for wish, allowed in found.at_limit)
     return Outlook(
         tuple(found.choices),
         reasons.found,
@@ -310,7 +310,7 @@ class Reasons:
         self._snapshot = snapshot
         self._there = there
         self._instances: list[Instance] | None = None
-        self.found: dict[UUID, str | None] = {}
+        self.found: dict[UUID, Reason | None] = {}
 
     async def look_at(self, looked_at: Iterable[tuple[Row[Any], Wish]]) -> None:
         for row, wish in looked_at:
@@ -320,17 +320,18 @@ class Reasons:
             if reason != row.waiting_reason:
                 self.found[wish.generation_id] = reason
 
-    def at_limit(self, rows: Iterable[Row[Any]]) -> None:
-        for row in rows:
-            if row.waiting_reason != AT_LIMIT:
-                self.found[row.id] = AT_LIMIT
+    def at_limit(self, rows: Iterable[tuple[Row[Any], int]]) -> None:
+        for row, allowed in rows:
+            reason = running_at_once(allowed)
+            if row.waiting_reason != reason:
+                self.found[row.id] = reason
 
-    async def _reason(self, row: Row[Any]) -> str:
+    async def _reason(self, row: Row[Any]) -> Reason:
         if self._instances is None:
             self._instances = await registry.instances(self._session)
         nodes = self._snapshot.uncommon_nodes(row.node_classes or ())
         loras = [lora["name"] for lora in row.loras]
-        return why_it_waits(row.checkpoint, loras, nodes, self._instances, self._snapshot)
+        return what_it_lacks(row.checkpoint, loras, nodes, self._instances, self._snapshot)
 
 
 def to_wish(row: Row[Any], there: Set[UUID], snapshot: Snapshot, seconds: float) -> Wish:

@@ -18,10 +18,11 @@ from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.errors import LimitReached
-from sidecar.limits import sentences
+from sidecar.limits import reasons, sentences
 from sidecar.limits.ledger import COLUMNS, Held, tally
 from sidecar.limits.persons import Person
 from sidecar.limits.plans import Standing
+from sidecar.limits.reasons import BEHIND_OWN, Reason
 from sidecar.limits.windows import (
     HOUR,
     LONGEST,
@@ -59,7 +60,7 @@ class Entry(NamedTuple):
     account_ids: tuple[UUID, ...]
     """For whom it is counted."""
     counted_at: datetime
-    waiting_reason: str | None = None
+    waiting_reason: Reason | None = None
     """Why it waits until then; None: it need not."""
 
 
@@ -206,19 +207,33 @@ class Budgets:
     def _refusal(self, accounts: Sequence[Account], obstacle: Claim, room_at: datetime | None) -> LimitReached:
         used = obstacle.tally.used_and_to_come(obstacle.window, self._at)
         room_in = None if room_at is None else room_at - self._at
-        size = MS if obstacle.window.unit == "gpu_ms" else 1
+        group = self._group_of(accounts, obstacle)
+        size = size_of(obstacle)
         return LimitReached(
-            sentences.used_up(obstacle, used, group=self._group_of(accounts, obstacle), room_in=room_in),
+            sentences.used_up(obstacle, used, group=group, room_in=room_in),
             limit=obstacle.window.limit,
             used=sentences.rounded_up(used, size),
             allowed=obstacle.window.allowed // size,
+            group=group,
             retry_after_s=None if room_in is None else math.ceil(room_in.total_seconds()),
         )
 
-    def _reason(self, accounts: Sequence[Account], room: Room) -> str:
+    def _reason(self, accounts: Sequence[Account], room: Room) -> Reason:
         if room.obstacle is None:  # there is room for it, but not for the one before it
-            return sentences.BEHIND_OWN
-        return sentences.held_back(room.obstacle, group=self._group_of(accounts, room.obstacle))
+            return BEHIND_OWN
+        window, size = room.obstacle.window, size_of(room.obstacle)
+        return reasons.limit(
+            window.limit,
+            used=sentences.rounded_up(room.obstacle.tally.used(window, self._at), size),
+            allowed=window.allowed // size,
+            group=self._group_of(accounts, room.obstacle),
+            free_at=room.at,
+        )
 
     def _group_of(self, accounts: Sequence[Account], claim: Claim) -> str | None:
         return next((each.group for each in accounts if each.holds(claim.tally)), None)
+
+
+def size_of(claim: Claim) -> int:
+    """How much of the ledger's unit one of the limit's own is."""
+    return MS if claim.window.unit == "gpu_ms" else 1

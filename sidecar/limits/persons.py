@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sidecar.clients import read_address
 from sidecar.database import Base, Database
 from sidecar.identity import now, with_version
+from sidecar.settings import Access
 
 SALT_BYTES = 32
 ID_BYTES = 16
@@ -52,6 +53,24 @@ class Person:
     @property
     def ids(self) -> tuple[UUID, ...]:
         return (self.id,) if self.yesterday is None else (self.id, self.yesterday)
+
+
+class Persons:
+    """Tells who it is that asks. One a process."""
+
+    def __init__(self, access: Access) -> None:
+        self._is_open = access is Access.OPEN
+
+    async def asking(self, session: AsyncSession, owner_id: UUID, address: str | None) -> Person:
+        """
+        Where nobody logs in, whoever asks from elsewhere is somebody else.
+
+        Args:
+            address: From where; None: that does not matter.
+        """
+        if self._is_open and address is not None and not is_here(address):
+            return await person_seen(session, address, now())
+        return Person(owner_id)
 
 
 class Salts:

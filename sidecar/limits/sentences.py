@@ -16,8 +16,6 @@ MEASURES = {
 UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 EXACT_UP_TO = 2  # 90 minutes says more than 2 hours
 
-BEHIND_OWN = "It waits behind others of yours that a limit holds back."
-
 
 def used_up(claim: Claim, used: int, *, group: str | None, room_in: timedelta | None) -> str:
     """
@@ -26,7 +24,7 @@ def used_up(claim: Claim, used: int, *, group: str | None, room_in: timedelta | 
         room_in: After what time there is room; None: never.
     """
     size = MEASURES[claim.window.limit][2]
-    allowed = allowance(claim, group)
+    allowed = allowance(claim.window.limit, claim.window.allowed // size, group)
     if room_in is None:
         return f"{allowed}. Ask an administrator for another plan."
     used = rounded_up(used, size)
@@ -37,15 +35,14 @@ def used_up(claim: Claim, used: int, *, group: str | None, room_in: timedelta | 
     return f"{allowed}; {state}, and this needs about {rounded_up(claim.amount, size)}. There is room for it {when}"
 
 
-def held_back(claim: Claim, *, group: str | None) -> str:
-    """Why it waits, for as long as it does: when that is over stands beside it."""
-    return f"{allowance(claim, group)}, and there is no room for it yet. It waits until there is."
-
-
-def allowance(claim: Claim, group: str | None) -> str:
-    thing, period, size = MEASURES[claim.window.limit]
+def allowance(limit: str, allowed: int, group: str | None) -> str:
+    """
+    Args:
+        group: Whose limit it is; None: one's own plan's.
+    """
+    thing, period, _size = MEASURES[limit]
     whose = f"The group {group} may use" if group else "Your plan allows"
-    return f"{whose} {counted(claim.window.allowed // size, thing)} {period}"
+    return f"{whose} {counted(allowed, thing)} {period}"
 
 
 def room_full(waiting: int, allowed: int) -> str:

@@ -16,15 +16,21 @@ from sidecar.generations.models import Generation, is_in_flight, is_pending
 from sidecar.identity import now
 from sidecar.limits import ledger
 from sidecar.limits.models import GroupMember
-from sidecar.limits.persons import Person, is_here, person_seen
+from sidecar.limits.persons import Person, Persons
 from sidecar.limits.plans import Budget, Limits, Plans
+from sidecar.limits.reasons import sentence
 from sidecar.limits.windows import MS, Tally, Window, windows_of
 from sidecar.quota.schemas import QuotaLimit, QuotaView, QuotaWaiting, Unit
-from sidecar.settings import Access, Settings
 
 OF_PERSON = Generation.person_id.in_(bindparam("people", expanding=True))
 IS_HELD = Generation.not_before > bindparam("at")
 WAITING = select(func.count(), func.min(case((IS_HELD, Generation.not_before)))).where(is_pending(), OF_PERSON)
+WHY_HELD = (
+    select(Generation.waiting_reason)
+    .where(is_pending(), OF_PERSON, Generation.not_before == bindparam("moment"))
+    .order_by(Generation.turn)
+    .limit(1)
+)
 FLYING = select(func.count()).select_from(Generation).where(is_in_flight(), OF_PERSON)
 MEMBERS = select(GroupMember.user_id).where(GroupMember.group_id == bindparam("group"))
 FOR_EACH: tuple[tuple[str, Unit], ...] = (
@@ -39,18 +45,16 @@ FOR_EACH: tuple[tuple[str, Unit], ...] = (
 class Quotas:
     """One a process."""
 
-    def __init__(self, database: Database, plans: Plans, settings: Settings) -> None:
+    def __init__(self, database: Database, plans: Plans, persons: Persons) -> None:
         self._database = database
         self._plans = plans
-        self._is_open = settings.access is Access.OPEN
+        self._persons = persons
         self._stored = Stored()
 
     async def of_caller(self, owner_id: UUID, address: str) -> QuotaView:
         """That of whoever asks: where nobody logs in, whoever asks from elsewhere is somebody else."""
         async with self._database.reading() as session:
-            if self._is_open and not is_here(address):
-                return await self._look(session, owner_id, await person_seen(session, address, now()))
-            return await self._look(session, owner_id, Person(owner_id))
+            return await self._look(session, owner_id, await self._persons.asking(session, owner_id, address))
 
     async def of_user(self, user_id: UUID) -> QuotaView:
         """
@@ -103,7 +107,10 @@ class Quotas:
 
 async def count_waiting(session: AsyncSession, person: Person, at: datetime) -> QuotaWaiting:
     count, held_until = (await session.execute(WAITING, {"people": person.ids, "at": at})).one()
-    return QuotaWaiting(count, held_until)
+    reason = None
+    if held_until is not None:
+        reason = await session.scalar(WHY_HELD, {"people": person.ids, "moment": held_until})
+    return QuotaWaiting(count, held_until, reason, None if reason is None else sentence(reason))
 
 
 def of_window(window: Window, tally: Tally, at: datetime, group: str | None) -> QuotaLimit:

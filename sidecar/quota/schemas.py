@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from sidecar.limits.reasons import Reason
+
 Unit = Literal["generations", "gpu_seconds", "bytes", "pixels", "images", "steps", "frames"]
 By = Literal["day", "checkpoint", "state"]
 
@@ -35,6 +37,10 @@ class QuotaWaiting(Struct):
     count: int
     held_until: datetime | None
     """When a limit lets the first of those go that it holds back; None: it holds back none."""
+    reason: Reason | None
+    """Why that one is held."""
+    why: str | None
+    """The reason in a sentence, in English."""
 
 
 class QuotaView(Struct):

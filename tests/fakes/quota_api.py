@@ -56,7 +56,7 @@ class ScriptedQuota:
 
     def view(self, waiting: int) -> Json:
         whole = {"plan": self.plan, "over_limit": self.over_limit, "limits": self.limits}
-        return {**whole, "waiting": {"count": waiting, "held_until": None}}
+        return {**whole, "waiting": {"count": waiting, "held_until": None, "reason": None, "why": None}}
 
     def usage(self) -> Json:
         today = datetime.now(timezone.utc).date()

@@ -109,14 +109,14 @@ def generation(number: int, **facts: Any) -> Json:
 def waiting(starts_at: datetime) -> Json:
     """What one waits for that will begin about then."""
     moments = {"likely": stamp(starts_at), "earliest": stamp(starts_at), "latest": stamp(starts_at)}
-    why = "Turns are shared: 3 of your own will run before it."
     return {
         "own_before": 3,
         "others_before": 0,
         "people_before": 0,
         "held_until": None,
         "starts_at": moments,
-        "why": why,
+        "reason": {"code": "turns", "facts": {"own": 3, "others": 0, "people": 0}},
+        "why": "Turns are shared: 3 of your own will run before it.",
     }
 
 

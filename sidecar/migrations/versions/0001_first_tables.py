@@ -373,7 +373,7 @@ def make_generations() -> None:
         sa.Column("instance_id", GUID()),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("not_before", DateTimeUTC(timezone=True)),
-        sa.Column("waiting_reason", sa.String(400)),
+        sa.Column("waiting_reason", sa.JSON()),
         sa.Column("memory_freed", sa.Boolean(), nullable=False),
         sa.Column("run", sa.Integer(), nullable=False),
         sa.Column("run_is_over", sa.Boolean(), nullable=False),

@@ -18,6 +18,7 @@ from sidecar.generations.recorder import record_accepted
 from sidecar.identity import now, uuid7
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.persons import AddressSalt, OldSalts
+from sidecar.limits.reasons import limit
 from sidecar.parts import Parts
 
 from .conftest import WORKFLOW, Clock, StartParts, add_instance, add_people, change_plan, submit, use_up
@@ -39,7 +40,7 @@ async def test_the_eleventh_of_ten_an_hour_is_refused(start: StartParts, clock: 
         with pytest.raises(LimitReached) as refused:
             await submit(parts)
 
-        assert refused.value.facts == {"limit": "generations_per_hour", "used": 10, "allowed": 10}
+        assert refused.value.facts == {"limit": "generations_per_hour", "used": 10, "allowed": 10, "group": None}
         assert refused.value.retry_after_s == 60
         assert refused.value.message == (
             "Your plan allows 10 generations an hour, and 10 are used. The next one is free in 60 seconds; "
@@ -74,9 +75,9 @@ async def test_where_the_plan_lets_wait_it_waits_for_its_moment(start: StartPart
 
         assert first.not_before is None
         assert [round(((each.not_before or began) - began) / SECOND) for each in held] == [3600, 3610, 7200]
-        assert held[0].waiting_reason == (
-            "Your plan allows 2 generations an hour, and there is no room for it yet. It waits until there is."
-        )
+        assert held[0].not_before is not None
+        expected = limit("generations_per_hour", used=2, allowed=2, group=None, free_at=held[0].not_before)
+        assert held[0].waiting_reason == expected
 
 
 async def test_the_same_request_again_is_not_counted_again(start: StartParts, clock: Clock):
@@ -161,7 +162,7 @@ async def test_a_groups_budget_is_shared(start: StartParts, clock: Clock):
         with pytest.raises(LimitReached) as refused:
             await submit(parts, BOB)
 
-        assert refused.value.facts == {"limit": "generations_per_day", "used": 5, "allowed": 5}
+        assert refused.value.facts == {"limit": "generations_per_day", "used": 5, "allowed": 5, "group": "3b"}
         assert refused.value.message.startswith("The group 3b may use 5 generations a day, and 5 are used.")
 
 
@@ -173,7 +174,7 @@ async def test_gpu_seconds_are_reserved_as_they_are_estimated(start: StartParts,
         with pytest.raises(LimitReached) as refused:
             await submit(parts)
 
-        assert refused.value.facts == {"limit": "gpu_seconds_per_day", "used": 20, "allowed": 25}
+        assert refused.value.facts == {"limit": "gpu_seconds_per_day", "used": 20, "allowed": 25, "group": None}
         assert "20 are used, and this needs about 10. There is room for it in 24 hours" in refused.value.message
 
 
@@ -244,7 +245,7 @@ async def test_whose_pictures_fill_their_room_makes_no_more(start: StartParts, c
         with pytest.raises(LimitReached) as refused:
             await submit(parts)
 
-        assert refused.value.facts == {"limit": "storage_bytes", "used": 1000, "allowed": 1000}
+        assert refused.value.facts == {"limit": "storage_bytes", "used": 1000, "allowed": 1000, "group": None}
         assert refused.value.retry_after_s is None
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from sidecar.limits.sentences import held_back, in_words, storage_full, used_up
+from sidecar.limits.sentences import in_words, storage_full, used_up
 from sidecar.limits.windows import DAY, HOUR, Claim, Counted, Tally, Window
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -36,13 +36,6 @@ def test_of_gpu_seconds_it_says_what_this_one_needs():
     assert used_up(A_MINUTE, 50_200, group="3b", room_in=timedelta(hours=3)) == (
         "The group 3b may use 60 GPU seconds a day; 51 are used, and this needs about 12. "
         "There is room for it in 3 hours; submit it again then."
-    )
-
-
-def test_what_waits_says_why_and_not_when():
-    """The moment stands beside it, where it stays true while time goes by."""
-    assert held_back(A_MINUTE, group="3b") == (
-        "The group 3b may use 60 GPU seconds a day, and there is no room for it yet. It waits until there is."
     )
 
 

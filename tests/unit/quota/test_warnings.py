@@ -14,7 +14,7 @@ def limit(used: float | None, allowed: float = 10, **said: Any) -> QuotaLimit:
 
 
 def view(*limits: QuotaLimit) -> QuotaView:
-    return QuotaView("free", "reject", list(limits), QuotaWaiting(0, None))
+    return QuotaView("free", "reject", list(limits), QuotaWaiting(0, None, None, None))
 
 
 def percents(*views: QuotaView) -> list[int]:
