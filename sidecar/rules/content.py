@@ -27,6 +27,7 @@ HOW_STRICT: dict[Sensitivity, int] = {"off": 0, "low": 1, "medium": 2, "high": 3
 WORDS_AT_MOST = 5000
 PATTERNS_AT_MOST = 200
 REST_OF_A_WORD = r"[^ \n]*"
+JOINED_OR_NOT = " ?"  # the words of a phrase
 READ_AT_ONCE = 64  # a prompt is mostly submitted again and again
 
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -118,12 +119,12 @@ def why_not(pattern: str) -> str | None:
 def patterns_of(word: str) -> list[str]:
     """
     A word or phrase as it stands between spaces in a reading, in its own script and as it looks in Latin letters. A
-    letter drawn out (`boooomb`) is the letter.
+    letter drawn out (`boooomb`) is the letter, and a phrase may be written in one word.
     """
     begins = REST_OF_A_WORD if word.startswith("*") else ""
     ends = REST_OF_A_WORD if word.endswith("*") else ""
     phrases = dict.fromkeys(in_words(script).strip() for script in in_scripts(visible(word)))
-    return [f" {begins}{' '.join(map(drawn_out, phrase.split()))}{ends} " for phrase in phrases]
+    return [f" {begins}{JOINED_OR_NOT.join(map(drawn_out, phrase.split()))}{ends} " for phrase in phrases]
 
 
 def drawn_out(word: str) -> str:

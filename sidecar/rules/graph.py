@@ -164,11 +164,16 @@ def is_above(value: int, bound: int | None) -> bool:
 
 
 def models_in(graph: Graph) -> Iterator[str]:
-    """Every input that names a file of weights."""
-    for inputs in graph.nodes.values():
-        for value in inputs.values():
-            if isinstance(value, str) and value.casefold().endswith(FILE_ENDINGS):
-                yield value
+    """Everything in an input, however deep it lies, that names a file of weights."""
+    waiting = [value for inputs in graph.nodes.values() for value in inputs.values()]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and value.casefold().endswith(FILE_ENDINGS):
+            yield value
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
 
 
 def is_out(name: str, allowed: Any, refused: Any) -> bool:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sidecar.limits.plans import Plans
-from sidecar.rules.book import RuleBook
+import msgspec
+
+from sidecar.limits.plans import Plans, Standing
+from sidecar.rules.book import CompiledRule, RuleBook
 from sidecar.rules.hits import Hits
 from sidecar.rules.inspection import Findings, inspect, written_in
 from sidecar.rules.moderation import Moderation
+
+LONG_BYTES = 64 * 1024
+MANY_RULES = 200
 
 
 class Inspector:
@@ -31,7 +38,7 @@ class Inspector:
             ModerationAway: A service has to look at it that does not answer.
         """
         standing = await self._plans.standing_of(owner_id)
-        findings = inspect(workflow, title, await self._book.rules(), standing)
+        findings = await self._inspected(workflow, title, standing)
         if self._moderation is not None and standing.limits.sensitivity != "off" and not findings.refusals:
             opinion = await self._moderation.look_at(written_in(workflow, title), owner_id)
             findings = Findings((*findings.hits, *opinion)) if opinion else findings
@@ -49,4 +56,17 @@ class Inspector:
             GraphRefused: It has what it may not have, or asks for too much.
         """
         standing = await self._plans.standing_of(owner_id)
-        inspect(workflow, title, await self._book.rules(), standing).require_allowed()
+        (await self._inspected(workflow, title, standing)).require_allowed()
+
+    async def _inspected(self, workflow: dict[str, Any], title: str, standing: Standing) -> Findings:
+        rules = await self._book.rules()
+        if is_quick(workflow, rules):
+            return inspect(workflow, title, rules, standing)
+        return await asyncio.to_thread(inspect, workflow, title, rules, standing)
+
+
+def is_quick(workflow: dict[str, Any], rules: Sequence[CompiledRule]) -> bool:
+    """Is it looked at within milliseconds? The longest texts take a second, in which nobody else would be served."""
+    if not rules:
+        return True
+    return len(rules) <= MANY_RULES and len(msgspec.json.encode(workflow)) <= LONG_BYTES

@@ -11,16 +11,28 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from string import ascii_lowercase
 
 WORD = re.compile(r"[^\W_]+")
 EMPHASIS = re.compile(r"\\?[()\[\]{}]|:\s*[\d.]+(?=\s*[)\]])")  # ComfyUI's (word:1.2), which may begin within a word
-WITHIN_A_WORD = re.compile(r"(?<=[^\W_])[-_.*'’·•~^]+(?=[^\W_])")
+WITHIN_A_WORD = re.compile(r"""(?<=[^\W_])[-_.*'’·•~^/\\|"#=&+<>]+(?=[^\W_])""")
 # Single characters, all of them kept apart in the same way: `b o m b`, `b.o.m.b`. Another gap ends the word.
 SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:(\s+|\s*[^\w\s]\s*|_)[^\W_](?![^\W_]))(?:\1[^\W_](?![^\W_]))+")
 GAP = re.compile(r"[\W_]+")
 
+NOT_SEEN = {"Mn", "Me", "Cf", "Cc", "Co", "Cn", "Cs"}  # accents, marks, controls, and what is no character
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that take up room and show nothing
+CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
+LATIN_BLOCKS = ((0xC0, 0x2AF), (0x1D00, 0x1DBF), (0x1E00, 0x1EFF), (0x2C60, 0x2C7F), (0xA720, 0xA7FF), (0xAB30, 0xAB6F))
+LATIN_NAME = re.compile(
+    r"LATIN (?:SMALL LETTER|CAPITAL LETTER|LETTER)"
+    r"(?: SMALL CAPITAL| TURNED| REVERSED| BARRED| OPEN| SCRIPT| DOTLESS| SIDEWAYS)* ([A-Z])(?: WITH .+)?"
+)
+ALPHABETS_IN_FRAMES = (0x1F150, 0x1F170, 0x1F1E6)  # white on black, in a circle and in a square; of flags
+
 DIGITS_AS_LETTERS = {
     "0": "o",
+    "2": "z",
     "3": "e",
     "4": "a",
     "5": "s",
@@ -34,7 +46,7 @@ DIGITS_AS_LETTERS = {
 }
 LETTERS_OR_SIGNS = re.compile(r"[\w@$€+!|]+")
 LETTER = re.compile(r"[^\W\d_]")
-ONE_MAY_BE = ("i", "l")
+MAY_BE = ({"1": "i", "6": "b"}, {"1": "l", "6": "g"})
 STANDS_FOR_A_LETTER = re.compile(r"[\d@$€+!|]")
 
 
@@ -59,9 +71,14 @@ def in_words(text: str) -> str:
 def visible(text: str) -> str:
     """Letters of whichever width and style as plain ones, without accents, and without what takes up no room."""
     if text.isascii():
-        return text
-    parted = unicodedata.normalize("NFKD", text)
-    return "".join(character for character in parted if unicodedata.category(character) not in {"Mn", "Cf", "Me"})
+        return CONTROLS.sub("", text)
+    return "".join(filter(is_seen, unicodedata.normalize("NFKD", text)))
+
+
+def is_seen(character: str) -> bool:
+    if character in FILLERS:
+        return False
+    return unicodedata.category(character) not in NOT_SEEN or character.isspace()
 
 
 def in_scripts(text: str) -> Iterator[str]:
@@ -96,26 +113,38 @@ def in_letters(text: str) -> Iterator[str]:
     """As it is; and with the digits and signs that stand in words read as letters."""
     yield text
     if STANDS_FOR_A_LETTER.search(text):
-        for one in ONE_MAY_BE:
-            yield LETTERS_OR_SIGNS.sub(letters_for(one), text)
+        for digits in MAY_BE:
+            yield LETTERS_OR_SIGNS.sub(letters_for(digits), text)
 
 
-def letters_for(one: str) -> Callable[[re.Match[str]], str]:
+def letters_for(digits: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
     """A number stays one; next to a letter it may stand for letters."""
-    table = str.maketrans({**DIGITS_AS_LETTERS, "1": one, "!": one, "|": one})
+    table = str.maketrans({**DIGITS_AS_LETTERS, **digits, **dict.fromkeys("!|", digits["1"])})
     return lambda found: found[0].translate(table) if LETTER.search(found[0]) else found[0]
 
 
 @cache
 def look_alikes() -> Mapping[int, str]:
-    """Foreign letter -> the Latin one that it looks like (Unicode's confusables)."""
+    """Letter -> the Latin one that it looks like (Unicode's confusables), or that its name says it is."""
     # Not before it is needed: it takes 15 MB, and mostly nobody has rules.
     from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415
 
-    return {
+    confusables = {
         ord(foreign): latin[0]
         for foreign, likes in confusables_data.items()
         if len(foreign) == 1
         and not foreign.isascii()
         and (latin := [like["c"] for like in likes if like["c"].isascii() and like["c"].isalpha()])
     }
+    return {**named_letters(), **framed_letters(), **confusables}
+
+
+def named_letters() -> dict[int, str]:
+    """Latin letters with a stroke or a hook, small capitals, letters turned over."""
+    names = {code: unicodedata.name(chr(code), "") for first, last in LATIN_BLOCKS for code in range(first, last + 1)}
+    return {code: found[1].lower() for code, name in names.items() if (found := LATIN_NAME.fullmatch(name))}
+
+
+def framed_letters() -> dict[int, str]:
+    """Letters that are pictures."""
+    return {first + n: letter for first in ALPHABETS_IN_FRAMES for n, letter in enumerate(ascii_lowercase)}

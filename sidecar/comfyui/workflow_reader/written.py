@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -12,8 +13,18 @@ from sidecar.comfyui.workflow_reader.graph import Graph, Place
 from sidecar.comfyui.workflow_reader.samplers import is_sampler
 from sidecar.comfyui.workflow_reader.values import as_number
 
-FILE_ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")  # a model's name is no prose
+FILE_ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
+# Inputs in which such a name is a model's and no prose. Anywhere else it is a text that somebody has written, whose end
+# would be a way around every rule.
+NAMES_A_MODEL = re.compile(r"name|model|ckpt|checkpoint|lora|vae|clip|unet|control_?net|adapter|file", re.IGNORECASE)
+MODEL_CHARACTERS = 255  # of what file systems have
 UNWANTED = "negative"
+# What the input beside one of that name is called: `positive_prompt`, or `prompt`, beside `negative_prompt`.
+BESIDE_UNWANTED = (("negative", "positive"), ("negative_", ""), ("_negative", ""))
+# Inputs that take no prompt from whoever has encoded two of them.
+TAKES_NO_PROMPT = re.compile(
+    r"model|clip|vae|latent|samples|image|pixels|mask|video|audio|seed|pipe|depend|script|width|height"
+)
 UNWANTED_OUTPUT = 1  # of nodes that take `positive` and `negative` and hand both on, in this order
 STEPS_AT_MOST = 100  # from a text to a sampler
 
@@ -44,7 +55,7 @@ def read_written(workflow: Any) -> list[Written]:
         for node_id, inputs in graph.nodes.items()
         for name, value in inputs.items()
         if graph.source(value) is None
-        for text in texts_in(value)
+        for text in texts_in(value, name)
     ]
 
 
@@ -67,9 +78,20 @@ class Uses:
 
     def is_unwanted(self, node_id: str, name: str) -> bool:
         """Does a text in this input only say what is not wanted?"""
-        if UNWANTED in name:  # loaders that encode as well have both prompts themselves
-            return True
+        inputs = self._graph.nodes[node_id]
+        if UNWANTED in name and any(name.replace(*each) in inputs.keys() - {name} for each in BESIDE_UNWANTED):
+            return not self._hands_on_crossed(node_id)
         return self._leads_to_unwanted(node_id, None, STEPS_AT_MOST)
+
+    def _hands_on_crossed(self, node_id: str) -> bool:
+        """
+        Loaders that encode as well have both prompts themselves, and hand on the wanted one before the other. May what
+        they hand on later be wanted by somebody?
+        """
+        uses = [use for use in self._of[node_id] if isinstance(use.output, int)]
+        first = min((use.output for use in uses if use.name == UNWANTED), default=0)
+        others = [use for use in uses if use.name != UNWANTED and not TAKES_NO_PROMPT.search(use.name)]
+        return any(use.output >= first for use in others)
 
     def _leads_to_unwanted(self, node_id: str, output: int | None, steps: int) -> bool:
         asked = (node_id, output)
@@ -98,14 +120,24 @@ class Uses:
         return cfg is not None and cfg.value >= 1
 
 
-def texts_in(value: Any) -> Iterator[str]:
-    waiting = [value]
+def texts_in(value: Any, name: str) -> Iterator[str]:
+    """
+    Args:
+        name: Of the input.
+    """
+    waiting = [(name, value)]
     while waiting:
-        one = waiting.pop()
+        name, one = waiting.pop()
         if isinstance(one, str):
-            if one.strip() and not one.casefold().endswith(FILE_ENDINGS):
+            if one.strip() and not is_model(one, name):
                 yield one
         elif isinstance(one, dict):
-            waiting.extend(reversed([*one.keys(), *one.values()]))
+            waiting.extend(reversed([*((name, key) for key in one), *one.items()]))
         elif isinstance(one, list):
-            waiting.extend(reversed(one))
+            waiting.extend((name, each) for each in reversed(one))
+
+
+def is_model(text: str, name: str) -> bool:
+    """Does an input of this name take it for a file of weights?"""
+    is_file = len(text) <= MODEL_CHARACTERS and text.casefold().endswith(FILE_ENDINGS)
+    return is_file and NAMES_A_MODEL.search(name) is not None

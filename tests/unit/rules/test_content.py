@@ -36,6 +36,22 @@ WAYS_OF_WRITING_IT = [
     "boooomb",
     "b 0 m b",
     "b0-mb",
+    "🅑🅞🅜🅑",  # white on black
+    "🅱🅾🅼🅱",
+    "🇧🇴🇲🇧",  # as flags are written
+    "ʙᴏᴍʙ",  # small capitals
+    "ƀøɱɓ",  # with strokes and hooks
+    "bo\u3164mb",  # with letters and signs that show nothing
+    "bo\u2800mb",
+    "bo\x00mb",
+    "bo\ue000mb",
+    "6omb",
+    "bo/mb",
+    "bo|mb",
+    'bo"mb',
+    "bo\\mb",
+    "bo++mb",
+    "bo#mb",
 ]
 
 
@@ -60,6 +76,13 @@ INNOCENT = [
     "masterpiece, (best quality:1.4), [sketch], {red|blue} hat, <lora:fine_art:0.8>",
     "arsenal, cumulus, document, title, therapists",
     "Bücher, Straße, naïve café, señor, 東京, Привет",
+    "black/white photo, his/her coat, R&B, AT&T, C++, C#, https://example.com/a/b?c=d&e=f#g",
+    "score_9, score_8_up, embedding:easynegative, <b>bold</b>, width=512, C:\\Users\\me",
+    "død, søster, København, Łódź, żółw, Đà Nẵng, İstanbul, ışık",
+    "🇩🇪 🇺🇸 🇸🇪, 🅰️ 🅱️ 🆗, ①②③",
+    "route 66, R2D2, C3PO, f/1.8, 1/250 s, 16:9, 8008 Main St",
+    "peacock, hancock, Dickens, Hitchcock, titan, titmouse, constitution, sextant",
+    "circumference, accumulate, canal, banal, parsley, coarse, Clitheroe, Lightwater",
 ]
 
 
@@ -76,6 +99,7 @@ def test_phrases_are_found_across_gaps_of_every_kind():
     rule = looking_for("blow up the school")
 
     assert rule.is_hit_by("Blow up -- the\n\tSCHOOL.")
+    assert rule.is_hit_by("blowup the school")
     assert not rule.is_hit_by("blow up the old school")
 
 

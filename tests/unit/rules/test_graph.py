@@ -58,6 +58,15 @@ def test_models_are_the_same_however_a_system_writes_their_folders(name):
     assert codes(CORE, allowed_models=[name]) == []
 
 
+def test_models_are_found_in_lists_and_tables_too():
+    """Nodes that load several LoRAs have a table for each."""
+    stack = node("Power Lora Loader (rgthree)", lora_1={"on": True, "lora": "Other.safetensors"}, more=[["x.gguf"]])
+
+    (fault,) = faults({**CORE, "9": stack}, allowed_models=["sd/tiny*"])
+
+    assert fault.message == "These models may not be used here: Other.safetensors, x.gguf."
+
+
 def test_nodes_that_are_known_to_read_files_and_to_use_the_network_have_names_of_their_own():
     """So that nobody need list them."""
     workflow = {**CORE, "9": node("LoadImage", image="a.png"), "10": node("OpenAIDalle3", prompt="a tree")}

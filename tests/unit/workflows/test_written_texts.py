@@ -41,6 +41,39 @@ def test_texts_are_found_in_nodes_that_nobody_knows_and_however_deep():
     assert not any(written.is_negative for written in found)
 
 
+def test_a_text_that_ends_like_a_models_name_is_a_text():
+    """Only where an input names a model is it one: else `.pt` behind a prompt would be a way around every rule."""
+    encoder = {"class_type": "CLIPTextEncode", "inputs": {"text": "a bomb, embedding:bad.pt"}}
+    loader = {"class_type": "LoraLoader", "inputs": {"lora_name": "a bomb\n" * 40 + ".safetensors"}}
+    stack = {"class_type": "Power Lora Loader", "inputs": {"row_1": {"on": True, "lora": "fine.safetensors"}}}
+
+    found = read_written({"e": encoder, "l": loader, "s": stack})
+
+    assert [written.place for written in found] == [
+        Place("e", "text"),
+        Place("l", "lora_name"),
+        *[Place("s", "row_1")] * 2,  # `on`, `lora`
+    ]
+
+
+def test_an_input_called_negative_is_one_only_beside_a_positive_one():
+    """Loaders that encode as well have both, and hand on the wanted one first; elsewhere it counts where it leads."""
+    both = {"class_type": "Efficient Loader", "inputs": {"positive": "a tree", "negative": "blurry"}}
+    prompts = {"class_type": "Clip of a Service", "inputs": {"prompt": "a tree", "negative_prompt": "blurry"}}
+    alone = {"class_type": "easy negative", "inputs": {"negative": "blurry"}}
+    straight = {"class_type": "KSampler", "inputs": {"positive": ["n", 1], "negative": ["n", 2], "model": ["n", 0]}}
+    crossed = {"class_type": "KSampler", "inputs": {"positive": ["n", 2], "negative": ["n", 1], "model": ["n", 0]}}
+    combined = {"class_type": "ConditioningCombine", "inputs": {"conditioning_1": ["n", 2]}}
+
+    assert texts_of({"n": both, "s": straight}) == {"a tree": False, "blurry": True}
+    assert texts_of({"n": prompts, "v": {"class_type": "SaveVideo", "inputs": {"video": ["n", 0]}}})["blurry"] is True
+    assert texts_of({"n": both, "s": crossed})["blurry"] is False
+    assert texts_of({"n": both, "s": straight, "c": combined})["blurry"] is False
+    assert (
+        texts_of({"n": alone, "e": {"class_type": "CLIPTextEncode", "inputs": {"text": ["n", 0]}}})["blurry"] is False
+    )
+
+
 def test_a_text_that_is_used_for_anything_else_too_is_wanted():
     """Otherwise the negative input would be a way around every rule."""
     other = {"class_type": "KSampler", "inputs": {"seed": 2, "positive": ["bad", 0], "negative": ["good", 0]}}
