@@ -6,7 +6,7 @@ A prompt on its way:
     prompt_gate      POST /prompt becomes a submission to the sidecar; the dispatcher's own prompts pass
     owned_queue      ComfyUI's queue, with the prompts that the sidecar holds shown as pending
     event_tap        copies execution events to the sidecar's observer socket
-    outcome_journal  keeps how prompts ended until the sidecar has committed it
+    outcome_journal  keeps how prompts ended until the sidecar has committed it; outcome_news tells it of new ones
 
 For several people: `doorkeeper` (who comes in), `credentials`, `recognition` and `caller` (who that is), `access_rules`
 and `rights` (what for), `foreign_pages`, `login_page/`; `client_sockets`, `owned_events` and `own_status` (who hears of

@@ -97,7 +97,7 @@ class Observer:
                 message = self._waiting.popleft()
             yield message
         if dropped:
-            yield as_message("gap", {"dropped": dropped})
+            yield as_message("gap", encode_json({"dropped": dropped}))
 
 
 class EventTap:
@@ -138,13 +138,18 @@ class EventTap:
 
     def tell(self, kind: str, data: Any) -> None:
         """Send a message of our own to every observer, from any thread."""
+        if self.observers:
+            # Encoded now: ComfyUI goes on changing the objects that it sends.
+            self.tell_encoded(kind, encode_json(data))
+
+    def tell_encoded(self, kind: str, data: bytes) -> None:
+        """The same for what is JSON already."""
         observers = tuple(self.observers)
         if observers:
-            # Encoded now: ComfyUI goes on changing the objects that it sends.
             message = as_message(kind, data)
             for observer in observers:
                 observer.offer(message)
 
 
-def as_message(kind: str, data: Any) -> str:
-    return encode_json({"type": kind, "at": int(time.time() * 1000), "data": data}).decode("utf-8")
+def as_message(kind: str, data: bytes) -> str:
+    return (b'{"type":"%s","at":%d,"data":%s}' % (kind.encode(), time.time() * 1000, data)).decode("utf-8")

@@ -49,6 +49,16 @@ class Place:
     finished_prompt: str | None
 
 
+@dataclass(frozen=True)
+class Growth:
+    """One entry that was written; `line` is its JSON as it stands in the file."""
+
+    kind: str
+    sequence: int
+    prompt_id: str
+    line: bytes
+
+
 @dataclass(frozen=True, eq=False)
 class Unwritten:
     """An entry for which the disk had no room yet; it gets its sequence when it is written."""
@@ -68,8 +78,8 @@ class OutcomeJournal:
     def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.file = file
         self.id = ""
-        self.on_growth: Callable[[str, int, str], None] = lambda kind, sequence, prompt_id: None
-        """Called with kind, sequence and prompt after each entry, in the thread that appended it."""
+        self.on_growth: Callable[[Growth], None] = lambda growth: None
+        """Called after each entry, in the thread that appended it."""
         self.lock: BinaryIO | None = None
         """The open file by whose lock other processes know that this journal is taken."""
         self._lock = threading.Lock()
@@ -95,7 +105,8 @@ class OutcomeJournal:
         with self._lock:
             self._unwritten.append(entry)
             written = self._write_what_waits()
-        return self._tell(written).get(entry)
+        self._tell(written)
+        return next((growth.sequence for waited, growth in written if waited is entry), None)
 
     def entries_after(self, sequence: int, *, most_bytes: int = MOST_BYTES_AT_ONCE) -> tuple[list[bytes], bool]:
         """
@@ -148,16 +159,15 @@ class OutcomeJournal:
             written = self._write_what_waits()
         self._tell(written)
 
-    def _tell(self, written: dict[Unwritten, int]) -> dict[Unwritten, int]:
-        for entry, sequence in written.items():
-            self.on_growth(entry.kind, sequence, entry.prompt_id)
-        return written
+    def _tell(self, written: list[tuple[Unwritten, Growth]]) -> None:
+        for _, growth in written:
+            self.on_growth(growth)
 
-    def _write_what_waits(self) -> dict[Unwritten, int]:
-        written: dict[Unwritten, int] = {}
+    def _write_what_waits(self) -> list[tuple[Unwritten, Growth]]:
+        written: list[tuple[Unwritten, Growth]] = []
         try:
             while self._unwritten:
-                written[self._unwritten[0]] = self._write_entry(self._unwritten[0])
+                written.append((self._unwritten[0], self._write_entry(self._unwritten[0])))
                 self._unwritten.popleft()
         except OSError:
             self._try_again_later()
@@ -175,14 +185,15 @@ class OutcomeJournal:
         self._next_try.daemon = True
         self._next_try.start()
 
-    def _write_entry(self, entry: Unwritten) -> int:
+    def _write_entry(self, entry: Unwritten) -> Growth:
         sequence = self._sequence + 1
-        line = b'{"sequence":%d,%s\n' % (sequence, entry.text[1:])
+        text = b'{"sequence":%d,%s' % (sequence, entry.text[1:])
+        line = text + b"\n"
         offset = self._end
         self._write(line)
         self._sequence = sequence
         self._places[sequence] = Place(offset, len(line), entry.prompt_id if entry.kind == "finished" else None)
-        return sequence
+        return Growth(entry.kind, sequence, entry.prompt_id, text)
 
     def _open(self) -> None:
         if not self.file.exists():

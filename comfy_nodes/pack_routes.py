@@ -60,6 +60,7 @@ class PackRoutes:
             "access": self._hear_access,
             "callers_changed": self._hear_callers_changed,
             "held": self._hear_held,
+            "recorded": self._hear_recorded,
         }
         self.on_access_told: list[Callable[[str | None], None]] = []
         """Called with what the sidecar says its access is; with None when it has gone."""
@@ -96,7 +97,7 @@ class PackRoutes:
         self._tap.observers.append(observer)
         writer = None
         try:
-            await socket.send_str(as_message("hello", self._introduction()))
+            await socket.send_str(as_message("hello", encode_json(self._introduction())))
             writer = asyncio.create_task(self._write(observer, socket))
             async for message in socket:
                 if message.type == WSMsgType.TEXT:
@@ -129,6 +130,10 @@ class PackRoutes:
         self._held.replace([read_held(entry) for entry in data["held"]], int(data["total"]))
         self._server.queue_updated()
 
+    def _hear_recorded(self, data: dict[str, Any]) -> None:
+        if data["journal"] == self._journal.id:
+            self._confirm(int(data["through"])).add_done_callback(confirmed)
+
     def _hear_access(self, data: dict[str, Any]) -> None:
         self._tell(self.on_access_told, str(data["access"]))
 
@@ -157,14 +162,24 @@ class PackRoutes:
         through = (await read_object(request)).get("through")
         if isinstance(through, bool) or not isinstance(through, int):
             return error_answer(400, "invalid_request", "through must be a whole number.")
-        await asyncio.get_running_loop().run_in_executor(None, self._journal.confirm, through)
+        await self._confirm(through)
         return web.Response(status=204)
+
+    def _confirm(self, through: int) -> asyncio.Future[None]:
+        """Not here: when the journal is made smaller, that waits for the disk."""
+        return asyncio.get_running_loop().run_in_executor(None, self._journal.confirm, through)
 
     async def cancel(self, request: web.Request) -> web.Response:
         prompt_id = (await read_object(request)).get("prompt_id")
         if not isinstance(prompt_id, str):
             return error_answer(400, "invalid_request", "prompt_id must be text.")
         return json_answer({"was": self._interrupts.cancel(prompt_id)})
+
+
+def confirmed(writing: asyncio.Future[None]) -> None:
+    """What is not forgotten now is forgotten with the next outcome."""
+    if not writing.cancelled() and writing.exception() is not None:
+        log.error("The journal could not be told that it was read.", exc_info=writing.exception())
 
 
 def read_held(entry: dict[str, Any]) -> HeldPrompt:

@@ -15,6 +15,8 @@ from .held_canceller import HeldCanceller
 from .held_prompts import HeldPrompts
 from .interrupts import Interrupts
 from .leading_term import LeadingTerm
+from .outcome_journal import Growth
+from .outcome_news import OutcomeNews
 from .own_journal import open_journal
 from .ownership import OwnedFiles, SeenOutputs
 from .pack_routes import PackRoutes
@@ -65,7 +67,7 @@ def put_together(comfyui: ThisComfyUI) -> Parts:
         graphs=None if settings.access == OPEN else GraphFiles(files, comfyui.nodes.NODE_CLASS_MAPPINGS),
         term=term,
     )
-    journal.on_growth = partial(journal_has_grown, gate, tap)
+    journal.on_growth = partial(journal_has_grown, gate, OutcomeNews(tap, journal.id))
     interrupts = Interrupts(queue, comfyui.nodes.interrupt_processing)
     tap.on_execution_start = interrupts.started
     canceller = HeldCanceller(server, sidecar, held)
@@ -102,8 +104,7 @@ def put_together(comfyui: ThisComfyUI) -> Parts:
     )
 
 
-def journal_has_grown(gate: PromptGate, tap: EventTap, kind: str, sequence: int, prompt_id: str) -> None:
-    if kind == "finished":
-        gate.prompt_has_finished(prompt_id)
-    if kind != "started":  # ComfyUI's own event tells that at once
-        tap.tell("outcome", {"sequence": sequence, "prompt_id": prompt_id})
+def journal_has_grown(gate: PromptGate, news: OutcomeNews, growth: Growth) -> None:
+    if growth.kind == "finished":
+        gate.prompt_has_finished(growth.prompt_id)
+    news.journal_has_grown(growth)

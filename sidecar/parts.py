@@ -21,6 +21,7 @@ from sidecar.gallery.intake import Intake
 from sidecar.gallery.kept import KeptImages
 from sidecar.gallery.storage import ImageStore
 from sidecar.generations.admission import Admission
+from sidecar.generations.aftermath import Aftermath
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.clearing import Clearing
 from sidecar.generations.collecting import Collecting
@@ -34,9 +35,10 @@ from sidecar.generations.idempotency import RememberedKeys
 from sidecar.generations.moving_up import MovingUp
 from sidecar.generations.output_sources import OutputSources
 from sidecar.generations.places import Places
+from sidecar.generations.postings import Postings
 from sidecar.generations.progress import PROGRESS, ProgressBoard
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.recorder import Aftermath, Postings, Recorders
+from sidecar.generations.recorder import Recorders
 from sidecar.generations.releasing import Releasing
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.repeat import Repeats

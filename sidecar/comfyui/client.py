@@ -153,9 +153,9 @@ class ComfyUIClient:
     def refuses_earlier_terms(self) -> bool:
         return self._has_pack
 
-    async def confirm_outcomes(self, *, through: int) -> None:
+    async def confirm_outcomes(self, *, journal: str, through: int) -> None:
         """Outcomes up to this one are committed here, and may be forgotten there."""
-        await self._dialect.confirm_outcomes(through=through)
+        await self._dialect.confirm_outcomes(journal=journal, through=through)
 
     @property
     def _own_routes(self) -> ComfyUIHttp:

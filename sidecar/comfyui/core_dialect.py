@@ -111,9 +111,9 @@ class CoreDialect:
         entries = [msgspec.Raw(msgspec.json.encode(outcome)) for outcome in outcomes]
         return Look(journal=self._journal, entries=entries, running=queue.running, pending=queue.pending)
 
-    async def confirm_outcomes(self, *, through: int) -> None:
+    async def confirm_outcomes(self, *, journal: str, through: int) -> None:
         """Its history forgets by itself, and sequences are counted here."""
-        del through
+        del journal, through
 
     async def _queue(self) -> Queue:
         return read(await self._http.get("/queue"), Queue)

@@ -54,6 +54,32 @@ class Finished(Struct, tag_field="kind", tag="finished"):
     cached: list[str] = field(default_factory=list)
 
 
+class News(Struct):
+    """The journal has grown: up to `sequence`, and by these entries, where they were told along."""
+
+    sequence: int | None = None
+    """None: who tells it has no journal."""
+    journal: str = ""
+    entries: list[Accepted | Started | Finished] = field(default_factory=list)
+
+    def follow(self, journal: str, sequence: int) -> bool:
+        """Do they go on, without a gap, where somebody has read this journal to?"""
+        if self.journal != journal or not self.entries or self.entries[-1].sequence != self.sequence:
+            return False
+        first = self.entries[0].sequence
+        return first <= sequence + 1 and [entry.sequence for entry in self.entries] == [
+            *range(first, first + len(self.entries))
+        ]
+
+
+def read_news(data: dict[str, Any]) -> News:
+    """What cannot be read is not known: the journal tells."""
+    try:
+        return msgspec.convert(data, News)
+    except msgspec.ValidationError:
+        return News(sequence=None)
+
+
 class Look(Struct):
     """One consistent look at a ComfyUI: no prompt is missing from all three lists."""
 

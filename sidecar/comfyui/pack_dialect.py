@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 import httpx
 from msgspec import Struct
+from websockets.exceptions import ConnectionClosed
 
 from sidecar.comfyui.conversation import PackConversation
 from sidecar.comfyui.dialect import CancelledWhile, Expected, Prompt, Queued
@@ -29,13 +31,16 @@ class PackDialect:
 
     def __init__(self, http: PairedHttp) -> None:
         self._http = http
+        self._conversation: PackConversation | None = None
+        """The latest one."""
 
     async def listen(self) -> PackConversation:
         """
         Raises:
             NoPack: It has none.
         """
-        return await PackConversation.begin(self._http)
+        self._conversation = await PackConversation.begin(self._http)
+        return self._conversation
 
     async def submit_prompt(self, prompt: Prompt) -> None:
         body = {**prompt.body(client_id=prompt.client_id or HEADLESS_CLIENT_ID), "genonaut_term": prompt.term}
@@ -56,7 +61,12 @@ class PackDialect:
         asked = {"after": after} if term is None else {"after": after, "term": term}
         return read(await self._http.get("/genonaut/outcomes", asked), Look)
 
-    async def confirm_outcomes(self, *, through: int) -> None:
+    async def confirm_outcomes(self, *, journal: str, through: int) -> None:
+        """Without an answer where it can be told on the way: what was not heard is told again with the next look."""
+        if self._conversation is not None:
+            with suppress(ConnectionClosed):
+                await self._conversation.tell("recorded", {"journal": journal, "through": through})
+                return
         expect_success(await self._http.post("/genonaut/outcomes/confirm", {"through": through}))
 
 

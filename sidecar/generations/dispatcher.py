@@ -45,9 +45,10 @@ from sidecar.generations.models import (
     touch,
 )
 from sidecar.generations.pausing import QueuePause
+from sidecar.generations.postings import Postings
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
-from sidecar.generations.recorder import Postings, Recorders
+from sidecar.generations.recorder import Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.schemas import WITHHELD
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState

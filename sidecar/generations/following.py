@@ -20,12 +20,14 @@ from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.client import ComfyUIClient
 from sidecar.comfyui.conversation import Hello, ObserverEvent
 from sidecar.comfyui.events import Observer
+from sidecar.comfyui.outcomes import read_news
 from sidecar.database import Database
 from sidecar.generations.in_flight import believed_in_flight, is_at, show_life
 from sidecar.generations.models import Generation, Workflow, move
 from sidecar.generations.places import Places
 from sidecar.generations.progress import ProgressBoard
-from sidecar.generations.recorder import Recorder, Recorders, from_unix
+from sidecar.generations.recorder import Recorder, Recorders
+from sidecar.generations.recording import from_unix
 from sidecar.generations.relocation import Relocation
 from sidecar.generations.states import GenerationState
 from sidecar.generations.workflows import unpack_workflow
@@ -130,7 +132,7 @@ class Follower:
             await self._look()
         elif event.type == "outcome":
             self._forget_start(event)
-            await self._recorder.collect(told_of=event.data.get("sequence"))
+            await self._recorder.hear(read_news(event.data))
         elif event.type == "gap":
             await self._look()
         elif event.type == "execution_start":

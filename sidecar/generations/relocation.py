@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.cluster.leadership import Leadership
 from sidecar.database import Database
+from sidecar.generations.aftermath import Aftermath
 from sidecar.generations.in_flight import believed_in_flight, note_death, take_back
 from sidecar.generations.models import Generation, is_in_flight
-from sidecar.generations.recorder import Aftermath, Postings
+from sidecar.generations.postings import Postings
 from sidecar.generations.shares import let_wait
 from sidecar.generations.states import GenerationState
 from sidecar.identity import now

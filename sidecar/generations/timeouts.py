@@ -19,9 +19,10 @@ from sqlalchemy.orm import aliased
 
 from sidecar.database import Database
 from sidecar.errors import Away
+from sidecar.generations.aftermath import Aftermath
 from sidecar.generations.in_flight import show_life
 from sidecar.generations.models import IN_FLIGHT_IN_SQL, Generation, is_in_flight, is_pending, move, prompt_id_of
-from sidecar.generations.recorder import Aftermath, Recorders
+from sidecar.generations.recorder import Recorders
 from sidecar.generations.states import IN_FLIGHT, GenerationState
 from sidecar.identity import now
 from sidecar.instances.connections import Instances

@@ -52,6 +52,7 @@ class ScriptedComfyUI:
         self.finished: set[str] = set()
         """Whatever has ended, confirmed or not: it never runs again here."""
         self.sequence = 0
+        self._told_through = 0
         self.journal = "journal-1"
         self.term = 0
         """The latest that it has heard of."""
@@ -101,7 +102,13 @@ class ScriptedComfyUI:
         for queue in (self.pending, self.running):
             if prompt_id in queue:
                 queue.remove(prompt_id)
-        await self.tell("outcome", {"sequence": self.sequence, "prompt_id": prompt_id})
+        await self.tell("outcome", {"prompt_id": prompt_id, **self.news()})
+
+    def news(self) -> dict[str, Any]:
+        """What the journal has grown by since the last time."""
+        new = [entry for entry in self.entries if entry["sequence"] > self._told_through]
+        self._told_through = self.sequence
+        return {"sequence": self.sequence, "journal": self.journal, "entries": new}
 
     def accept(self, prompt_id: str, workflow: dict[str, Any], source: str = "page") -> None:
         """A prompt that came by another door than the dispatcher's."""
@@ -276,6 +283,8 @@ class ScriptedComfyUI:
                 self.told.append(told)
                 if told["type"] == "held":
                     self.held = told["data"]["held"]
+                if told["type"] == "recorded":
+                    await self.answer_confirm(told["data"]["through"])
         except WebSocketDisconnect:
             for observer in self._observers:
                 observer.put_nowait(None)

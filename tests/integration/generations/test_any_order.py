@@ -24,7 +24,7 @@ from sidecar.errors import ComfyUIAway, ComfyUIBroken, ComfyUITimeout, ComfyUIUn
 from sidecar.generations.admission import Request
 from sidecar.generations.in_flight import bring_into_line
 from sidecar.generations.models import Generation, GenerationEvent
-from sidecar.generations.recorder import record_finished, record_started
+from sidecar.generations.recording import record_finished, record_started
 from sidecar.generations.schemas import GenerationPatch, Repeat
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState, may_go
 from sidecar.generations.timeouts import Limit

@@ -10,7 +10,7 @@ from fakes.comfyui import ScriptedComfyUI
 from sidecar.comfyui.outcomes import Finished
 from sidecar.generations.in_flight import take_back
 from sidecar.generations.models import Generation, move
-from sidecar.generations.recorder import record_finished
+from sidecar.generations.recording import record_finished
 from sidecar.generations.states import GenerationState
 from sidecar.identity import now
 from sidecar.parts import Parts

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from sidecar.cluster import postgresql
 from sidecar.cluster.postgresql import LEADERS_LOCK
-from sidecar.generations import recorder
+from sidecar.generations import reconciling
 from sidecar.parts import put_together
 from sidecar.running import running
 
@@ -78,7 +78,7 @@ async def test_what_has_not_come_for_too_long_is_sent_again(
     start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
 ):
     """It got lost on the way, together with whoever sent it."""
-    monkeypatch.setattr(recorder, "EARLIER_TERMS_GIVE_UP_AFTER_S", 0.0)
+    monkeypatch.setattr(reconciling, "EARLIER_TERMS_GIVE_UP_AFTER_S", 0.0)
     async with SlowPlainComfyUI().served() as comfyui:
         async with start_sidecar(comfyui) as parts:
             await submit(parts)

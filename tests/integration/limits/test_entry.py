@@ -14,7 +14,7 @@ from sidecar.gallery.models import Image
 from sidecar.generations.admission import Request
 from sidecar.generations.idempotency import once
 from sidecar.generations.models import Generation
-from sidecar.generations.recorder import record_accepted
+from sidecar.generations.recording import record_accepted
 from sidecar.identity import now, uuid7
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.persons import AddressSalt, OldSalts

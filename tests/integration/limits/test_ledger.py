@@ -26,7 +26,7 @@ from sidecar.generations.accounting import discrepancies
 from sidecar.generations.admission import Request
 from sidecar.generations.in_flight import take_back
 from sidecar.generations.models import Generation, move
-from sidecar.generations.recorder import record_accepted, record_finished
+from sidecar.generations.recording import record_accepted, record_finished
 from sidecar.generations.retries import TRIES_AT_MOST
 from sidecar.generations.states import IN_FLIGHT, OPEN, GenerationState
 from sidecar.generations.timeouts import Limit

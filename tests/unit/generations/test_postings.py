@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidecar.generations.recorder import Postings
+from sidecar.generations.postings import Postings
 from sidecar.identity import uuid7
 
 

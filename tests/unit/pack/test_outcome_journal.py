@@ -202,7 +202,7 @@ def test_what_a_full_disk_does_not_take_is_written_before_the_next_entry(
     disk = FullDisk(journal._handle, can_truncate=can_truncate)
     monkeypatch.setattr(journal, "_handle", disk)
     told: list[str] = []
-    journal.on_growth = lambda kind, sequence, prompt_id: told.append(prompt_id)
+    journal.on_growth = lambda growth: told.append(growth.prompt_id)
     missing = [journal.append("finished", name, {}) for name in ("b", "c")]
     knows_b, told_early = journal.is_finished("b"), list(told)
     disk.has_room = True
@@ -222,7 +222,7 @@ def test_what_a_full_disk_does_not_take_is_tried_again_soon(file: Path, monkeypa
     disk = FullDisk(journal._handle)
     monkeypatch.setattr(journal, "_handle", disk)
     written = threading.Event()
-    journal.on_growth = lambda kind, sequence, prompt_id: written.set()
+    journal.on_growth = lambda growth: written.set()
     journal.append("finished", "a", {})
     disk.has_room = True
 
