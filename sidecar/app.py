@@ -140,6 +140,7 @@ def provided(parts: Parts) -> dict[str, Provide]:
         "groups",
         "quotas",
         "usage",
+        "persons",
     )
     of_accounts = ("recognition", "people", "sessions", "tokens", "invites", "first_administrator", "audit")
     settings, accounts = parts.settings, parts.accounts

@@ -30,11 +30,17 @@ ENDED = LiveEvent("ended", UUID(int=0), None)
 """The stream ends: nothing comes after this."""
 
 
+Whom = tuple[UUID, str | None]
+"""An owner; and where nobody logs in, from which address somebody else asks."""
+
+
 @dataclass(eq=False)
 class Listener:
     """One open event stream. None in its queue says that events were dropped and the state must be read anew."""
 
     generation_id: UUID | None
+    """The only one that it is about; None: it is about all of them."""
+    address: str | None = None
     queue: asyncio.Queue[LiveEvent | None] = field(default_factory=lambda: asyncio.Queue(WAITING_AT_MOST))
 
     def offer(self, event: LiveEvent | None) -> None:
@@ -59,12 +65,30 @@ class LiveEvents:
         """Whose streams are open here."""
         return set(self._listeners)
 
+    def audience(self) -> set[Whom]:
+        """Everybody who listens here, one by one."""
+        return {whom for owner_id in self._listeners for whom in self.audience_of(owner_id)}
+
+    def audience_of(self, owner_id: UUID) -> set[Whom]:
+        """Everybody who listens as this owner."""
+        return {(owner_id, listener.address) for listener in self._listeners.get(owner_id, ())}
+
+    def streams_of(self, whom: Whom) -> set[UUID | None]:
+        """What the streams of one of them are about: a generation, or everything."""
+        return {listener.generation_id for listener in self._of(whom)}
+
     def heard_by_anybody(self, owner_id: UUID) -> bool:
         return owner_id in self._listeners
 
     def publish(self, owner_id: UUID, event: LiveEvent) -> None:
         for listener in self._listeners.get(owner_id, ()):
             if listener.generation_id in (None, event.generation_id):
+                listener.offer(event)
+
+    def publish_to(self, whom: Whom, event: LiveEvent, about: UUID | None = None) -> None:
+        """To the streams of one of them that are about this generation, or about everything."""
+        for listener in self._of(whom):
+            if listener.generation_id == about:
                 listener.offer(event)
 
     def start_anew(self) -> None:
@@ -84,9 +108,19 @@ class LiveEvents:
         for listener in self._listeners.get(owner_id, ()):
             listener.offer(ENDED)
 
+    def _of(self, whom: Whom) -> list[Listener]:
+        owner_id, address = whom
+        return [listener for listener in self._listeners.get(owner_id, ()) if listener.address == address]
+
     @contextmanager
-    def listening(self, owner_id: UUID, generation_id: UUID | None = None) -> Iterator[Listener]:
-        listener = Listener(generation_id)
+    def listening(
+        self, owner_id: UUID, generation_id: UUID | None = None, *, address: str | None = None
+    ) -> Iterator[Listener]:
+        """
+        Args:
+            address: Where somebody listens who is somebody else by it.
+        """
+        listener = Listener(generation_id, address)
         self._listeners[owner_id].add(listener)
         try:
             yield listener

@@ -48,6 +48,7 @@ from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
 from sidecar.generations.timeouts import Timeouts
 from sidecar.generations.trash import Trash
+from sidecar.generations.waiting_telling import WaitingTelling
 from sidecar.health import HealthCheck
 from sidecar.instances.connections import Instances
 from sidecar.limits.groups import Groups
@@ -89,6 +90,8 @@ class Parts:
     groups: Groups
     quotas: Quotas
     quota_telling: QuotaTelling
+    waiting_telling: WaitingTelling
+    persons: Persons
     usage: Usage
     proxies: TrustedProxies
     instances: Instances
@@ -146,7 +149,10 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     plans.on(quota_telling.changed)
     board = ProgressBoard(live_events, bus)
     places = Places(plans)
-    history = History(database, board, live_events, places, persons, told=quota_telling.changed)
+    waiting_telling = WaitingTelling(database, places, persons, live_events)
+    places.on(waiting_telling.moved)
+    told = (quota_telling.changed, waiting_telling.changed)
+    history = History(database, board, live_events, places, persons, told=told)
     turns = choose_queue(settings.queue_url, worker.TURNS)
     images = choose_queue(settings.queue_url, worker.IMAGES)
     queueing = Queueing(turns=turns, images=images)
@@ -154,6 +160,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     discovery = Discovery(database, catalog, instances)
 
     def met(instance_id: UUID) -> None:
+        places.changed()
         dispatcher.wake()
         discovery.met(instance_id)
 
@@ -251,6 +258,8 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         groups=Groups(database, plans),
         quotas=quotas,
         quota_telling=quota_telling,
+        waiting_telling=waiting_telling,
+        persons=persons,
         usage=Usage(database),
         proxies=TrustedProxies(settings.trusted_proxies),
         instances=instances,

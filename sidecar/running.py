@@ -46,6 +46,7 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
         stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.plans.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.quota_telling.run()))
+        stack.push_async_callback(stopped, asyncio.create_task(parts.waiting_telling.run()))
         if parts.settings.access is not Access.OPEN:
             stack.push_async_callback(stopped, asyncio.create_task(parts.accounts.changes.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.discovery.run()))

@@ -64,14 +64,14 @@ class History:
         places: Places,
         persons: Persons,
         *,
-        told: Callable[[UUID], None],
+        told: Iterable[Callable[[UUID], None]],
     ) -> None:
         self._database = database
         self._places = places
         self._persons = persons
         self._board = board
         self._live_events = live_events
-        self._told = told
+        self._told = tuple(told)
         self._looking = Together(self._look_at, at_most=LOOKED_AT_AT_ONCE)
         self._telling = Together(self._tell, at_most=LOOKED_AT_AT_ONCE)
 
@@ -145,7 +145,8 @@ class History:
         for generation, view in zip(heard, views, strict=True):
             self._live_events.publish(generation.owner_id, LiveEvent("generation", generation.id, view))
         for generation in found:
-            self._told(generation.owner_id)
+            for tell in self._told:
+                tell(generation.owner_id)
         return [None] * len(generation_ids)
 
     async def _look_at(self, generations: Sequence[Generation]) -> Sequence[GenerationView]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,7 +31,7 @@ from sidecar.generations.schemas import Moments, Waiting
 from sidecar.generations.shares import TIME, Share, is_ready
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turns import LONG_AGO, OWN_ORDER, in_flight, left_s
-from sidecar.generations.waiting_reasons import to_view
+from sidecar.generations.waiting_reasons import Held, to_view
 from sidecar.identity import now
 from sidecar.instances.models import Instance
 from sidecar.instances.standing import is_sound
@@ -205,29 +205,46 @@ class Places:
         self._snapshot = Snapshot()
         self._read_again_at = 0.0
         self._has_changed = True
+        self._listeners: list[Callable[[], None]] = []
+
+    def on(self, hear: Callable[[], None]) -> None:
+        """Do this, too, when the line has moved."""
+        self._listeners.append(hear)
 
     def changed(self) -> None:
         """Somebody came or went."""
         self._has_changed = True
+        for hear in self._listeners:
+            hear()
 
     async def of(self, session: AsyncSession, generations: Sequence[Generation]) -> dict[UUID, Waiting]:
         """Of those of them that are held."""
         held = [generation for generation in generations if generation.state == GenerationState.PENDING.value]
         if not held:
             return {}
-        snapshot = await self._snapshot_now(session)
-        missing = {generation.person_id for generation in held} - snapshot.line.keys()
-        just_begun = await read_shares(session, self._plans, missing) if missing else {}
         own = await own_before(session, held)
-        found = {}
-        for generation in held:
-            me = snapshot.line.get(generation.person_id) or just_begun.get(generation.person_id)
-            ahead = snapshot.ahead(me, own[generation.id])
-            at = now()
+        views = await self._views(session, [(generation, own[generation.id]) for generation in held])
+        return {generation.id: view for generation, view in zip(held, views, strict=True)}
+
+    async def of_first(self, session: AsyncSession, held: Sequence[Held]) -> list[Waiting]:
+        """Of somebody's next ones, all of them in their order: so nobody need count what goes before each."""
+        return await self._views(session, [(one, own) for own, one in enumerate(held)])
+
+    async def _views(self, session: AsyncSession, held: Sequence[tuple[Held, int]]) -> list[Waiting]:
+        """
+        Args:
+            held: Each with how many of the same person go before it.
+        """
+        snapshot = await self._snapshot_now(session)
+        missing = {one.person_id for one, _ in held} - snapshot.line.keys()
+        just_begun = await read_shares(session, self._plans, missing) if missing else {}
+        found, at = [], now()
+        for one, own in held:
+            me = snapshot.line.get(one.person_id) or just_begun.get(one.person_id)
+            ahead = snapshot.ahead(me, own)
             starts_at = partial(snapshot.starts_at, ahead, at=at)
-            found[generation.id] = to_view(
-                generation, ahead, paused=snapshot.paused, can_go=snapshot.instances > 0, starts_at=starts_at, at=at
-            )
+            can_go = snapshot.instances > 0
+            found.append(to_view(one, ahead, paused=snapshot.paused, can_go=can_go, starts_at=starts_at, at=at))
         return found
 
     async def behind(self, session: AsyncSession, person_id: UUID, priority: int) -> tuple[Ahead, Snapshot]:

@@ -52,6 +52,7 @@ from sidecar.generations.schemas import (
 )
 from sidecar.generations.states import GenerationState
 from sidecar.generations.trash import Trash
+from sidecar.limits.persons import Persons
 from sidecar.live_events import ENDED, Listener, LiveEvents
 
 PAGE_AT_MOST = 200
@@ -327,11 +328,13 @@ async def follow_all(
     request: Request[Caller, float, Any],
     live_events: NamedDependency[LiveEvents],
     recognition: NamedDependency[Recognition],
+    persons: NamedDependency[Persons],
     owner_id: Owner,
 ) -> ServerSentEvent:
-    """Everything of mine, live: `hello`, then `generation`, `progress`, `quota` and `quota_warning`."""
+    """Everything of mine, live: `hello`, then `generation`, `progress`, `waiting`, `quota` and `quota_warning`."""
     is_out = partial(recognition.has_changed, owner_id, since=request.auth)
-    return ServerSentEvent(event_stream(live_events, owner_id, is_out=is_out))
+    address = persons.elsewhere(client_of(request).address)
+    return ServerSentEvent(event_stream(live_events, owner_id, address=address, is_out=is_out))
 
 
 @get("/generations/{generation_id:uuid}/events", guards=[requires_read], media_type="text/event-stream")
@@ -339,14 +342,16 @@ async def follow_generation(
     request: Request[Caller, float, Any],
     live_events: NamedDependency[LiveEvents],
     recognition: NamedDependency[Recognition],
+    persons: NamedDependency[Persons],
     history: NamedDependency[History],
     owner_id: Owner,
     generation_id: FromPath[UUID],
 ) -> ServerSentEvent:
-    """One generation, live."""
+    """One generation, live: `hello`, then `generation`, `progress` and `waiting`."""
     await history.show(owner_id, generation_id)
     is_out = partial(recognition.has_changed, owner_id, since=request.auth)
-    return ServerSentEvent(event_stream(live_events, owner_id, generation_id, is_out=is_out))
+    address = persons.elsewhere(client_of(request).address)
+    return ServerSentEvent(event_stream(live_events, owner_id, generation_id, address=address, is_out=is_out))
 
 
 @post(
@@ -399,15 +404,17 @@ async def event_stream(
     owner_id: UUID,
     generation_id: UUID | None = None,
     *,
+    address: str | None = None,
     is_out: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[ServerSentEventMessage]:
     """
     Args:
+        address: From where somebody listens who is somebody else by it.
         is_out: Have this person's credentials changed since they were looked at? Asked when somebody listens: who is
             told to go before that would not hear of it.
     """
     over_at = time.monotonic() + STREAM_LASTS_S
-    with live_events.listening(owner_id, generation_id) as listener:
+    with live_events.listening(owner_id, generation_id, address=address) as listener:
         if is_out():
             return
         yield hello()

@@ -25,6 +25,9 @@ class Held(Protocol):
     def id(self) -> UUID: ...
 
     @property
+    def person_id(self) -> UUID: ...
+
+    @property
     def not_before(self) -> datetime | None: ...
 
     @property

@@ -61,16 +61,17 @@ class Persons:
     def __init__(self, access: Access) -> None:
         self._is_open = access is Access.OPEN
 
+    def elsewhere(self, address: str) -> str | None:
+        """The address, if it makes somebody else of whoever asks from there; as where nobody logs in."""
+        return address if self._is_open and not is_here(address) else None
+
     async def asking(self, session: AsyncSession, owner_id: UUID, address: str | None) -> Person:
         """
-        Where nobody logs in, whoever asks from elsewhere is somebody else.
-
         Args:
             address: From where; None: that does not matter.
         """
-        if self._is_open and address is not None and not is_here(address):
-            return await person_seen(session, address, now())
-        return Person(owner_id)
+        apart = None if address is None else self.elsewhere(address)
+        return Person(owner_id) if apart is None else await person_seen(session, apart, now())
 
 
 class Salts:

@@ -115,13 +115,15 @@ async def answers(client: httpx.AsyncClient, url: str) -> bool:
         return False
 
 
-async def hear_ends(url: str, ended: set[str]) -> None:
-    """What a browser hears that listens to one server."""
+async def hear_ends(url: str, ended: set[str], events: set[str]) -> None:
+    """What a browser hears that listens to one server: what has ended, and the names of all events."""
     async with (
         httpx.AsyncClient(timeout=None) as client,
         client.stream("GET", f"{url}/api/v1/events") as stream,
     ):
         async for line in stream.aiter_lines():
+            if line.startswith("event:"):
+                events.add(line.removeprefix("event:").strip())
             if line.startswith("data:") and '"completed"' in line:
                 ended.add(msgspec.json.decode(line.removeprefix("data:"))["id"])
 
@@ -131,15 +133,16 @@ async def test_everything_is_done_once_whoever_is_killed(
 ):
     """
     The worker that drives ComfyUI dies with work in its hands: another one goes on, nothing is lost, nothing is done
-    twice, and a browser that listens to one server hears what was submitted to the other.
+    twice, and a browser that listens to one server hears what was submitted to the other, and how that stands in line.
     """
     processes, comfyui = sidecars
     first, second = processes.servers
     heard: set[str] = set()
+    events: set[str] = set()
     async with httpx.AsyncClient(timeout=30) as client:
         for url in processes.servers:
             await until(lambda url=url: answers(client, url))
-        listening = asyncio.create_task(hear_ends(second, heard))
+        listening = asyncio.create_task(hear_ends(second, heard, events))
 
         async def submit(url: str) -> str:
             response = await client.post(f"{url}/api/v1/generations", json={"workflow": WORKFLOW})
@@ -170,6 +173,7 @@ async def test_everything_is_done_once_whoever_is_killed(
 
     assert await final_states(backend["GENONAUT_DATABASE_URL"]) == {key: ["completed"] for key in submitted}
     assert Counter(comfyui.ran) == Counter(submitted)
+    assert events >= {"generation", "waiting"}
 
 
 async def final_states(url: str) -> dict[str, list[str]]:

@@ -22,16 +22,16 @@ LACKING = reasons.no_instance_with(["a.safetensors"], [], [])
 
 class Held(Struct):
     id: UUID
+    person_id: UUID
     not_before: datetime | None
     waiting_reason: Reason | None
 
 
 def told(reason: Reason | None = None, *, until: datetime | None = None, ahead: int = 0, **said: Any) -> Waiting:
-    as_it_stands = {"paused": None, "can_go": True, **said}
     at = Moments(NOON, NOON, NOON)
-    return to_view(
-        Held(UUID(int=1), until, reason), Ahead(0, ahead, ahead), starts_at=lambda _until: at, at=NOON, **as_it_stands
-    )
+    held, before = Held(UUID(int=1), UUID(int=2), until, reason), Ahead(0, ahead, ahead)
+    as_it_stands = {"paused": None, "can_go": True, **said}
+    return to_view(held, before, starts_at=lambda _until: at, at=NOON, **as_it_stands)
 
 
 def test_the_first_thing_that_holds_is_told():
