@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -122,27 +122,30 @@ class MovingUp:
         """Reckon anew for everybody for whom something is different now."""
         changed, self._limits_changed = self._limits_changed, set()
         try:
-            people = await self._whom_it_concerns(changed)
+            at, given_back = now(), await self._given_back()
+            people = await self._whom_it_concerns(changed, given_back, at)
             for first in range(0, len(people), RECKONED_AT_ONCE):
                 await self._reckon_anew(people[first : first + RECKONED_AT_ONCE])
         except BaseException:
             self._limits_changed |= changed
             raise
-
-    async def _whom_it_concerns(self, changed: Collection[UUID | None]) -> list[UUID]:
-        """Those who have something held, of all that got something back or have other limits."""
-        at = now()
-        async with self._database.reading() as session:
-            rows = await session.execute(GIVEN_BACK, {"since": self._since - OVERLAP})
-            given_back = dict(rows.tuples().all())
-            accounts = [each for each, latest in given_back.items() if self._heard.get(each) != latest]
-            if None in changed:
-                people = set(await session.scalars(HELD_PEOPLE, {"at": at}))
-            else:
-                asked = {"accounts": [*accounts, *changed], "at": at}
-                people = set(await session.scalars(HELD_OF_ACCOUNTS, asked)) if asked["accounts"] else set()
         self._since, self._heard = at, given_back
-        return sorted(people)
+
+    async def _given_back(self) -> dict[UUID, datetime]:
+        """Who got something back lately, and when."""
+        async with self._database.reading() as session:
+            return dict((await session.execute(GIVEN_BACK, {"since": self._since - OVERLAP})).tuples().all())
+
+    async def _whom_it_concerns(
+        self, changed: Collection[UUID | None], given_back: Mapping[UUID, datetime], at: datetime
+    ) -> list[UUID]:
+        """Those who have something held, of all that got something back or have other limits."""
+        accounts = [each for each, latest in given_back.items() if self._heard.get(each) != latest]
+        async with self._database.reading() as session:
+            if None in changed:
+                return sorted(await session.scalars(HELD_PEOPLE, {"at": at}))
+            asked = {"accounts": [*accounts, *changed], "at": at}
+            return sorted(set(await session.scalars(HELD_OF_ACCOUNTS, asked))) if asked["accounts"] else []
 
     async def _reckon_anew(self, people: Sequence[UUID]) -> None:
         at = now()

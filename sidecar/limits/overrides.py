@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from sidecar.identity import now, uuid7
 from sidecar.limits.models import PlanOverride
 from sidecar.limits.plans import Plans, changed, holds
 from sidecar.limits.schemas import NewOverride, named
+
+KEPT_FOR = timedelta(hours=1)  # so that everybody has seen that it is over (`Plans.look`)
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +95,7 @@ class Overrides:
     async def forget_old(self, _context: Any) -> None:
         """A job on a clock: what is over holds for nobody, and the audit has it."""
         async with self._database.writing() as session:
-            await session.execute(delete(PlanOverride).where(PlanOverride.expires_at <= now()))
+            await session.execute(delete(PlanOverride).where(PlanOverride.expires_at <= now() - KEPT_FOR))
 
 
 def check(limits: dict[str, Any], wanted: NewOverride) -> None:

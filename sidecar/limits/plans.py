@@ -4,7 +4,7 @@ What holds for a person now: the limits of their plan, with those that are their
 Asked at every submission and at every turn, so it is remembered, for seconds; and forgotten at once, in every process,
 when it changes. Each change counts a number up in its transaction (`changed`); whoever has made it tells this process
 (`Plans.tell`) and by the bus all others. What neither can reach, such as a change at the command line, or one told
-while the bus was interrupted, is found by looking at that number every few seconds.
+while the bus was interrupted, is found by looking at that number every few seconds, and so are overrides that are over.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from msgspec import Struct
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import User
@@ -44,6 +44,10 @@ REMEMBERED_FOR_S = 5.0
 REMEMBERED_AT_MOST = 10_000
 LOOK_EVERY_S = 5.0
 ASKED_FOR_AT_ONCE = 200
+
+OVER = select(PlanOverride.user_id).where(
+    PlanOverride.expires_at > bindparam("since"), PlanOverride.expires_at <= bindparam("at")
+)
 
 OverLimit = Literal["reject", "wait"]
 Sensitivity = Literal["off", "low", "medium", "high"]
@@ -124,6 +128,7 @@ class Plans:
         self._remembered: dict[UUID, Remembered] = {}
         self._unsettled: dict[UUID | None, float] = {}
         self._known_version: int | None = None
+        self._looked_at = now()
         self._asking = Together(self._standings, at_most=ASKED_FOR_AT_ONCE)
         bus.on(PEOPLE_LIMITED, self._hear_elsewhere)
 
@@ -200,11 +205,17 @@ class Plans:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
+        """Also for what came to its end by itself: whom an override held back may go on."""
+        at = now()
         async with self._database.reading() as session:
             version = await value_of(session, LIMITS)
+            over = set(await session.scalars(OVER, {"since": self._looked_at, "at": at}))
+        self._looked_at = at
         known, self._known_version = self._known_version, version
         if known not in (None, version):
             self.hear()
+        for person_id in over:
+            self.hear(person_id)
 
     async def _hear_elsewhere(self, news: object) -> None:
         self.hear(msgspec.convert(news, UUID | None))

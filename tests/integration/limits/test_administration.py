@@ -160,7 +160,7 @@ async def test_overrides_that_are_over_are_removed(plans: Plans, database: Datab
     ada = await add_somebody()
     overrides = Overrides(database, plans)
     known = {"user_id": ada, "limits": {"weight": 2}, "reason": "", "created_at": now()}
-    ends = (now() - timedelta(seconds=1), now() + timedelta(days=1), None)
+    ends = (now() - timedelta(hours=2), now() + timedelta(days=1), None)
     async with database.writing() as session:
         session.add_all(PlanOverride(id=uuid7(), expires_at=end, **known) for end in ends)
     listed = await overrides.list(ada)

@@ -10,11 +10,14 @@ import pytest
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
+from sidecar.errors import DatabaseUnavailable
 from sidecar.generations.models import Generation, move
 from sidecar.generations.shares import Share, let_rest
 from sidecar.generations.states import GenerationState
 from sidecar.identity import uuid7
+from sidecar.limits import plans
 from sidecar.limits.ledger import UsageEntry
+from sidecar.limits.models import PlanOverride
 from sidecar.parts import Parts
 
 from .conftest import Clock, StartParts, add_people, change_plan, submit
@@ -112,6 +115,30 @@ async def test_other_limits_hold_for_what_waits_already(start: StartParts, clock
         assert (await held(parts, clock, second))[0] == 3640  # an hour after the first of them was let in
 
 
+async def test_whom_an_override_held_back_comes_when_it_is_over(
+    start: StartParts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    """Nobody says so at that moment: it ends by itself, and is looked for."""
+    monkeypatch.setattr(plans, "now", clock)
+    async with start("standard") as parts:
+        await change_plan(parts, "standard", generations_per_hour=2)
+        known = {"user_id": LOCAL_OWNER_ID, "limits": {"generations_per_hour": 1}, "reason": ""}
+        async with parts.database.writing() as session:
+            ends = clock.at + SECOND * 60
+            session.add(PlanOverride(id=uuid7(), expires_at=ends, created_at=clock(), **known))
+        await submit(parts)
+        waits = await submit(parts)
+        await parts.plans.look()
+        await parts.moving_up.look()
+        before = await held(parts, clock, waits)
+        clock.at += SECOND * 60
+        await parts.plans.look()
+        await parts.moving_up.look()
+
+        assert before == [3600]
+        assert await held(parts, clock, waits) == [None]
+
+
 async def test_in_a_group_whoever_waits_gets_what_another_one_gives_back(start: StartParts, clock: Clock):
     """The budget is theirs together."""
     async with start(GENONAUT_ACCESS="accounts") as parts:
@@ -162,6 +189,27 @@ async def test_nobody_is_reckoned_anew_for_whom_nothing_is_different(
             await parts.moving_up.look()
 
         assert reckoned == [[LOCAL_OWNER_ID]]
+
+
+async def test_what_was_given_back_is_not_forgotten_when_the_database_is_away(
+    start: StartParts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    """In the moment in which it is to be reckoned anew. The next look does it."""
+    async with start("standard") as parts:
+        entered, _, first = await two_an_hour(parts, clock, 3)
+        await parts.moving_up.look()
+        await parts.dispatcher.cancel(LOCAL_OWNER_ID, entered.id)
+
+        async def away(_people: Sequence[UUID]) -> None:
+            raise DatabaseUnavailable
+
+        with monkeypatch.context() as patched:
+            patched.setattr(parts.moving_up, "_reckon_anew", away)
+            with pytest.raises(DatabaseUnavailable):
+                await parts.moving_up.look()
+        await parts.moving_up.look()
+
+        assert await held(parts, clock, first) == [None]
 
 
 async def test_after_a_restart_everybody_who_waits_is_reckoned_anew(start: StartParts, clock: Clock):
