@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import msgspec
@@ -35,6 +35,7 @@ BEFORE_COMMIT = "genonaut_before_commit"
 WRITERS_LOCK = 0x67656E6F  # "geno": PostgreSQL's advisory locks have numbers, and other programs may use some too
 LOCKS_WAITED_FOR_S = 10.0
 STATEMENT_AT_MOST_S = 60.0
+WAITED_FOR_AT_THE_END_S = 3.0
 TRY_AGAIN_AFTER_S = 5.0
 JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024**2
 POSTGRESQL_DRIVER = "postgresql+asyncpg"
@@ -76,6 +77,8 @@ class Database:
         """Is it a server, to which several processes may speak? SQLite's file belongs to one sidecar."""
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self._line_of_writers = asyncio.Lock()
+        self._at_it = 0
+        self._left_alone = asyncio.Event()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -85,7 +88,7 @@ class Database:
         Raises:
             DatabaseUnavailable: It does not answer.
         """
-        with as_database_errors():
+        with as_database_errors(), self._counted():
             async with self._sessions() as session:
                 if self.is_shared:
                     await connected(session, ONE_MOMENT)
@@ -101,7 +104,7 @@ class Database:
             DatabaseUnavailable: It does not answer.
         """
         began = time.monotonic()
-        with as_database_errors():
+        with as_database_errors(), self._counted():
             async with self._sessions() as session, self._line_of_writers:
                 if time.monotonic() - began > LOCKS_WAITED_FOR_S:
                     raise busy()  # as were those ahead in the line; nobody shall wait once for each of them
@@ -130,7 +133,25 @@ class Database:
             await engine.dispose()
 
     async def close(self) -> None:
+        """
+        Let whoever is still at it come to an end, such as a round that is done for many (`together.py`): a connection
+        that is given back afterwards is closed by nobody.
+        """
+        if self._at_it:
+            self._left_alone.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._left_alone.wait(), WAITED_FOR_AT_THE_END_S)
         await self.engine.dispose()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._at_it += 1
+        try:
+            yield
+        finally:
+            self._at_it -= 1
+            if not self._at_it:
+                self._left_alone.set()
 
 
 def before_commit(session: AsyncSession, act: Callable[[AsyncSession, list[Any]], Awaitable[None]], about: Any) -> None:

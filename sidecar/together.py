@@ -42,11 +42,6 @@ class Together(Generic[Wanted, Outcome]):
             self._serving = Context().run(asyncio.create_task, self._serve_all())
         return await answer
 
-    async def finish(self) -> None:
-        """Return when everything that was asked for is done."""
-        while self._serving is not None and not self._serving.done():
-            await asyncio.wait({self._serving})
-
     async def _serve_all(self) -> None:
         while self._waiting:
             some = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._at_most))]

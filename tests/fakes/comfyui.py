@@ -69,7 +69,14 @@ class ScriptedComfyUI:
     async def served(self: Twin, port: int = 0) -> AsyncIterator[Twin]:
         """Listen on loopback for the length of the block; may be entered again on the same port."""
         server = uvicorn.Server(
-            uvicorn.Config(self._app(), port=port, log_config=None, lifespan="off", ws="websockets-sansio")
+            uvicorn.Config(
+                self._app(),
+                port=port,
+                log_config=None,
+                lifespan="off",
+                ws="websockets-sansio",
+                timeout_keep_alive=75,  # as ComfyUI; less than whoever asks, and a question is lost now and then
+            )
         )
         serving = asyncio.create_task(server.serve())
         while not server.started:

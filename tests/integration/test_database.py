@@ -80,6 +80,29 @@ async def test_a_read_sees_one_moment(counter: Database):
     assert (first, second) == (0, 0)
 
 
+async def test_closing_waits_for_whoever_is_still_at_it(database_url: str):
+    """What they give back afterwards would be closed by nobody, and on a server stay open."""
+    database = Database(database_url)
+    connected, go_on = asyncio.Event(), asyncio.Event()
+
+    async def read() -> int:
+        async with database.reading() as session:
+            await session.execute(text("SELECT 1"))
+            connected.set()
+            await go_on.wait()
+            return int((await session.execute(text("SELECT 2"))).scalar_one())
+
+    reading = asyncio.create_task(read())
+    await connected.wait()
+    closing_it = asyncio.create_task(database.close())
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await closing_it
+
+    assert reading.done()
+    assert await reading == 2
+
+
 async def test_a_database_that_is_away_says_so():
     """One error of ours for whatever the driver says, so that nobody takes an outage for a mistake."""
     away = Database("postgresql://somebody@127.0.0.1:9/nothing")
