@@ -19,6 +19,7 @@ IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
 )
 FOLDER_TYPES = frozenset({"output", "temp", "input"})
+WRITTEN_TO = ("output", "temp")
 DRIVE = re.compile(r"[A-Za-z]:")
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,17 @@ def find_images(outputs: Any) -> Iterator[FoundImage]:
             found = read_entry(str(node_id), entry, reports[index] if index < len(reports) else {})
             if found is not None:
                 yield found
+
+
+def names_files(outputs: Any) -> bool:
+    """Do the outputs of a prompt tell of anything that was written and can be fetched: pictures, videos, sounds?"""
+    told = outputs.values() if isinstance(outputs, Mapping) else ()
+    lists = [entries for output in told if isinstance(output, Mapping) for entries in output.values()]
+    return any(is_written(entry) for entries in lists if isinstance(entries, (list, tuple)) for entry in entries)
+
+
+def is_written(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and bool(entry.get("filename")) and entry.get("type") in WRITTEN_TO
 
 
 def reports_of(output: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -132,6 +132,8 @@ class Generation(Base):
     error_code: Mapped[str | None] = mapped_column(String(60), default=None)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     gpu_seconds: Mapped[float | None] = mapped_column(Float, default=None)
+    left_files: Mapped[bool] = mapped_column(Boolean, default=False)
+    """ComfyUI has told of files that it wrote, however it ended."""
     charged_s: Mapped[float | None] = mapped_column(Float, default=None)
     """What counts as its GPU seconds among the turns of its person until it has ended; None when that is squared."""
 
@@ -280,8 +282,11 @@ async def settle(session: AsyncSession, ended: Sequence[Generation]) -> None:
 
 
 def measured_ms(generation: Generation) -> int | None:
-    """What a completed one took, all its tries together; None: it ended otherwise, and nothing of it counts."""
-    if generation.state != GenerationState.COMPLETED.value:
+    """
+    What one took that counts, all its tries together: it is completed, or has left files however it ended, since one
+    could else have any number of pictures by having something fail behind them. None: nothing of it counts.
+    """
+    if generation.state != GenerationState.COMPLETED.value and not generation.left_files:
         return None
     return round((generation.gpu_seconds or 0.0) * 1000)
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sidecar.accounts.models import LOCAL_OWNER_ID, User
 from sidecar.comfyui.outcomes import Accepted, Finished, Started
 from sidecar.gallery.intake import expect_images
+from sidecar.gallery.references import names_files
 from sidecar.generations.admission import Request, split_extra_data, write_generation
 from sidecar.generations.failures import explain, is_out_of_memory
 from sidecar.generations.in_flight import is_at
@@ -94,6 +95,7 @@ async def record_finished(session: AsyncSession, entry: Finished, instance_id: U
             await let_wait(session, [generation])
             return False
         generation.error_code, generation.error = explain(entry.error, generation)
+    generation.left_files = names_files(entry.outputs)
     move(session, generation, GenerationState(entry.status), at=finished_at)
     await settle(session, generation)
     images = await expect_images(

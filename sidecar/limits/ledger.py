@@ -2,11 +2,11 @@
 What everybody has used, entry by entry.
 
 A generation is reserved when it enters, with the seconds that it will probably take, and settled with those that it
-took when it is completed; everything is returned when it ends in another way. All of it is counted at one moment: when
-it entered, or when a limit lets it. Each of these is an entry for the person and one for each of their groups, written
-in the transaction that makes it so. Nothing is ever added up beside them, so they can be held against the generations
-at any time: an open one comes to itself and its estimate, a completed one to itself and what it took, any other to
-nothing (`generations/accounting.py`).
+took when it is completed, or has left files; everything is returned when it ends in another way. All of it is counted
+at one moment: when it entered, or when a limit lets it. Each of these is an entry for the person and one for each of
+their groups, written in the transaction that makes it so. Nothing is ever added up beside them, so they can be held
+against the generations at any time: an open one comes to itself and its estimate, one that counts to itself and what it
+took, any other to nothing (`generations/accounting.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOTHING = Amount(0, 0)
 
 class Kind(str, Enum):
     RESERVE = "reserve"  #: it entered
-    SETTLE = "settle"  #: it is completed: what it took, less what was reserved
+    SETTLE = "settle"  #: it counts: what it took, less what was reserved
     RETURN = "return"  #: it ended in another way: what was reserved is given back
 
 
@@ -122,7 +122,7 @@ async def settle(session: AsyncSession, ended: Mapping[UUID, int | None]) -> Non
     Bring the accounts into line with what has ended, in the transaction in which it does. Safe to do again.
 
     Args:
-        ended: The milliseconds that a generation took; None: it was not completed, so nothing of it counts.
+        ended: The milliseconds that a generation took; None: nothing of it counts.
     """
     at, rows = now(), []
     for held in await held_by_accounts(session, ended):

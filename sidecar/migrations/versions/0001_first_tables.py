@@ -382,6 +382,7 @@ def make_generations() -> None:
         sa.Column("error_code", sa.String(60)),
         sa.Column("error", sa.JSON()),
         sa.Column("gpu_seconds", sa.Float()),
+        sa.Column("left_files", sa.Boolean(), nullable=False),
         sa.Column("charged_s", sa.Float()),
         sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
         sa.Column("submitted_at", DateTimeUTC(timezone=True)),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.comfyui.outcomes import Accepted
+from sidecar.comfyui.outcomes import Accepted, Finished
 from sidecar.errors import LimitReached, WaitingRoomFull
 from sidecar.gallery.models import Image
 from sidecar.generations.admission import Request
 from sidecar.generations.idempotency import once
-from sidecar.generations.models import Generation
-from sidecar.generations.recording import record_accepted
+from sidecar.generations.models import Generation, move
+from sidecar.generations.recording import record_accepted, record_finished
+from sidecar.generations.states import GenerationState
 from sidecar.identity import now, uuid7
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.persons import AddressSalt, OldSalts
@@ -273,3 +276,39 @@ async def test_what_was_reserved_is_given_back_when_it_is_cancelled(start: Start
 
         assert list(kinds) == ["reserve", "return"]
         assert (await submit(parts)).state == "pending"
+
+
+async def test_what_has_left_pictures_counts_however_it_ended(start: StartParts, clock: Clock):
+    """One could else have any number of them, by something that fails behind the node that saves, or by cancelling."""
+    picture = {"9": {"images": [{"filename": "a.png", "subfolder": "", "type": "temp"}]}}
+    async with start("free") as parts:
+        instance_id = await add_instance(parts)
+        await end(parts, clock, await submit(parts), instance_id, "failed", picture)
+        await end(parts, clock, await submit(parts), instance_id, "cancelled", picture)
+        with_pictures = await used(parts)
+        await end(parts, clock, await submit(parts), instance_id, "failed", {"9": {"text": ["nothing to fetch"]}})
+
+        assert with_pictures == (2, 2 * 7000)
+        assert await used(parts) == with_pictures
+
+
+async def end(
+    parts: Parts, clock: Clock, generation: Generation, instance_id: UUID, status: Any, outputs: dict[str, Any]
+) -> None:
+    """It ran for seven seconds."""
+    at = clock().timestamp()
+    entry = Finished(1, str(generation.id), status, finished_at=at, started_at=at - 7, outputs=outputs)
+    async with parts.database.writing() as session:
+        sent = await session.get_one(Generation, generation.id)
+        move(session, sent, GenerationState.SUBMITTED, at=clock())
+        sent.instance_id = instance_id
+        await session.flush()
+        await record_finished(session, entry, instance_id)
+
+
+async def used(parts: Parts) -> tuple[int, int]:
+    """Generations, and milliseconds, of which nothing was given back."""
+    sums = select(func.sum(UsageEntry.generations), func.sum(UsageEntry.gpu_ms))
+    async with parts.database.reading() as session:
+        generations, gpu_ms = (await session.execute(sums)).one()
+    return generations or 0, gpu_ms or 0

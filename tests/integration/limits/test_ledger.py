@@ -194,12 +194,15 @@ class Everything(RuleBasedStateMachine):
             self._do(send)
 
     @rule(
-        number=which, status=st.sampled_from(["completed", "completed", "failed", "cancelled"]), took_s=st.floats(0, 40)
+        number=which,
+        status=st.sampled_from(["completed", "completed", "failed", "cancelled"]),
+        took_s=st.floats(0, 40),
+        outputs=st.sampled_from([{}, {"9": {"images": [{"filename": "a.png", "subfolder": "", "type": "output"}]}}]),
     )
-    def finish(self, number: int, status: Any, took_s: float) -> None:
+    def finish(self, number: int, status: Any, took_s: float, outputs: dict[str, Any]) -> None:
         async def finish() -> None:
             at = self.clock().timestamp()
-            entry = Finished(1, str(found), status, finished_at=at, started_at=at - took_s)
+            entry = Finished(1, str(found), status, finished_at=at, started_at=at - took_s, outputs=outputs)
             async with self._parts.database.writing() as session:
                 await record_finished(session, entry, self._instance_id)
 

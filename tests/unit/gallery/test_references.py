@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.gallery.references import FileReference, FoundImage, find_images
+from sidecar.gallery.references import FileReference, FoundImage, find_images, names_files
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -27,6 +27,7 @@ def test_any_json_can_be_read(outputs: Any) -> None:
     """
     for found in find_images(outputs):
         assert (found.reference is None) == bool(found.reason)
+    assert names_files(outputs) in (True, False)
 
 
 @given(st.lists(JSON, max_size=5).map(lambda entries: {"9": {"images": entries}}))
