@@ -400,7 +400,13 @@ def asking(request: Request) -> Asking:
 
 
 def work_of_facts(facts: WorkflowFacts) -> float:
-    return work_of(width=facts.width, height=facts.height, steps=facts.sampler.steps, batch_size=facts.batch_size)
+    return work_of(
+        width=facts.width,
+        height=facts.height,
+        steps=facts.sampler.steps,
+        batch_size=facts.batch_size,
+        frames=facts.frames,
+    )
 
 
 def from_submission(

@@ -17,7 +17,7 @@ from sidecar.generations.schemas import Forecast, ForecastRefusal, Moments, Part
 from sidecar.identity import now
 from sidecar.instances.models import Instance
 from sidecar.limits.estimate import Lines, to_ms
-from sidecar.limits.paces import Expected
+from sidecar.limits.paces import ALIKE, Expected
 from sidecar.limits.plans import Standing
 from sidecar.limits.reasons import Reason, sentence
 from sidecar.limits.windows import DAY, Amount, windows_of
@@ -56,7 +56,7 @@ class Forecasts:
                 seconds=round(takes.seconds, 2),
                 low_s=round(takes.low_s, 2),
                 high_s=round(takes.high_s, 2),
-                basis=await basis_of(session, lines),
+                basis=await basis_of(session, lines, asked.work),
                 of_day=list(parts_of_day(limits.standings[person.id], Amount(1, to_ms(takes.seconds)))),
                 outcome="refused" if not may_enter else "enters" if held_until is None else "held",
                 held_until=held_until,
@@ -106,7 +106,7 @@ def parts_of_day(standing: Standing, amount: Amount) -> Iterator[PartOfDay]:
                 yield PartOfDay(window.limit, round(part, 4), group)
 
 
-async def basis_of(session: AsyncSession, lines: Lines) -> str:
+async def basis_of(session: AsyncSession, lines: Lines, work: float) -> str:
     """From what it is known, for people."""
     count = lines.usual.count
     if lines.basis == "nothing":
@@ -115,7 +115,12 @@ async def basis_of(session: AsyncSession, lines: Lines) -> str:
     if lines.basis == "others":
         return f"{some} with other checkpoints: with this one none was made yet."
     names = (await session.scalars(select(Instance.name).where(Instance.id.in_(lines.by_instance)))).all()
-    return f"{some} like this on {names[0] if len(names) == 1 else f'{len(names)} ComfyUIs'}."
+    there = names[0] if len(names) == 1 else f"{len(names)} ComfyUIs"
+    if lines.usual.beyond(work) < ALIKE:
+        return f"{some} like this on {there}."
+    other = "less" if work > lines.usual.most else "more"
+    each = "that" if count == 1 else "each of them"
+    return f"{some} of its kind on {there}; {each} asked for {other} than this, so it is a guess."
 
 
 def ends_at(starts_at: Moments, takes: Expected) -> Moments:

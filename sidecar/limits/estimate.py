@@ -33,6 +33,8 @@ ALL_LINES = select(
     Pace.s_per_work,
     Pace.low,
     Pace.high,
+    Pace.least,
+    Pace.most,
     Pace.count.label("learned_from"),
 ).order_by(Pace.checkpoint, Pace.instance_id)
 LINES_OF = ALL_LINES.where(Pace.checkpoint.in_(bindparam("checkpoints", expanding=True)))
@@ -95,7 +97,7 @@ async def learn(session: AsyncSession, instance_id: UUID, checkpoint: str, sampl
     line = line_through(samples)
     pace.samples = [list(each) for each in samples]
     pace.base_s, pace.s_per_work, pace.low, pace.high = line.base_s, line.s_per_work, line.low, line.high
-    pace.count = line.count
+    pace.count, pace.least, pace.most = line.count, line.least, line.most
     if found is None:
         session.add(pace)
         await session.flush()  # whatever else this transaction records must find it
@@ -109,7 +111,7 @@ def grouped(rows: Iterable[Row[Any]]) -> dict[str, Lines]:
 
 
 def to_line(row: Row[Any]) -> Line:
-    return Line(row.base_s, row.s_per_work, row.low, row.high, row.learned_from)
+    return Line(row.base_s, row.s_per_work, row.low, row.high, row.learned_from, row.least, row.most)
 
 
 def to_ms(seconds: float) -> int:

@@ -2,13 +2,14 @@
 How seconds follow from work: a line through what was measured lately. Arithmetic; nothing here looks anything up.
 
 A generation takes some time whatever its size (texts, decoding, saving), and more with its work: pixels, by steps, by
-images. What it takes is the line's; how far off that may be is told by how far off the measured ones were.
+images, by frames. What it takes is the line's; how far off that may be is told by how far off the measured ones were.
 
 Everything is a median: one that had to load its model first, or that somebody's game slowed down, changes nothing.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,10 +65,18 @@ class Line:
     high: float = 1.0
     count: int = 1
     """How many generations it is learned from."""
+    least: float = 0.0
+    most: float = math.inf
+    """Between which works those had."""
 
     def at(self, work: float) -> Expected:
-        seconds = self.seconds(work)
-        return Expected(seconds, seconds * self.low, seconds * self.high)
+        """The further it is from all that was measured, the wider apart."""
+        seconds, apart = self.seconds(work), math.sqrt(self.beyond(work))
+        return Expected(seconds, seconds * self.low / apart, seconds * self.high * apart)
+
+    def beyond(self, work: float) -> float:
+        """How many times the most, or which part of the least, that was measured this is; 1: it lies between them."""
+        return max(work / self.most, self.least / work if work else 1.0, 1.0)
 
     def seconds(self, work: float) -> float:
         return max(self.base_s + self.s_per_work * work, LEAST_S)
@@ -80,10 +89,17 @@ class Line:
 UNKNOWN = Line(UNKNOWN_S, 0.0, low=0.1, high=6.0, count=0)
 
 
-def work_of(*, width: int | None, height: int | None, steps: int | None, batch_size: int | None) -> float:
-    """In millions of pixels that are sampled once. What is not known is taken to be as usual."""
+def work_of(
+    *, width: int | None, height: int | None, steps: int | None, batch_size: int | None, frames: int | None = None
+) -> float:
+    """
+    In millions of pixels that are sampled once. What is not known is taken to be as usual.
+
+    Args:
+        frames: Of each video, where it makes videos.
+    """
     pixels = (width or USUAL_SIDE) * (height or USUAL_SIDE)
-    return pixels * (steps or USUAL_STEPS) * (batch_size or 1) / MEGA
+    return pixels * (steps or USUAL_STEPS) * (batch_size or 1) * (frames or 1) / MEGA
 
 
 def line_through(samples: Sequence[Sample]) -> Line:
@@ -94,7 +110,8 @@ def line_through(samples: Sequence[Sample]) -> Line:
         base_s, slope = 0.0, proportion_of(samples)
     line = Line(base_s, slope)
     low, high = spread_of([sample.seconds / line.seconds(sample.work) for sample in samples])
-    return Line(base_s, slope, low, high, len(samples))
+    works = [sample.work for sample in samples]
+    return Line(base_s, slope, low, high, len(samples), min(works), max(works))
 
 
 def slope_of(samples: Sequence[Sample]) -> float:
@@ -128,7 +145,8 @@ def pooled(lines: Sequence[Line]) -> Line:
     base_s = sum(line.base_s * line.count for line in lines) / count
     s_per_work = sum(line.s_per_work * line.count for line in lines) / count
     usual_s = Line(base_s, s_per_work).seconds(USUAL_WORK)
-    expected = [line.at(USUAL_WORK) for line in lines]
-    low = min(each.low_s for each in expected) / usual_s
-    high = max(each.high_s for each in expected) / usual_s
-    return Line(base_s, s_per_work, low, high, count)
+    usual = [(line.seconds(USUAL_WORK), line) for line in lines]
+    low = min(seconds * line.low for seconds, line in usual) / usual_s
+    high = max(seconds * line.high for seconds, line in usual) / usual_s
+    least, most = min(line.least for line in lines), max(line.most for line in lines)
+    return Line(base_s, s_per_work, low, high, count, least, most)

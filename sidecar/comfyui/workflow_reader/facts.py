@@ -28,6 +28,8 @@ class WorkflowFacts(Struct):
     width: int | None = None
     height: int | None = None
     batch_size: int | None = None
+    frames: int | None = None
+    """Of the longest video."""
     sampler: SamplerFacts = field(default_factory=SamplerFacts)
     title: str = ""
     tags: list[str] = field(default_factory=list)

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from sidecar.comfyui.workflow_builder import Lora
+from sidecar.comfyui.workflow_reader.extent import frames_of
 from sidecar.comfyui.workflow_reader.facts import SamplerFacts, WorkflowFacts
 from sidecar.comfyui.workflow_reader.graph import Found, Graph, Place
 from sidecar.comfyui.workflow_reader.models import find_models
@@ -87,7 +88,7 @@ def completed(found: Iterator[PassFacts]) -> PassFacts | None:
 
 
 def facts_of(graph: Graph, decides: PassFacts | None) -> WorkflowFacts:
-    facts = WorkflowFacts()
+    facts = WorkflowFacts(frames=max(frames_of(graph), default=None))
     read_tags(graph, facts)
     if decides is not None:
         facts.loras = decides.loras

@@ -326,6 +326,8 @@ def make_paces() -> None:
         sa.Column("s_per_work", sa.Float(), nullable=False),
         sa.Column("low", sa.Float(), nullable=False),
         sa.Column("high", sa.Float(), nullable=False),
+        sa.Column("least", sa.Float(), nullable=False),
+        sa.Column("most", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("instance_id", "checkpoint", name="pk_paces"),
         sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_paces_instance_id_instances"),
     )

@@ -71,6 +71,17 @@ async def test_it_says_how_long_it_takes_and_when_it_would_begin_and_end(parts: 
     assert 5 <= (told.ends_at.likely - told.starts_at.likely).total_seconds() <= 7
 
 
+async def test_it_says_that_nothing_of_the_kind_was_made_yet(parts: Parts):
+    """A video of three hundred frames, where there were pictures: it is a guess, and said to be one."""
+    video = {"1": {"class_type": "EmptyVideo", "inputs": {"width": 1024, "height": 1024, "length": 300}}}
+    told = await parts.forecasts.of(Request(uuid7(), ADA, "api", {**WORKFLOW, **video}), address=None)
+
+    assert told.basis == (
+        "20 generations of its kind on upstairs; each of them asked for less than this, so it is a guess."
+    )
+    assert told.high_s > 5 * told.seconds
+
+
 async def test_nothing_is_written_or_taken(parts: Parts):
     """However often somebody asks: there is as much room as before."""
     for address in (None, None, "203.0.113.7"):

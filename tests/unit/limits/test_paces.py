@@ -88,6 +88,29 @@ def test_one_that_is_far_off_changes_little(samples, outlier_s):
     assert low - 0.01 <= line.seconds(20.0) <= high + 0.01
 
 
+@pytest.mark.parametrize("times", [0.125, 0.5, 2, 16])
+def test_what_is_unlike_all_that_was_measured_is_mostly_within_its_range(times: float):
+    """Which is the wider the further away it is: nobody knows how such a one will go on."""
+    chance = random.Random(1)
+    within = []
+    for _ in range(200):
+        base_s, s_per_work = chance.uniform(0.1, 10), chance.uniform(0.005, 1)
+        works = [chance.choice((10, 20, 30)) * chance.uniform(0.9, 1.1) for _ in range(5)]
+        line = line_through([Sample(work, (base_s + s_per_work * work) * chance.uniform(0.95, 1.05)) for work in works])
+        work = (max if times > 1 else min)(works) * times
+        expected = line.at(work)
+        within.append(expected.low_s <= base_s + s_per_work * work <= expected.high_s)
+
+    assert sum(within) / len(within) > 0.9
+
+
+def test_a_video_is_as_much_work_as_all_its_frames():
+    """Each of them is sampled."""
+    image = {"width": 512, "height": 512, "steps": 20, "batch_size": 1}
+
+    assert work_of(**image, frames=81) == pytest.approx(81 * work_of(**image))
+
+
 def test_where_all_were_alike_what_is_larger_needs_as_much_more():
     """Nothing else is known of how seconds follow from work."""
     line = line_through([Sample(20.0, 4.0)] * 5)
