@@ -50,3 +50,8 @@ def with_version(found: UUID, version: int) -> UUID:
 
 def now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+def lowest_at(at: datetime) -> UUID:
+    """No id that is made from this moment on sorts before it, as far as the clocks of all processes agree."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)

@@ -148,7 +148,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     quota_telling = QuotaTelling(quotas, live_events)
     plans.on(quota_telling.changed)
     board = ProgressBoard(live_events, bus)
-    places = Places(plans)
+    places = Places(database, plans)
     waiting_telling = WaitingTelling(database, places, persons, live_events)
     places.on(waiting_telling.moved)
     told = (quota_telling.changed, waiting_telling.changed)

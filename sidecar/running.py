@@ -42,6 +42,7 @@ async def running(parts: Parts, *, works: bool = True) -> AsyncIterator[None]:
         # Where nobody else can lead, or at the first start of all: the instances are there as soon as it is ready.
         if not parts.database.is_shared or (works and not await parts.instances.all()):
             await parts.instance_desk.keep_configured(parts.settings.comfyui_urls)
+        stack.push_async_callback(parts.places.close)
         await parts.catalog.load()
         stack.push_async_callback(stopped, asyncio.create_task(parts.catalog.stay_true()))
         stack.push_async_callback(stopped, asyncio.create_task(parts.plans.stay_true()))

@@ -7,7 +7,7 @@ Whether it may enter, and when, say `entry_limits`; `moving_up` looks after thos
 holds the ledger against the generations.
 
 Whose turn it is follows from `shares` (what everybody got, who waits) by the rules of `fair_shares`, along the `line`;
-`places` tells how many are before each.
+`places` tells how many are before each, as a process knows the whole line (`waiting_line`, kept in `turn_order`).
 
 Where it goes is decided by `choice`; `following` hears what every instance does, `relocation` takes work back from one
 that stays away, `tending` probes and drains instances on a clock, `waiting` and `backlog` tell why and for how long

@@ -279,5 +279,6 @@ class Following:
 
     async def _read_held(self, askers: Sequence[UUID]) -> Sequence[dict[str, Any]]:
         """All are told the same, so it is read once for those who ask at the same moment."""
+        await self._surroundings.places.catch_up(at_once=True)
         async with self._surroundings.database.reading() as session:
             return [await self._surroundings.places.held(session)] * len(askers)

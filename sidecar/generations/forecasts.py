@@ -40,6 +40,7 @@ class Forecasts:
         """As if this were submitted now."""
         asked = asking(request)._replace(address=address)
         refusal = await self._refusal_of_rules(request)
+        await self._places.catch_up()
         async with self._database.reading() as session:
             at = now()
             limits = await self._entry_limits.of_party(session, [asked], at, looks_only=True)

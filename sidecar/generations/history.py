@@ -80,6 +80,7 @@ class History:
     ) -> GenerationPage:
         """One page, newest first; `cursor` is the `next_cursor` of the page before."""
         after = decode_cursor(cursor, Position) if cursor else None
+        await self._places.catch_up()
         async with self._database.reading() as session:
             found = await find(session, owner_id, wanted, after, limit + 1)
             query = (
@@ -99,6 +100,7 @@ class History:
     ) -> GenerationPage:
         """One page of what waits, next ones first. In `open` access people are told apart by their addresses."""
         after = decode_cursor(cursor, Turn) if cursor else None
+        await self._places.catch_up()
         async with self._database.reading() as session:
             person = await self._persons.asking(session, owner_id, address)
             mine = select(Generation).options(NOT_SHOWN).where(Generation.owner_id == owner_id)
@@ -108,6 +110,7 @@ class History:
         return GenerationPage(items, encode_cursor(Turn(last.priority, last.turn, last.id)) if last else None)
 
     async def show(self, owner_id: UUID, generation_id: UUID) -> GenerationView:
+        await self._places.catch_up()
         async with self._database.reading() as session:
             return (await self._views(session, [await owned(session, owner_id, generation_id)]))[0]
 
@@ -138,6 +141,7 @@ class History:
             await self._telling.ask(generation_id)
 
     async def _tell(self, generation_ids: Sequence[UUID]) -> Sequence[None]:
+        await self._places.catch_up()
         async with self._database.reading() as session:
             found = (await session.scalars(THESE, {"ids": list(set(generation_ids))})).all()
             heard = [generation for generation in found if self._live_events.heard_by_anybody(generation.owner_id)]
@@ -150,6 +154,7 @@ class History:
         return [None] * len(generation_ids)
 
     async def _look_at(self, generations: Sequence[Generation]) -> Sequence[GenerationView]:
+        await self._places.catch_up()
         async with self._database.reading() as session:
             return await self._views(session, generations)
 

@@ -1,63 +1,54 @@
 """
 How many run before a generation, and in which order those that are held will run: as it stands at this moment.
 
-Of everybody who waits it is known how many they wait for and how long those take; from that follows where in the line
-each of them is, without looking at any. So a place costs the same however many wait, and it moves back when somebody
-comes whose turn is earlier.
+Where somebody is in the line is known of the whole of it (`waiting_line`); how many of their own are before one, the
+database says. So a place costs the same however many people wait, and it moves back when somebody comes whose turn is
+earlier.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextvars import Context
+from datetime import datetime
 from functools import partial
-from heapq import heapify, heappop, heapreplace
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import ColumnElement, Row, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from sidecar.database import Database
+from sidecar.errors import Away
 from sidecar.generations import fair_shares
 from sidecar.generations.models import PENDING_IN_SQL, Generation, is_pending
-from sidecar.generations.pausing import pause_of
-from sidecar.generations.schemas import Moments, Waiting
-from sidecar.generations.shares import TIME, Share, is_ready
+from sidecar.generations.schemas import Waiting
+from sidecar.generations.shares import TIME, Share
 from sidecar.generations.states import GenerationState
-from sidecar.generations.turns import LONG_AGO, OWN_ORDER, in_flight, left_s
+from sidecar.generations.turn_order import Ahead, InLine
+from sidecar.generations.turns import OWN_ORDER
+from sidecar.generations.waiting_line import EVERYBODY, MAY_GO, Snapshot, WaitingLine
 from sidecar.generations.waiting_reasons import Held, to_view
 from sidecar.identity import now
-from sidecar.instances.models import Instance
-from sidecar.instances.standing import is_sound
-from sidecar.limits.estimate import lines_of
-from sidecar.limits.paces import AT_ONCE, UNKNOWN, UNKNOWN_S, USUAL_WORK, Expected, one_after_another
+from sidecar.limits.paces import UNKNOWN_S
 from sidecar.limits.plans import Plans
+from sidecar.tasks import end
 
 HELD_TOLD_AT_MOST = 1000
 ALL_READ_AT_MOST = 5 * HELD_TOLD_AT_MOST
-READ_AT_MOST_EVERY_S = 1.0
-READING_IS_ONE_IN = 20  # where so many wait that to read of all of them takes long: this part of the time
+LOOK_AT_MOST_EVERY_S = 1.0
+LOOKING_IS_ONE_IN = 20
+"""Where there is so much news that to read it takes long: this part of the time."""
+LATE_AFTER_S = 2.0
 
-MAY_GO = and_(is_pending(), is_ready(bindparam("at")))
-UNKNOWN_EACH = UNKNOWN.at(USUAL_WORK)
-SOUND = select(Instance.id).where(is_sound())
-EVERYBODY = select(Share.person_id, Share.tag, Share.turn_since)
-THEIRS = (
-    select(
-        Generation.person_id,
-        Generation.checkpoint,
-        func.count().label("how_many"),
-        func.sum(Generation.work).label("work"),
-    )
-    .where(MAY_GO)
-    .group_by(Generation.person_id, Generation.checkpoint)
-)
 OTHER = aliased(Generation)
 FIRST_PLACES = select(
     Generation.id,
@@ -116,95 +107,20 @@ LATER = (
 )
 
 
-@dataclass(frozen=True)
-class Ahead:
-    """What runs before a generation that is held."""
-
-    own: int
-    """Of the same person."""
-    others: int
-    people: int
-    """How many other people those are of."""
-    takes: Expected = AT_ONCE
-    """How long one GPU would be at work on all of it."""
-
-    @property
-    def place(self) -> int:
-        return self.own + self.others
-
-
-@dataclass(frozen=True)
-class InLine:
-    """Somebody who waits, and how much they wait for."""
-
-    person_id: UUID
-    tag: int
-    turn_since: datetime
-    cost: int
-    """By how much their tag grows with each of theirs, on the mean."""
-    count: int
-    each: Expected = UNKNOWN_EACH
-    """How long one of theirs takes, on the mean."""
-
-    def before(self, tag: int, whose: InLine) -> int:
-        """How many of theirs have their turn before the one of somebody else that has this tag."""
-        is_first = (self.turn_since, self.person_id) < (whose.turn_since, whose.person_id)
-        latest = tag if is_first else tag - 1
-        return 0 if latest < self.tag else min((latest - self.tag) // self.cost + 1, self.count)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Everybody who waits, at one moment."""
-
-    line: Mapping[UUID, InLine] = field(default_factory=dict)
-    paused: str | None = None
-    """Why nothing goes; None while something does."""
-    at: datetime = LONG_AGO
-    busy: Expected = AT_ONCE
-    """How long all instances together will be at work on what they have."""
-    instances: int = 0
-    """How many may have work."""
-
-    def ahead(self, me: InLine | None, own: int) -> Ahead:
-        """What runs before the one of this person before which so many of their own do."""
-        if me is None:
-            return Ahead(own, 0, 0, UNKNOWN_EACH.times(own))
-        tag = me.tag + own * me.cost
-        others = (one for other, one in self.line.items() if other != me.person_id)
-        before = [(one, count) for one in others if (count := one.before(tag, me))]
-        takes = one_after_another([me.each.times(own), *(one.each.times(count) for one, count in before)])
-        return Ahead(own, sum(count for _, count in before), len(before), takes)
-
-    def starts_at(self, ahead: Ahead, held_until: datetime | None = None, *, at: datetime) -> Moments | None:
-        """When what has this ahead of it will begin; None while nothing can."""
-        if self.paused is not None or not self.instances:
-            return None
-        waits = one_after_another([self.busy, ahead.takes]).times(1 / self.instances)
-        earliest = at if held_until is None else max(held_until, at)
-        return Moments(*(max(self.at + timedelta(seconds=round(each)), earliest) for each in waits))
-
-    def order(self) -> Iterator[UUID]:
-        """Whose turn it will be, one turn after the other."""
-        heap = [(one.tag, one.turn_since, person_id, one.count) for person_id, one in self.line.items() if one.count]
-        heapify(heap)
-        while heap:
-            tag, since, person_id, left = heap[0]
-            yield person_id
-            if left > 1:
-                heapreplace(heap, (tag + self.line[person_id].cost, since, person_id, left - 1))
-            else:
-                heappop(heap)
+log = structlog.get_logger(__name__)
 
 
 class Places:
-    """Reads who waits, and remembers it for a moment. One a process."""
+    """Says where everybody is in the line. One a process."""
 
-    def __init__(self, plans: Plans) -> None:
+    def __init__(self, database: Database, plans: Plans) -> None:
         self._plans = plans
-        self._snapshot = Snapshot()
-        self._read_again_at = 0.0
+        self._line = WaitingLine(database, plans)
+        self._looking: asyncio.Task[None] | None = None
+        self._step_ended = asyncio.Event()
+        """Of the step that is being done, or of the next one."""
         self._has_changed = True
+        self._look_again_at = self._known_at = -math.inf
         self._listeners: list[Callable[[], None]] = []
 
     def on(self, hear: Callable[[], None]) -> None:
@@ -216,6 +132,32 @@ class Places:
         self._has_changed = True
         for hear in self._listeners:
             hear()
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._looking is not None:
+            await end(self._looking)
+
+    async def catch_up(self, *, at_once: bool = False) -> None:
+        """
+        Know what is so now, give or take a second: before a place is asked for, and before a session is opened for
+        that, since looking takes one of its own.
+
+        Where places are asked for again and again nobody waits for it. After a longer silence it is one step, which
+        takes no longer the more people wait.
+
+        Args:
+            at_once: Whoever asks does so because something changed, and must know of it.
+        """
+        for _ in range(2 if at_once else 1):  # a step that had begun before may have missed it
+            if self._has_changed and not self._is_looking() and (at_once or time.monotonic() >= self._look_again_at):
+                # In nobody's context: whoever asks first does not ask for this.
+                self._looking = Context().run(asyncio.create_task, self._look())
+            if self._is_looking() and (at_once or time.monotonic() > self._known_at + LATE_AFTER_S):
+                await self._step_ended.wait()
+
+    def _is_looking(self) -> bool:
+        return self._looking is not None and not self._looking.done()
 
     async def of(self, session: AsyncSession, generations: Sequence[Generation]) -> dict[UUID, Waiting]:
         """Of those of them that are held."""
@@ -235,13 +177,13 @@ class Places:
         Args:
             held: Each with how many of the same person go before it.
         """
-        snapshot = await self._snapshot_now(session)
-        missing = {one.person_id for one, _ in held} - snapshot.line.keys()
+        snapshot = self._line.snapshot
+        missing = {one.person_id for one, _ in held if one.person_id not in snapshot.order}
         just_begun = await read_shares(session, self._plans, missing) if missing else {}
         found, at = [], now()
         for one, own in held:
-            me = snapshot.line.get(one.person_id) or just_begun.get(one.person_id)
-            ahead = snapshot.ahead(me, own)
+            me = snapshot.order.get(one.person_id) or just_begun.get(one.person_id)
+            ahead = snapshot.order.ahead(me, own)
             starts_at = partial(snapshot.starts_at, ahead, at=at)
             can_go = snapshot.instances > 0
             found.append(to_view(one, ahead, paused=snapshot.paused, can_go=can_go, starts_at=starts_at, at=at))
@@ -249,16 +191,15 @@ class Places:
 
     async def behind(self, session: AsyncSession, person_id: UUID, priority: int) -> tuple[Ahead, Snapshot]:
         """What would run before one that somebody submitted now."""
-        snapshot = await self._snapshot_now(session)
-        me = snapshot.line.get(person_id) or await newcomer(session, self._plans, person_id)
+        snapshot = self._line.snapshot
+        me = snapshot.order.get(person_id) or await newcomer(session, self._plans, person_id)
         own = await session.scalar(OWN_AHEAD, {"person": person_id, "priority": priority}) or 0
-        return snapshot.ahead(me, own), snapshot
+        return snapshot.order.ahead(me, own), snapshot
 
     async def held(self, session: AsyncSession) -> dict[str, Any]:
         """What ComfyUI's own queue panel shall show as pending, in the order in which it will run."""
         at = now()
-        snapshot = await read_line(session, self._plans, at=at)
-        order = list(islice(snapshot.order(), HELD_TOLD_AT_MOST))
+        order = list(islice(self._line.snapshot.order, HELD_TOLD_AT_MOST))
         rows = await first_of_each(session, Counter(order), at=at)
         theirs = {person_id: iter(found) for person_id, found in rows.items()}
         told = [row for person_id in order if (row := next(theirs.get(person_id, iter(())), None)) is not None]
@@ -271,48 +212,27 @@ class Places:
         numbers = sorted(row.number for row in told)
         return {"total": total, "held": [to_entry(row, number) for row, number in zip(told, numbers, strict=True)]}
 
-    async def _snapshot_now(self, session: AsyncSession) -> Snapshot:
-        began = time.monotonic()
-        if self._has_changed and began >= self._read_again_at:
-            self._has_changed = False
-            self._snapshot = await read_line(session, self._plans, at=now())
-            took_s = time.monotonic() - began
-            self._read_again_at = began + max(READ_AT_MOST_EVERY_S, took_s * READING_IS_ONE_IN)
-        return self._snapshot
+    async def _look(self) -> None:
+        while await self._step():
+            pass
 
-
-async def read_line(session: AsyncSession, plans: Plans, *, at: datetime) -> Snapshot:
-    counts: dict[UUID, int] = defaultdict(int)
-    work: dict[UUID, list[Expected]] = defaultdict(list)
-    theirs = (await session.execute(THEIRS, {"at": at})).all()
-    known = await lines_of(session, {row.checkpoint for row in theirs})
-    for row in theirs:
-        counts[row.person_id] += row.how_many
-        one = known[row.checkpoint].usual.at(row.work / row.how_many)
-        work[row.person_id].append(one.times(row.how_many))
-    everybody = (await session.execute(EVERYBODY.where(Share.is_waiting))).all()
-    standings = await plans.of_all(session, [row.person_id for row in everybody])
-    line = {}
-    for person_id, tag, since in everybody:
-        count = counts.get(person_id, 0)
-        each = one_after_another(work[person_id]).times(1 / count) if count else UNKNOWN_EACH
-        cost = fair_shares.cost(each.seconds, standings[person_id].limits.weight)
-        line[person_id] = InLine(person_id, tag, since, cost, count, each)
-    pause = await pause_of(session)
-    sound = set(await session.scalars(SOUND))
-    busy = await at_work(session, sound, at=at)
-    return Snapshot(line, None if pause is None else pause.reason, at, busy, len(sound))
-
-
-async def at_work(session: AsyncSession, sound: Set[UUID], *, at: datetime) -> Expected:
-    """How long these instances will be at work on what they have."""
-    rows = [row for instance_id, rows in (await in_flight(session)).items() if instance_id in sound for row in rows]
-    known = await lines_of(session, {row.checkpoint for row in rows})
-    left = []
-    for row in rows:
-        takes = known[row.checkpoint].on(row.instance_id).at(row.work)
-        left.append(takes.times(left_s(row, takes.seconds, at=at) / takes.seconds))
-    return one_after_another(left)
+    async def _step(self) -> bool:
+        """Tells whether there is more to be read right now."""
+        began, self._has_changed = time.monotonic(), False
+        try:
+            has_more = await self._line.step()
+            self._known_at = time.monotonic()
+        except Exception as exc:
+            self._has_changed, has_more = True, False  # tried again
+            log.warning("line_not_looked_at", exc_info=None if isinstance(exc, Away) else exc, reason=str(exc))
+        finally:
+            ended, self._step_ended = self._step_ended, asyncio.Event()
+            ended.set()
+        took_s = time.monotonic() - began
+        self._look_again_at = began + max(LOOK_AT_MOST_EVERY_S, took_s * LOOKING_IS_ONE_IN)
+        if has_more:
+            await asyncio.sleep(took_s)
+        return has_more
 
 
 async def read_shares(session: AsyncSession, plans: Plans, people: Collection[UUID]) -> dict[UUID, InLine]:

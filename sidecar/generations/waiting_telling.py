@@ -129,6 +129,8 @@ class WaitingTelling:
         # Those of whom something has changed come first, and those who wait for nothing not at all.
         due = [whom for whom in streams if whom not in self._theirs]
         due += [whom for whom, theirs in self._theirs.items() if theirs.count]
+        if due:
+            await self._places.catch_up(at_once=True)
         for first in range(0, len(due), PEOPLE_AT_ONCE):
             began = time.monotonic()
             async with self._database.reading() as session:

@@ -29,13 +29,15 @@ from sidecar.database import Base, Database
 from sidecar.gallery.models import ImageState
 from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
 from sidecar.gallery.thumbnails import SIZES_PX
+from sidecar.generations.models import note_beginnings
 from sidecar.generations.search import checkpoint_fact, lora_fact, make_findable, moment_of, owner_fact, tag_fact
 from sidecar.generations.states import GenerationState
 from sidecar.generations.words import document, words_of
 from sidecar.generations.workflows import pack_workflow, store_workflows
 from sidecar.identity import uuid7
+from sidecar.limits.ledger import Reservation, reserve
 from sidecar.migrations import upgrade
-from sidecar.tables import Generation, Image, User
+from sidecar.tables import Generation, GenerationEvent, Image, UsageEntry, User
 
 GO_ON_FOR_S = 90.0
 AT_ONCE = 20_000
@@ -54,6 +56,7 @@ NEGATIVE_PROMPT = "blurry"
 PROMPTS = 5000  # different ones
 WORDS = 20_000  # in them, each the rarer the later it comes, as in any language
 WORDS_EACH = (5, 10, 20, 40)
+TOOK_MS = 4000
 CHECKPOINTS = ("sd15.safetensors", "sdxl.safetensors", "flux.safetensors")
 LORA, TAG = "ink.safetensors", "sea"  # of every tenth, and of another tenth
 RARE_WORD, RARE_TAG = "zeppelin", "harbour"
@@ -132,6 +135,8 @@ async def write_first(database: Database, at: datetime) -> tuple[UUID, UUID]:
         session.add(generation)
         await session.flush()
         await make_findable(session, [generation])
+        await note_beginnings(session, [generation])
+        await reserve(session, [Reservation(generation_id, (LOCAL_OWNER_ID,), TOOK_MS, at)], at=at)
         session.add(
             Image(
                 id=image_id,
@@ -280,7 +285,10 @@ def add_waiting(file: Path, count: int) -> list[UUID]:
 
 
 def add_people_waiting(file: Path, count: int) -> None:
-    """The same with a person for each, whom nobody knew."""
+    """
+    The same with a person for each, whom nobody knew, as they would stand there if each had submitted something: half
+    of them came just now, the others had turns before, which were counted.
+    """
     with closing(sqlite3.connect(file, timeout=30)) as connection, connection:
         (somebody_there,) = connection.execute("SELECT max(id) FROM users").fetchone()
         people = [uuid7() for _ in range(count)]
@@ -290,22 +298,41 @@ def add_people_waiting(file: Path, count: int) -> None:
 
 
 def copy_waiting(connection: sqlite3.Connection, owners: list[UUID]) -> list[UUID]:
-    """Let a copy of the newest generation wait for each of them."""
+    """Let a copy of the newest generation wait for each of them, with all that is written when one is admitted."""
     (last, newest) = connection.execute("SELECT max(number), max(id) FROM generations").fetchone()
-    at = datetime.now(timezone.utc)
+    chance, began = random.Random(last), datetime.now(timezone.utc)
+    moments = [began + number * timedelta(microseconds=1) for number in range(len(owners))]
+    ids = [id_at(at) for at in moments]
     pending = GenerationState.PENDING.value
-    rows = [
-        (id_at(at), number, number, pending, at, owner, owner) for number, owner in enumerate(owners, start=last + 1)
-    ]
-    differing = ("id", "number", "turn", "state", "created_at", "owner_id", "person_id")
-    copier(connection, Generation, UUID(bytes=newest), *differing)(rows)
-    connection.executemany(LET_WAIT, {(owner.bytes, at.isoformat(sep=" "), at.isoformat(sep=" ")) for owner in owners})
-    return [row[0] for row in rows]
+    differing = ("id", "number", "turn", "state", "created_at", "owner_id", "person_id", "checkpoint", "work")
+    copier(connection, Generation, UUID(bytes=newest), *differing)(
+        (one, number, number, pending, at, owner, owner, chance.choice(CHECKPOINTS), chance.choice(WORKS))
+        for number, (one, at, owner) in enumerate(zip(ids, moments, owners, strict=True), start=last + 1)
+    )
+    told = list(zip(ids, owners, moments, strict=True))
+    copy_events = copier(
+        connection, GenerationEvent, first_of(connection, GenerationEvent), "id", "generation_id", "at"
+    )
+    copy_events((id_at(at), one, at) for one, _, at in told)
+    entry = first_of(connection, UsageEntry)
+    copy_entries = copier(connection, UsageEntry, entry, "id", "generation_id", "account_id", "counted_at", "at")
+    copy_entries((id_at(at), one, owner, at, at) for one, owner, at in told)
+    tags = {owner: chance.choice((0, chance.randrange(HAD_TURNS_OF_US))) for owner in owners}
+    since = {owner: at.isoformat(sep=" ") for owner, at in zip(owners, moments, strict=True)}
+    connection.executemany(LET_WAIT, [(owner.bytes, tags[owner], since[owner], since[owner]) for owner in tags])
+    return ids
 
 
+def first_of(connection: sqlite3.Connection, model: type[Base]) -> UUID:
+    (first,) = connection.execute(f"SELECT min(id) FROM {model.__tablename__}").fetchone()
+    return UUID(bytes=first)
+
+
+WORKS = (1.0, 5.0, 20.0, 80.0)
+HAD_TURNS_OF_US = 3_600_000_000
 LET_WAIT = """
     INSERT INTO shares (person_id, tag, weight, is_waiting, waiting_since, turn_since, passed_s)
-    VALUES (?, 0, 1.0, 1, ?, ?, 0.0) ON CONFLICT (person_id) DO UPDATE SET is_waiting = 1
+    VALUES (?, ?, 1.0, 1, ?, ?, 0.0) ON CONFLICT (person_id) DO UPDATE SET is_waiting = 1
 """
 
 

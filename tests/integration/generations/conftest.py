@@ -84,6 +84,7 @@ async def idle_parts(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[P
     yield parts
     for queue in parts.queues:
         await queue.disconnect()
+    await parts.places.close()
     await parts.instances.close()
     await parts.database.close()
 

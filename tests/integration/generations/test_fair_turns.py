@@ -16,10 +16,9 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.cluster.postgresql import ElectedLeadership
 from sidecar.generations import fair_shares
 from sidecar.generations.admission import Request
-from sidecar.generations.models import Generation, move
+from sidecar.generations.models import Generation
 from sidecar.generations.releasing import Releasing
-from sidecar.generations.shares import Share, begin_waiting, settle
-from sidecar.generations.states import GenerationState
+from sidecar.generations.shares import Share, begin_waiting
 from sidecar.generations.sweeper import Sweeper
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Instance, Wanted
@@ -31,8 +30,7 @@ from sidecar.parts import Parts
 from sidecar.quota.accuracy import accuracy
 
 from .conftest import FIRST, SECOND, WORKFLOW, loading, show
-
-ADA, BOB, CLO = UUID(int=11), UUID(int=12), UUID(int=13)
+from .taking_turns import ADA, BOB, CLO, end, next_turn, turns
 
 Submit = Callable[..., Awaitable[list[UUID]]]
 
@@ -60,43 +58,6 @@ def submit(idle_parts: Parts, people: None) -> Submit:
         return [request.id for request in requests]
 
     return submit
-
-
-async def next_turn(parts: Parts) -> UUID | None:
-    """Let the next one go."""
-    outlook = await parts.dispatcher._look()
-    if outlook.beginning:
-        await parts.dispatcher._let_begin(outlook.beginning)
-        outlook = await parts.dispatcher._look()
-    await parts.dispatcher._let_wait(outlook)
-    if not outlook.choices:
-        return None
-    generation = await parts.dispatcher._take_turn(outlook.choices[0])
-    assert generation is not None
-    return generation.id
-
-
-async def end(parts: Parts, generation_id: UUID, *, seconds: float | None = 10.0) -> None:
-    """As the recorder writes it down; None: nobody can say what became of it."""
-    async with parts.database.writing() as session:
-        generation = await session.get_one(Generation, generation_id)
-        if seconds is None:
-            move(session, generation, GenerationState.LOST, at=now())
-            return
-        move(session, generation, GenerationState.COMPLETED, at=now())
-        generation.gpu_seconds = seconds
-        await settle(session, generation)
-
-
-async def turns(parts: Parts, count: int, *, seconds: float = 10.0) -> list[UUID]:
-    """So many, one after the other."""
-    went = []
-    for _ in range(count):
-        generation_id = await next_turn(parts)
-        if generation_id is not None:
-            went.append(generation_id)
-            await end(parts, generation_id, seconds=seconds)
-    return went
 
 
 async def share_of(parts: Parts, person: UUID) -> Share:
@@ -141,6 +102,7 @@ async def test_of_ones_own_the_page_goes_first_and_a_batch_when_nothing_else_wai
     (others,) = await submit(BOB, priority=-100)
     (urgent,) = await submit(ADA, priority=100)
     (front,) = await submit(ADA, front=True)
+    await idle_parts.places.catch_up()
     async with idle_parts.database.reading() as session:
         told = [UUID(entry["id"]) for entry in (await idle_parts.places.held(session))["held"]]
 
@@ -292,6 +254,7 @@ async def test_what_is_told_is_what_happens(idle_parts: Parts, submit: Submit, m
         for generation_id in await submit(person, count, workflow=loading(checkpoint) if checkpoint else WORKFLOW)
     }
     seconds = {ADA: 9.1, BOB: 2.3, CLO: 5.7}
+    await idle_parts.places.catch_up()
     async with idle_parts.database.reading() as session:
         told = [UUID(entry["id"]) for entry in (await idle_parts.places.held(session))["held"]]
     places = {one: (await show_of(idle_parts, person, one)).place for one, person in of.items()}

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
-from sidecar.generations import places, shares, turns
+from sidecar.generations import places, shares, turns, waiting_line
 from sidecar.generations.entry_limits import WAITING_OF
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import Walk, first_of, found_by_words
@@ -108,7 +108,13 @@ AT = {"at": now(), "unasked": [], "not_awaited_before": now(), "skip": 0, "at_mo
         (places.FIRSTS.params(**AT), ["SCAN shares USING INDEX ix_shares_waiting", OF_PERSON]),
         (select(shares.has_ready(LOCAL_OWNER_ID, at=now())), [OF_PERSON]),
         (turns.ALL_IN_FLIGHT, ["SCAN generations USING INDEX ix_generations_in_flight"]),
-        (places.THEIRS.params(at=now()), [OF_PERSON]),
+        (waiting_line.THEIRS.params(at=now(), people=[LOCAL_OWNER_ID]), [OF_PERSON]),
+        (
+            waiting_line.BEHIND.params(at_most=1, tag=0, turn_since=now(), person_id=LOCAL_OWNER_ID),
+            ["SEARCH shares USING INDEX ix_shares_waiting"],
+        ),
+        (waiting_line.NEWS.params(**{"from": LOCAL_OWNER_ID}), []),
+        (waiting_line.DUE.params(since=now(), at=now()), ["SEARCH generations USING INDEX ix_generations_held_until"]),
         (shares.DUE.params(since=now(), at=now()), ["SEARCH generations USING INDEX ix_generations_held_until"]),
         (shares.UNSETTLED, ["SCAN generations USING INDEX ix_generations_charged"]),
     ],
@@ -120,6 +126,9 @@ AT = {"at": now(), "unasked": [], "not_awaited_before": now(), "skip": 0, "at_mo
         "has somebody any",
         "in flight",
         "how much each waits for",
+        "behind somebody",
+        "news",
+        "due for places",
         "due",
         "unsettled",
     ],

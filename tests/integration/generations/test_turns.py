@@ -225,6 +225,7 @@ async def test_who_goes_in_front_does_so_among_their_own(idle_parts: Parts):
     ]
     for request in (first, others, second, in_front):
         await idle_parts.admission.admit(request)
+    await idle_parts.places.catch_up()
     async with idle_parts.database.reading() as session:
         told = await idle_parts.places.held(session)
 

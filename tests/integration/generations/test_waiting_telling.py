@@ -34,8 +34,8 @@ async def telling(idle_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     """It tells as soon as it can."""
     monkeypatch.setattr(module, "AT_MOST_EVERY_S", 0.0)
     monkeypatch.setattr(module, "TELLING_IS_ONE_IN", 1)
-    monkeypatch.setattr(places, "READ_AT_MOST_EVERY_S", 0.0)
-    monkeypatch.setattr(places, "READING_IS_ONE_IN", 0)
+    monkeypatch.setattr(places, "LOOK_AT_MOST_EVERY_S", 0.0)
+    monkeypatch.setattr(places, "LOOKING_IS_ONE_IN", 0)
     running = asyncio.create_task(idle_parts.waiting_telling.run())
     yield
     await end(running)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from sidecar.generations.places import Ahead, Snapshot
 from sidecar.generations.schemas import Moments
+from sidecar.generations.turn_order import Ahead
+from sidecar.generations.waiting_line import Snapshot
 from sidecar.limits.paces import Expected
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)

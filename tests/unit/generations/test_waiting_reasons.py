@@ -8,8 +8,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from sidecar.generations.places import Ahead
 from sidecar.generations.schemas import Moments, Waiting
+from sidecar.generations.turn_order import Ahead
 from sidecar.generations.waiting_reasons import to_view
 from sidecar.limits import reasons
 from sidecar.limits.reasons import Reason
