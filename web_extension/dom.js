@@ -1,4 +1,8 @@
-/** Small tools for building elements without markup in strings. */
+/**
+ * Small tools for building elements without markup in strings.
+ *
+ * @import { Told } from './types.js'
+ */
 
 /**
  * Makes one element. Properties are set, not attributes, so text is always text.
@@ -23,6 +27,17 @@ export function sheet(css) {
   const made = new CSSStyleSheet()
   made.replaceSync(css)
   return made
+}
+
+/**
+ * A text with the language that it is in, so that it is read out as it should be.
+ *
+ * @param {HTMLElement} element
+ * @param {Told} told
+ */
+export function setTold(element, { text, lang }) {
+  if (element.lang !== lang) element.lang = lang
+  setText(element, text)
 }
 
 /**

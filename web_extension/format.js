@@ -16,6 +16,8 @@ export class Formats {
   #weekday
   #dayInUtc
   #weekdayInUtc
+  #all
+  #any
   /** @type {Map<string, Intl.NumberFormat>} */
   #units = new Map()
 
@@ -30,6 +32,8 @@ export class Formats {
     this.#weekday = new Intl.DateTimeFormat(locale, { weekday: 'long' })
     this.#dayInUtc = new Intl.DateTimeFormat(locale, { weekday: 'long', day: 'numeric', month: 'long', timeZone: 'UTC' })
     this.#weekdayInUtc = new Intl.DateTimeFormat(locale, { weekday: 'short', timeZone: 'UTC' })
+    this.#all = new Intl.ListFormat(locale, { type: 'conjunction' })
+    this.#any = new Intl.ListFormat(locale, { type: 'disjunction' })
     this.#number = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 })
     this.#percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 })
   }
@@ -42,6 +46,16 @@ export class Formats {
   /** @param {number} fraction 0 to 1 */
   percent(fraction) {
     return this.#percent.format(fraction)
+  }
+
+  /** @param {string[]} parts */
+  all(parts) {
+    return this.#all.format(parts)
+  }
+
+  /** @param {string[]} parts of which one will do */
+  any(parts) {
+    return this.#any.format(parts)
   }
 
   /** @param {string} time RFC 3339 */
@@ -99,18 +113,6 @@ export class Formats {
     if (whole < HOUR_S) return this.#pair(Math.floor(whole / MINUTE_S), 'minute', whole % MINUTE_S, 'second')
     const minutes = Math.floor((whole % HOUR_S) / MINUTE_S)
     return this.#pair(Math.floor(whole / HOUR_S), 'hour', minutes, 'minute')
-  }
-
-  /**
-   * As exactly as somebody who waits wants to know it: "1 min", "2 min", "40 min", "2 hr".
-   *
-   * @param {number} seconds
-   */
-  about(seconds) {
-    const minutes = Math.max(1, Math.round(seconds / MINUTE_S))
-    if (minutes < 10) return this.#unit(minutes, 'minute', 0)
-    const fives = Math.round(minutes / 5) * 5
-    return fives < 90 ? this.#unit(fives, 'minute', 0) : this.#unit(Math.round(seconds / HOUR_S), 'hour', 0)
   }
 
   /** @param {number} bytes */

@@ -1,4 +1,4 @@
-/** @import { Generation, GenerationSource, GenerationState, Progress } from './types.js' */
+/** @import { Generation, GenerationSource, Progress, Turns } from './types.js' */
 
 /**
  * What the panel knows of the history, newest first: an index over everything that was scrolled past, and the
@@ -10,7 +10,6 @@
  *
  * @fires change - what is known changed; once for each change, so listeners gather
  * @fires settled - a generation that was open has ended. `detail` is the generation
- * @fires advanced - one that waited waits no more: those behind it have other places now
  */
 export class History extends EventTarget {
   #source
@@ -190,16 +189,19 @@ export class History extends EventTarget {
   }
 
   /**
-   * Reads the places of those that wait anew, as many as a page holds. Nobody is told of them: with every turn all of
-   * them change.
+   * Takes in where those stand that wait. Of those that are not told it is known that they come after them.
    *
-   * @throws {import('./sidecar_client.js').SidecarError}
+   * @param {Turns} turns
    */
-  async refreshPlaces() {
-    const waiting = this.#recent.map((id) => this.#known.get(id)).filter((known) => known?.state === 'pending')
-    if (waiting.length === 0) return
-    const page = await this.#read(null, ['pending'])
-    for (const generation of page.items) if (this.#known.has(generation.id)) this.#take(generation)
+  putTurns({ items, count }) {
+    const told = new Map(items.map((item) => [item.id, item]))
+    const last = items.at(-1)?.place ?? 0
+    for (const [id, known] of this.#known) {
+      if (known.state !== 'pending') continue
+      const { place, waiting } = told.get(id) ?? { place: null, waiting: null }
+      const isFarther = !told.has(id) && count > items.length
+      this.#known.set(id, { ...known, place, waiting, place_at_least: isFarther ? last : undefined })
+    }
     this.#changed()
   }
 
@@ -222,14 +224,13 @@ export class History extends EventTarget {
    * be taken for deleted; one that ended would be shown as it was.
    *
    * @param {string | null} cursor
-   * @param {GenerationState[]} [states] only these
    */
-  async #read(cursor, states = []) {
+  async #read(cursor) {
     /** @type {Map<string, Generation>} */
     const heard = new Map()
     this.#hearing.add(heard)
     try {
-      const request = { cursor, states, limit: this.#pageSize, signal: this.#stopped.signal }
+      const request = { cursor, limit: this.#pageSize, signal: this.#stopped.signal }
       const { items, next_cursor: nextCursor } = await this.#source.generations(request)
       const latest = items.map((item) => later(item, heard.get(item.id)))
       return { items: latest.filter((item) => !item.trashed_at), nextCursor, heard }
@@ -411,7 +412,6 @@ export class History extends EventTarget {
     const progress = after.progress ?? (stillRuns ? before.progress : null)
     this.#known.set(after.id, { ...after, progress })
     if (isOpen(before) && !isOpen(after)) this.dispatchEvent(new CustomEvent('settled', { detail: after }))
-    if (before.state === 'pending' && after.state !== 'pending') this.dispatchEvent(new Event('advanced'))
   }
 
   #changed() {

@@ -76,6 +76,10 @@ export class LiveEvents {
       const change = parseExactly(event.data)
       for (const listener of this.#listeners) listener.progress?.(change)
     })
+    source.addEventListener('waiting', (event) => {
+      const turns = parseExactly(event.data)
+      for (const listener of this.#listeners) listener.waiting?.(turns)
+    })
     source.addEventListener('quota', (event) => {
       const quota = parseExactly(event.data)
       for (const listener of this.#listeners) listener.quota?.(quota)

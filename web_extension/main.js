@@ -3,7 +3,7 @@
  *
  * @import { SidecarClient as Client } from './sidecar_client.js'
  * @import { Strings } from './strings.js'
- * @import { Generation, QuotaLimit, QuotaWarning } from './types.js'
+ * @import { Generation, Quota, QuotaLimit, QuotaWarning } from './types.js'
  */
 
 import { api } from '../../scripts/api.js'
@@ -133,9 +133,9 @@ function sayWhatIsUsedUp(language, watch) {
     tab.tooltip = percent === null ? strings.say('quota.tooltip') : strings.say('quota.tooltipUsed', { percent })
   })
   watch.addEventListener('warning', (event) => {
-    /** @type {{ warning: QuotaWarning, limit: QuotaLimit }} */
-    const { warning, limit } = /** @type {CustomEvent} */ (event).detail
-    app.extensionManager.toast.add({ severity: 'warn', ...warningText(warning, limit, language), life: TOAST_MS })
+    /** @type {{ warning: QuotaWarning, limit: QuotaLimit, overLimit: Quota['over_limit'] }} */
+    const { warning, limit, overLimit } = /** @type {CustomEvent} */ (event).detail
+    app.extensionManager.toast.add({ severity: 'warn', ...warningText(warning, limit, overLimit, language), life: TOAST_MS })
   })
 }
 

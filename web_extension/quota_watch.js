@@ -18,7 +18,7 @@ const LOOK_AT_LATEST_MS = 600_000
  *
  * @fires change - it stands differently, or cannot be asked (`trouble`)
  * @fires warning - a limit has come to 80 or 100 percent; once until it is below that again. `detail` holds `warning`
- *   and the `limit` as it stands now
+ *   and the `limit` as it stands now, and what becomes of what goes over it (`overLimit`)
  */
 export class QuotaWatch extends EventTarget {
   #client
@@ -123,11 +123,12 @@ export class QuotaWatch extends EventTarget {
   async #warn(warning) {
     if (this.#isOpen) await this.refresh()
     const which = keyOf({ name: warning.limit, group: warning.group })
+    const overLimit = this.quota?.over_limit
     const limit = this.quota?.limits.find((one) => keyOf(one) === which)
     const warned = `${which} ${warning.percent}`
     if (!limit || levelOf(limit) < warning.percent || this.#warned.has(warned)) return
     this.#warned.add(warned)
-    this.dispatchEvent(new CustomEvent('warning', { detail: { warning, limit } }))
+    this.dispatchEvent(new CustomEvent('warning', { detail: { warning, limit, overLimit } }))
   }
 
   /** @param {number} moment unix milliseconds */

@@ -3,14 +3,12 @@
  *
  * @import { Formats } from './format.js'
  * @import { Strings } from './strings.js'
- * @import { Generation, Quota, QuotaLimit, QuotaWarning } from './types.js'
+ * @import { Language, Quota, QuotaLimit, QuotaWarning } from './types.js'
  */
 
-const MINUTE_MS = 60_000
-const EXACT_UP_TO_MINUTES = 120
-const LEVELS = /** @type {const} */ ([100, 80])
+import { atTime, countedDown } from './moments.js'
 
-/** @typedef {{ strings: Strings, formats: Formats }} Language */
+const LEVELS = /** @type {const} */ ([100, 80])
 
 /**
  * Which limit it is: its name and whose it is.
@@ -22,12 +20,13 @@ export function keyOf({ name, group }) {
 }
 
 /**
- * How much of it is used, 0 to 1; 0 where nothing of it can be used up.
+ * How much of it is used, 0 to 1; 0 where nothing of it can be used up. Of nothing all is used.
  *
  * @param {QuotaLimit} limit
  */
 export function fractionOf({ used, allowed }) {
-  return used === null ? 0 : Math.min(1, used / allowed)
+  if (used === null) return 0
+  return allowed === 0 ? 1 : Math.min(1, used / allowed)
 }
 
 /**
@@ -118,31 +117,34 @@ export function boundOf({ allowed, unit }, { strings, formats }) {
 }
 
 /**
- * Until when a limit holds it back: "Held until 14:32, in 12 min". Empty where none does.
+ * How it stands, and what that means for what somebody does next.
  *
- * @param {Generation} generation
+ * @param {QuotaWarning} warning
+ * @param {QuotaLimit} limit as it stands now
+ * @param {Quota['over_limit']} overLimit
  * @param {Language} language
  * @param {number} [now]
+ * @returns {{ summary: string, detail: string }}
  */
-export function heldOf({ not_before: moment }, language, now = Date.now()) {
-  if (!moment || Date.parse(moment) <= now) return ''
-  const { strings, formats } = language
-  const time = formats.clock(moment)
-  const when = isToday(moment, now) ? time : strings.say('quota.dayAndTime', { day: formats.weekday(moment), time })
-  return countedDown(strings.say('quota.held', { when }), moment, language, now)
+export function warningText({ percent }, limit, overLimit, language, now = Date.now()) {
+  const { strings } = language
+  const sentence = strings.say('quota.warning', { sentence: spoken(limit, language, now), advice: adviceOf(percent, limit, overLimit, strings, now) })
+  const detail = limit.group ? strings.say('quota.warningOfGroup', { group: limit.group, sentence }) : sentence
+  return { summary: strings.say(percent === 100 ? 'quota.warning100' : 'quota.warning80'), detail }
 }
 
 /**
- * @param {QuotaWarning} warning
- * @param {QuotaLimit} limit as it stands now
- * @param {Language} language
- * @returns {{ summary: string, detail: string }}
+ * @param {QuotaWarning['percent']} percent
+ * @param {QuotaLimit} limit
+ * @param {Quota['over_limit']} overLimit
+ * @param {Strings} strings
+ * @param {number} now
  */
-export function warningText({ percent }, limit, language) {
-  const { strings } = language
-  const sentence = strings.say('quota.warning', { sentence: spoken(limit, language) })
-  const detail = limit.group ? strings.say('quota.warningOfGroup', { group: limit.group, sentence }) : sentence
-  return { summary: strings.say(percent === 100 ? 'quota.warning100' : 'quota.warning80'), detail }
+function adviceOf(percent, limit, overLimit, strings, now) {
+  if (limit.unit === 'bytes') return strings.say('quota.storageFull')
+  if (percent === 80) return strings.say(`quota.beyond.${overLimit}`)
+  const moment = momentOf(limit)
+  return moment && Date.parse(moment) > now ? strings.say(`quota.usedUp.${overLimit}`) : strings.say('quota.askForMore')
 }
 
 /**
@@ -154,7 +156,7 @@ function laterOf(limit, language, now) {
   const moment = momentOf(limit)
   if (!moment || Date.parse(moment) <= now) return ''
   const { strings } = language
-  const when = whenOf(moment, language, now)
+  const when = atTime(moment, language, now)
   if (!limit.next_free_at) return strings.say('quota.refills', { when })
   return strings.say(limit.unit === 'gpu_seconds' ? 'quota.roomAgain' : 'quota.nextFree', { when })
 }
@@ -162,43 +164,6 @@ function laterOf(limit, language, now) {
 /** @param {QuotaLimit} limit */
 function momentOf({ next_free_at: nextFreeAt, refills_at: refillsAt }) {
   return nextFreeAt ?? refillsAt
-}
-
-/**
- * "at 14:32"; "on Sunday at 09:15"
- *
- * @param {string} moment RFC 3339
- * @param {Language} language
- * @param {number} now
- */
-function whenOf(moment, { strings, formats }, now) {
-  const time = formats.clock(moment)
-  return isToday(moment, now)
-    ? strings.say('quota.today', { time })
-    : strings.say('quota.onDay', { day: formats.weekday(moment), time })
-}
-
-/**
- * In whole minutes, and what is further away in hours: what changes each second is looked at, not what is beside it.
- *
- * @param {string} sentence
- * @param {string} moment RFC 3339
- * @param {Language} language
- * @param {number} now
- */
-function countedDown(sentence, moment, { strings, formats }, now) {
-  const minutes = Math.ceil((Date.parse(moment) - now) / MINUTE_MS)
-  if (minutes < 2) return strings.say('quota.soon', { sentence })
-  const seconds = minutes < EXACT_UP_TO_MINUTES ? minutes * 60 : Math.round(minutes / 60) * 3600
-  return strings.say('quota.in', { sentence, duration: formats.duration(seconds) })
-}
-
-/**
- * @param {string} moment RFC 3339
- * @param {number} now
- */
-function isToday(moment, now) {
-  return new Date(moment).toDateString() === new Date(now).toDateString()
 }
 
 /**

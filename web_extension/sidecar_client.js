@@ -1,4 +1,4 @@
-/** @import { Generation, GenerationState, Me, Page, Quota, Session, ThumbnailSize, Token, UsageDay, Workflow } from './types.js' */
+/** @import { Generation, Me, Page, Quota, Session, ThumbnailSize, Token, UsageDay, Workflow } from './types.js' */
 
 import { parseExactly } from './exact_json.js'
 
@@ -9,15 +9,21 @@ const NO_CONTENT = 204
 export class SidecarError extends Error {
   /**
    * @param {string} message
-   * @param {{ code: string, status?: number, retryAfterS?: number | null, cause?: unknown }} facts
+   * @param {object} how
+   * @param {string} how.code
+   * @param {number} [how.status]
+   * @param {number | null} [how.retryAfterS]
+   * @param {{ [name: string]: any }} [how.facts] what belongs to the code
+   * @param {unknown} [how.cause]
    */
-  constructor(message, { code, status = 0, retryAfterS = null, cause }) {
+  constructor(message, { code, status = 0, retryAfterS = null, facts = {}, cause }) {
     super(message, { cause })
     this.name = 'SidecarError'
     this.code = code
     /** 0 where no answer came at all. */
     this.status = status
     this.retryAfterS = retryAfterS
+    this.facts = facts
   }
 
   /** Has the session ended, so that logging in again is all that helps? */
@@ -48,14 +54,24 @@ export class SidecarClient {
   /**
    * One page of the history, newest first.
    *
-   * @param {{ cursor?: string | null, states?: GenerationState[], limit: number, signal?: AbortSignal }} page
+   * @param {{ cursor?: string | null, limit: number, signal?: AbortSignal }} page
    * @returns {Promise<Page>}
    */
-  generations({ cursor = null, states = [], limit, signal }) {
+  generations({ cursor = null, limit, signal }) {
     const query = new URLSearchParams({ limit: String(limit) })
     if (cursor !== null) query.set('cursor', cursor)
-    for (const state of states) query.append('state', state)
     return this.#ask(`/generations?${query}`, { signal })
+  }
+
+  /**
+   * What waits, next ones first.
+   *
+   * @param {number} limit
+   * @param {AbortSignal} signal
+   * @returns {Promise<Page>}
+   */
+  waiting(limit, signal) {
+    return this.#ask(`/generations?${new URLSearchParams({ state: 'pending', sort: 'turn', limit: String(limit) })}`, { signal })
   }
 
   /**
@@ -270,6 +286,7 @@ async function refusal(response) {
     code: problem.code ?? 'no_sidecar_answer',
     status: response.status,
     retryAfterS: problem.retry_after_s ?? (Number.isFinite(header) ? header : null),
+    facts: problem,
   })
 }
 

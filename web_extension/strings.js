@@ -35,6 +35,11 @@ export class Strings {
     return text.replace(/\{(\w+)\}/g, (_, name) => this.#shown(values[name]))
   }
 
+  /** @param {string} key */
+  knows(key) {
+    return typeof (lookUp(this.#messages, key) ?? lookUp(this.#fallback, key)) === 'string'
+  }
+
   /**
    * @param {{ [plural: string]: string }} forms
    * @param {number} count

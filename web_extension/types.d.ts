@@ -1,5 +1,20 @@
 /** What the sidecar's HTTP API hands to the panel, and what the parts of the panel hand to each other. */
 
+import type { Formats } from './format.js'
+import type { Strings } from './strings.js'
+
+/** In which one reads and counts. */
+export interface Language {
+  strings: Strings
+  formats: Formats
+}
+
+/** A text, and the language that it is in: the sidecar's own sentences are English. */
+export interface Told {
+  text: string
+  lang: string
+}
+
 export type GenerationState =
   | 'pending'
   | 'submitted'
@@ -55,16 +70,29 @@ export interface Waiting {
   people_before: number
   held_until: string | null
   /** When it will probably begin; null while nobody knows. */
-  starts_at: { likely: string; earliest: string; latest: string } | null
+  starts_at: Moments | null
   reason: Reason
   /** The reason in a sentence, in English. */
   why: string
+}
+
+export interface Moments {
+  likely: string
+  earliest: string
+  latest: string
 }
 
 /** Why something waits: which facts belong to which code stands in the sidecar's README, below *Turns*. */
 export interface Reason {
   code: string
   facts: { [name: string]: any }
+}
+
+/** How it stands with the next ones of all that somebody waits for, in the order of their turns. */
+export interface Turns {
+  items: { id: string; place: number; waiting: Waiting }[]
+  /** How many wait in all. */
+  count: number
 }
 
 export interface Generation {
@@ -95,6 +123,8 @@ export interface Generation {
   source: 'page' | 'panel' | 'api' | 'outside'
   /** How many are ahead; 0: next. */
   place: number | null
+  /** So many at least, as the panel reckons where nobody has told the place. */
+  place_at_least?: number | undefined
   progress: Progress | null
   error: { code: string; message: string; node_id: string | null; node_type: string | null } | null
   /** Without those that are withheld. */
@@ -208,7 +238,6 @@ export interface UsageDay {
 export interface GenerationSource {
   generations(page: {
     cursor: string | null
-    states: GenerationState[]
     limit: number
     signal?: AbortSignal
   }): Promise<Page>
@@ -220,6 +249,8 @@ export interface LiveListener {
   hello?(): void
   generation?(generation: Generation): void
   progress?(change: { id: string; progress: Progress }): void
+  /** The line has moved. */
+  waiting?(turns: Turns): void
   quota?(quota: Quota): void
   quotaWarning?(warning: QuotaWarning): void
   /** The stream broke; it is tried again by itself. */

@@ -8,6 +8,7 @@
  */
 
 import { isOpen } from './history.js'
+import { standingOf } from './waiting_wording.js'
 
 /** @typedef {{ icon: IconName, tone: 'calm' | 'busy' | 'bad', text: string }} Statement */
 
@@ -23,30 +24,13 @@ export function stateOf(generation, strings, formats) {
   const { state } = generation
   if (isOpen(generation) && generation.cancel_requested)
     return { icon: 'cancelled', tone: 'busy', text: strings.say('state.cancelling') }
-  if (state === 'pending') return { icon: 'pending', tone: 'busy', text: placeOf(generation, strings, formats) }
+  if (state === 'pending') return { icon: 'pending', tone: 'busy', text: standingOf(generation, { strings, formats }) }
   if (state === 'submitted') return { icon: 'pending', tone: 'busy', text: strings.say('state.submitted') }
   if (state === 'running') return { icon: 'running', tone: 'busy', text: paceOf(generation, strings, formats) }
   if (state === 'completed' && isWithheld(generation))
     return { icon: 'review', tone: 'calm', text: strings.say(`review.${generation.review}`) }
   const tone = state === 'failed' || state === 'lost' ? 'bad' : 'calm'
   return { icon: state, tone, text: strings.say(`state.${state}`) }
-}
-
-/**
- * @param {Generation} generation
- * @param {Strings} strings
- * @param {Formats} formats
- */
-function placeOf({ place, waiting }, strings, formats) {
-  if (place === null) return strings.say('state.pending')
-  if (place === 0) return strings.say('state.next')
-  if (!waiting?.starts_at) return strings.say('state.waiting', { count: place })
-  return strings.say('state.waitingFor', { count: place, duration: formats.about(secondsUntil(waiting.starts_at.likely)) })
-}
-
-/** @param {string} time RFC 3339 */
-function secondsUntil(time) {
-  return (Date.parse(time) - Date.now()) / 1000
 }
 
 /**

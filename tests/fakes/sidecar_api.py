@@ -14,7 +14,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -53,6 +53,8 @@ LONGEST_SIDE_PX = {"small": 256, "medium": 512, "large": 1024}
 PICTURES = 60
 HELD_AT_MOST_S = 10.0
 HAPPENS_WITHIN_S = 30.0  # as patient as the browser is; a machine may be busy
+TOLD_AT_MOST = 50
+"""Of those that wait, by the event stream."""
 BEGINNING = datetime.now(timezone.utc)
 
 
@@ -106,18 +108,30 @@ def generation(number: int, **facts: Any) -> Json:
     return {**whole, **facts}
 
 
-def waiting(starts_at: datetime) -> Json:
-    """What one waits for that will begin about then."""
-    moments = {"likely": stamp(starts_at), "earliest": stamp(starts_at), "latest": stamp(starts_at)}
-    return {
-        "own_before": 3,
+def waiting(starts_at: datetime | None = None, *, own: int = 3, spread_s: float = 0, **facts: Any) -> Json:
+    """What one waits for before which so many others of one's own run; it will begin about then."""
+    moments = None
+    if starts_at is not None:
+        spread = timedelta(seconds=spread_s)
+        moments = {
+            "likely": stamp(starts_at),
+            "earliest": stamp(starts_at - spread),
+            "latest": stamp(starts_at + spread),
+        }
+    whole = {
+        "own_before": own,
         "others_before": 0,
         "people_before": 0,
         "held_until": None,
         "starts_at": moments,
-        "reason": {"code": "turns", "facts": {"own": 3, "others": 0, "people": 0}},
-        "why": "Turns are shared: 3 of your own will run before it.",
+        "reason": reason("turns", own=own, others=0, people=0) if own else reason("next"),
+        "why": f"Turns are shared: {own} of your own will run before it.",
     }
+    return {**whole, **facts}
+
+
+def reason(code: str, **facts: Any) -> Json:
+    return {"code": code, "facts": facts}
 
 
 def image(number: int, position: int, **facts: Any) -> Json:
@@ -141,6 +155,8 @@ def opened(number: int, **facts: Any) -> Json:
     """A generation that has not ended."""
     now = stamp(datetime.now(timezone.utc))
     unknown = dict.fromkeys(("gpu_seconds", "submitted_at", "started_at", "finished_at"))
+    if facts.get("place") is not None:
+        facts = {"waiting": waiting(own=facts["place"]), **facts}
     return generation(number, **{**unknown, "images": [], "updated_at": now, "state": "pending", **facts})
 
 
@@ -196,10 +212,13 @@ class ScriptedSidecar:
         self.requests: list[str] = []
         self.unchangeable: set[int] = set()
         """Numbers of generations whose workflow has no seed that can be found."""
+        self.refusal: Json | None = None
+        """The problem with which everything is refused that somebody submits."""
         self._pages_may_go = threading.Event()
         self._pages_may_go.set()
         self._pages_held = 0
         self._changed: dict[int, Json | None] = {}
+        self._turns_told: Json = {}
         self._streams: set[queue.Queue[str | None]] = set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -231,21 +250,44 @@ class ScriptedSidecar:
         self.total = max(self.total, number)
         self._changed[number] = changed
         self.publish("generation", changed)
+        self.tell_turns()
         return changed
 
     def add(self) -> Json:
         """One more, newer than all others."""
         return self.put(generation(self.total + 1))
 
+    def put_unseen(self, changed: Json) -> None:
+        """Makes this the truth and tells nobody."""
+        self.total = max(self.total, changed["number"])
+        self._changed[changed["number"]] = changed
+
     def remove(self, number: int) -> None:
         """Makes one disappear unseen."""
         self._changed[number] = None
 
-    def advance_unseen(self, number: int, place: int) -> None:
-        """Lets one that waits have another place without telling anybody."""
+    def move(self, number: int, place: int) -> None:
+        """Lets one that waits have another place, because the line ahead has moved."""
         shown = self.show(number)
         assert shown is not None
-        self._changed[number] = {**shown, "place": place}
+        self._changed[number] = {**shown, "place": place, "waiting": waiting(own=place)}
+        self.tell_turns()
+
+    def in_turn(self) -> list[Json]:
+        """What waits, the next ones first."""
+        pending = [shown for shown in self._changed.values() if shown is not None and shown["state"] == "pending"]
+        return sorted(pending, key=lambda shown: (shown["place"] is None, shown["place"], shown["number"]))
+
+    def tell_turns(self) -> None:
+        """Tells who listens where each of those stands whose place is known, unless they have heard it."""
+        if self._streams and (turns := self.turns()) != self._turns_told:
+            self._turns_told = turns
+            self.publish("waiting", turns)
+
+    def turns(self) -> Json:
+        told = [shown for shown in self.in_turn() if shown["waiting"] is not None]
+        items = [{name: shown[name] for name in ("id", "place", "waiting")} for shown in told]
+        return {"items": items[:TOLD_AT_MOST], "count": len(told)}
 
     def end_unseen(self, number: int) -> None:
         """Completes one without telling anybody."""
@@ -303,14 +345,13 @@ class ScriptedSidecar:
             return self._changed[number]
         return generation(number) if 1 <= number <= self.total else None
 
-    def page(self, cursor: str | None, limit: int, states: Collection[str] = ()) -> Json:
+    def page(self, cursor: str | None, limit: int) -> Json:
         newest = int(cursor) - 1 if cursor else self.total
         items: list[Json] = []
         number = newest
         while number > 0 and len(items) < limit:
             shown = self.show(number)
-            wanted = shown is not None and shown["trashed_at"] is None and (not states or shown["state"] in states)
-            if shown is not None and wanted:
+            if shown is not None and shown["trashed_at"] is None:
                 items.append(shown)
             number -= 1
         return {"items": items, "next_cursor": str(number + 1) if number > 0 else None}
@@ -326,7 +367,7 @@ class ScriptedSidecar:
 
     def repeat(self, number: int, overrides: Json) -> Json | None:
         """None where the workflow has no place for what shall be different: those that are `unchangeable`."""
-        if overrides and number in self.unchangeable:
+        if self.refusal is not None or (overrides and number in self.unchangeable):
             return None
         return self.put(opened(self.total + 1, parent_id=generation_id(number)))
 
@@ -444,7 +485,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer_repeat(self, number: int) -> None:
         repeated = self.sidecar.repeat(number, self._body().get("parameters", {}))
-        if repeated is None:
+        if self.sidecar.refusal is not None:
+            self._send_problem(**self.sidecar.refusal)
+        elif repeated is None:
             self._send_problem(400, "invalid_parameters", "Some of the parameters cannot be used.")
         else:
             self._send_json(repeated, 202)
@@ -455,7 +498,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send_page(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
-        page = self.sidecar.page(query.get("cursor", [None])[0], int(query["limit"][0]), query.get("state", ()))
+        limit = int(query["limit"][0])
+        if query.get("sort") == ["turn"]:
+            waiting = self.sidecar.in_turn()
+            page = {"items": waiting[:limit], "next_cursor": "more" if len(waiting) > limit else None}
+        else:
+            page = self.sidecar.page(query.get("cursor", [None])[0], limit)
         self.sidecar.wait_for_turn()
         self._send_json(page)
 
@@ -494,8 +542,8 @@ class Handler(BaseHTTPRequestHandler):
     def _send_json(self, content: Json, status: int = 200) -> None:
         self._send(status, "application/json", json.dumps(content).encode())
 
-    def _send_problem(self, status: int, code: str, detail: str) -> None:
-        content = {"type": "about:blank", "title": code, "status": status, "detail": detail, "code": code}
+    def _send_problem(self, status: int, code: str, detail: str, **facts: Any) -> None:
+        content = {"type": "about:blank", "title": code, "status": status, "detail": detail, "code": code, **facts}
         if status == 503:
             content["retry_after_s"] = 0.3
         self._send(status, "application/problem+json", json.dumps(content).encode())

@@ -62,7 +62,7 @@ def test_a_password_is_changed_by_whoever_knows_it(open_panel: OpenPanel, sideca
     dialog.get_by_label("Current password").fill("a wrong one")
     dialog.get_by_label("New password").fill("fifteen or more characters")
     dialog.get_by_role("button", name="Change password").click()
-    expect(dialog.get_by_role("status")).to_have_text("Name or password is wrong.")
+    expect(dialog.get_by_role("status")).to_have_text("The password is not right.")
 
     dialog.get_by_label("Current password").fill(sidecar.account.password)
     dialog.get_by_role("button", name="Change password").click()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from fakes.sidecar_api import ScriptedSidecar, generation, generation_id, opened
+import re
+from typing import Any
+
+import pytest
+from fakes.sidecar_api import Json, ScriptedSidecar, generation, generation_id, opened
 from playwright.sync_api import expect
 from web.panel import OpenPanel
 
@@ -111,12 +115,71 @@ def test_a_refusal_stands_there_until_the_next_thing_is_done(open_panel: OpenPan
     expect(panel.cards).to_have_count(2)
     sidecar.remove(2)
     panel.page.keyboard.press("Enter")
-    expect(panel.notice).to_contain_text("There is no such thing here.")
+    expect(panel.notice).to_contain_text("It is not there any more.")
 
     panel.card("#1").click()
     panel.dialog.get_by_role("button", name="Favourite").click()
 
     expect(panel.notice).to_be_hidden()
+
+
+def refusal(code: str, **facts: Any) -> Json:
+    return {"status": 429, "code": code, "detail": "The sidecar's own words.", **facts}
+
+
+REFUSALS: list[tuple[Json, str, str]] = [
+    (
+        refusal("limit_reached", limit="generations_per_hour", used=10, allowed=10, group=None, retry_after_s=754),
+        r"Your plan allows 10 generations an hour, and no more fits in now\. There is room again (at|on) .*: ",
+        r"Dein Plan erlaubt 10 Erzeugungen pro Stunde, und mehr passt gerade nicht hinein\. .* (um|am) .*: ",
+    ),
+    (
+        refusal("limit_reached", limit="gpu_seconds_per_day", used=9, allowed=3600, group="Class 7b"),
+        r"Class 7b may use 1 hr of GPU time a day together\. Ask an administrator for another plan\.",
+        r"Class 7b darf zusammen 1 Std\. GPU-Zeit pro Tag verbrauchen\. Bitte einen Administrator um einen ",
+    ),
+    (
+        refusal("limit_reached", limit="storage_bytes", used=21 * 1024**3, allowed=20 * 1024**3, group=None),
+        r"Your pictures take 21 GB of the 20 GB that you may use\. Delete what you do not need",
+        r"Deine Bilder brauchen 21.GB von 20.GB\. Lösche, was du nicht brauchst",
+    ),
+    (
+        refusal("waiting_room_full", limit="waiting_at_most", used=5, allowed=5),
+        r"Your plan lets 5 generations wait, and so many do\. Submit it again when one of them has begun\.",
+        r"Nach deinem Plan dürfen 5 Erzeugungen warten, und so viele warten\. Reiche es noch einmal ein",
+    ),
+    (
+        refusal("waiting_room_full", limit=None, used=100_000, allowed=100_000),
+        r"As many generations wait here as can\. Submit it again later\.",
+        r"Hier warten so viele Erzeugungen wie möglich\. Reiche es später noch einmal ein\.",
+    ),
+    (
+        refusal("content_refused"),
+        r"A text in it goes against the rules of this place\. Load the workflow, change the text",
+        r"Ein Text darin verstößt gegen die Regeln hier\. Lade den Workflow, ändere den Text",
+    ),
+    (refusal("graph_refused"), "The sidecar's own words.", "The sidecar's own words."),
+]
+
+
+@pytest.mark.parametrize("locale", ["en", "de"])
+def test_a_refusal_says_in_the_readers_language_what_to_do(
+    open_panel: OpenPanel, sidecar: ScriptedSidecar, locale: str
+) -> None:
+    """
+    Each kind that a submission meets; of what was named in the sidecar's own words, those, which are English.
+    """
+    sidecar.total = 1
+    panel = open_panel(query=f"locale={locale}")
+    panel.cards.first.click()
+    repeat = panel.dialog.get_by_role("button", name=re.compile("Repeat|Wiederholen"))
+
+    for sidecar.refusal, english, german in REFUSALS:
+        repeat.click()
+
+        said = panel.dialog.locator(".said")
+        expect(said).to_have_text(re.compile(german if locale == "de" else english))
+        expect(said).to_have_attribute("lang", "en" if "own words" in german else locale)
 
 
 def test_what_somebody_deletes_elsewhere_goes_here_too(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
@@ -151,7 +214,7 @@ def test_what_has_not_ended_can_be_cancelled_and_not_deleted(open_panel: OpenPan
 
 def test_a_refusal_is_told_where_it_was_asked(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
     """
-    The sentence of the sidecar, in the dialog.
+    In a sentence, in the dialog.
     """
     sidecar.put(generation(1))
     panel = open_panel()
@@ -160,7 +223,7 @@ def test_a_refusal_is_told_where_it_was_asked(open_panel: OpenPanel, sidecar: Sc
 
     panel.dialog.get_by_role("button", name="Delete").click()
 
-    expect(panel.dialog).to_contain_text("There is no such thing here.")
+    expect(panel.dialog).to_contain_text("It is not there any more.")
 
 
 def test_the_buttons_fit_into_a_narrow_window(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
-from fakes.sidecar_api import ScriptedSidecar, failed, generation, generation_id, opened, progress, waiting
+from fakes.sidecar_api import (
+    ScriptedSidecar,
+    failed,
+    generation,
+    generation_id,
+    opened,
+    progress,
+    reason,
+    stamp,
+    waiting,
+)
 from playwright.sync_api import expect
 from web.panel import OpenPanel
 
@@ -22,20 +33,35 @@ def test_a_waiting_generation_says_how_many_are_ahead(open_panel: OpenPanel, sid
     expect(panel.cards).to_contain_text("Next in line")
 
 
-def test_a_waiting_generation_says_about_how_long_it_will_wait(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+def test_a_waiting_generation_says_when_it_will_start(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
     """
-    In minutes, as far as anybody knows, and no more exactly than it is known; in German, too.
+    As a time of the clock, as far as anybody knows it; in German, too.
     """
-    starts_at = datetime.now(timezone.utc) + timedelta(minutes=2, seconds=5)
+    starts_at = in_an_hour()
     sidecar.put(opened(1, place=3, waiting=waiting(starts_at)))
-    sidecar.put(opened(2, place=90, waiting=waiting(starts_at + timedelta(minutes=41))))
+    sidecar.put(opened(2, place=0, waiting=waiting(starts_at, own=0)))
 
-    english = open_panel()
-    expect(english.cards.nth(1)).to_contain_text("About 2 min, 3 ahead")
-    expect(english.cards.nth(0)).to_contain_text("About 45 min, 90 ahead")
+    english = open_panel(timezone_id="UTC")
+    expect(english.cards.nth(1)).to_contain_text(re.compile(rf"3 ahead, starts about .*{starts_at:%M} [AP]M"))
+    expect(english.cards.nth(0)).to_contain_text("Next, starts about ")
 
-    german = open_panel(width=320, query="locale=de")
-    expect(german.cards.nth(1)).to_contain_text("Etwa 2 Min., noch 3 davor")
+    german = open_panel(width=320, query="locale=de", timezone_id="UTC")
+    expect(german.cards.nth(1)).to_contain_text(re.compile(rf"Noch 3 davor, beginnt gegen .*{starts_at:%H:%M}"))
+
+
+def test_what_cannot_go_says_what_it_waits_for(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    A limit, a queue that is paused, a ComfyUI: then its place says nothing, and is not told.
+    """
+    held = waiting(held_until=stamp(in_an_hour()), reason=reason("behind_own"))
+    sidecar.put(opened(1, place=0, waiting=held))
+    sidecar.put(opened(2, place=1, waiting=waiting(reason=reason("paused", reason=""))))
+    sidecar.put(opened(3, place=2, waiting=waiting(reason=reason("no_instance"))))
+    panel = open_panel()
+
+    expect(panel.cards.nth(2)).to_contain_text(re.compile(r"Held until .*[AP]M"))
+    expect(panel.cards.nth(1)).to_contain_text("The queue is paused")
+    expect(panel.cards.nth(0)).to_contain_text("Waiting for a ComfyUI")
 
 
 def test_progress_moves_without_being_read_out(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
@@ -131,18 +157,42 @@ def test_what_begins_while_the_list_is_read_is_not_lost(open_panel: OpenPanel, s
 
 def test_whoever_waits_sees_the_turn_come_nearer(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
     """
-    When one that waited begins, those behind it have other places, of which nobody is told.
+    When the line moves, places are told and nothing is read. Screen readers hear of the next one, not at each step.
     """
-    sidecar.put(opened(1, place=0))
-    sidecar.put(opened(2, place=1))
+    sidecar.put(opened(1, place=7, prompt="a slow river"))
+    sidecar.put(opened(2, place=9))
     panel = open_panel()
+    expect(panel.cards.first).to_contain_text("Waiting, 9 ahead")
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+    sidecar.move(1, place=6)
+    expect(panel.cards.nth(1)).to_contain_text("Waiting, 6 ahead")
+    expect(panel.announced).to_have_text("")
+    read_before = len(pages_read(sidecar))
+
+    sidecar.move(1, place=5)
+    expect(panel.announced).to_have_text("a slow river: Waiting, 5 ahead.")
+    sidecar.move(1, place=0)
+    sidecar.move(2, place=1)
+
     expect(panel.cards.first).to_contain_text("Waiting, 1 ahead")
+    expect(panel.cards.nth(1)).to_contain_text("Next in line")
+    expect(panel.announced).to_have_text("a slow river: Waiting, 5 ahead.")
+    assert len(pages_read(sidecar)) == read_before
+
+
+def test_where_many_wait_the_farther_ones_say_what_is_known(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    The next fifty are told of; all others come after those.
+    """
+    for number in range(1, 61):
+        sidecar.put(opened(number, place=number + 99))
+    panel = open_panel()
+    expect(panel.cards.first).to_contain_text("Waiting, 159 ahead")
     sidecar.wait_until(lambda: sidecar.open_streams == 1)
 
-    sidecar.advance_unseen(2, place=0)
-    sidecar.change(1, state="submitted", place=None)
+    sidecar.move(1, place=99)
 
-    expect(panel.cards.first).to_contain_text("Next in line")
+    expect(panel.cards.first).to_contain_text("Waiting, more than 149 ahead")
 
 
 def test_what_ends_while_the_first_page_is_read_is_shown_as_ended(
@@ -227,20 +277,20 @@ def test_a_sidecar_that_goes_away_is_told_and_what_is_known_stays(
     """
     The list stays as it was; a sentence says that nothing is lost; what happened meanwhile is there afterwards.
     """
-    sidecar.total = 12
+    sidecar.total = 8
     panel = open_panel()
-    expect(panel.cards).to_have_count(12)
+    expect(panel.cards).to_have_count(8)
 
     sidecar.go_away()
 
     expect(panel.notice).to_contain_text("Nothing is lost")
-    expect(panel.cards).to_have_count(12)
+    expect(panel.cards).to_have_count(8)
 
     sidecar.add()
     sidecar.come_back()
 
     expect(panel.notice).to_be_hidden(timeout=10_000)
-    expect(panel.cards.first).to_contain_text("#13")
+    expect(panel.cards.first).to_contain_text("#9")
 
 
 def test_it_opens_while_the_sidecar_is_away(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
@@ -322,3 +372,7 @@ def test_nothing_is_left_behind(open_panel: OpenPanel, sidecar: ScriptedSidecar)
 
 def pages_read(sidecar: ScriptedSidecar) -> list[str]:
     return [request for request in sidecar.requests if request == "GET /generations"]
+
+
+def in_an_hour() -> datetime:
+    return datetime.now(timezone.utc) + timedelta(hours=1)

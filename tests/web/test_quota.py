@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from fakes.quota_api import in_seconds, limit, warning
-from fakes.sidecar_api import Json, ScriptedSidecar, opened
+from fakes.sidecar_api import Json, ScriptedSidecar, opened, reason, waiting
 from playwright.sync_api import expect
 from web.panel import OpenPanel
 from web.quota_panel import OpenQuota, QuotaPanel
 
 CLOCK = r"\d\d?:\d\d [AP]M"
-A_SENTENCE = "You have used the 10 generations an hour that are allowed. It waits until there is room again."
+TIME = rf"(\w+day )?{CLOCK}"
+HELD_BY_THE_HOUR = "Your plan allows 10 generations an hour. There is no room for it yet."
 THEMES = ("dark", "light", "nord", "solarized")
 """Of ComfyUI's own palettes."""
 
@@ -126,47 +128,155 @@ def test_each_warning_is_a_toast_once(open_quota: OpenQuota, sidecar: ScriptedSi
 
     first, second = panel.toasts()
     assert first["summary"] == "A limit is nearly used up"
-    assert first["detail"] == "8 of 10 generations in the last hour."
+    assert first["detail"] == "8 of 10 generations in the last hour. What goes beyond waits until there is room."
     assert second["summary"] == "A limit is used up"
-    assert re.search(rf"10 of 10 .*; the next one is free .*{CLOCK}\.$", second["detail"])
+    told = rf"10 of 10 .*; the next one is free .*{CLOCK}\. What you submit now waits until then\.$"
+    assert re.search(told, second["detail"])
 
 
-def test_what_waits_has_its_place_and_its_reason(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
+def test_a_warning_says_what_to_do_where_nothing_waits(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
+    """
+    Come again then, make room, or ask somebody who can give more.
+    """
+    sidecar.account.access = "accounts"
+    sidecar.quota.over_limit = "reject"
+    panel = open_quota()
+    expect(panel.page.get_by_text("Nothing limits")).to_be_visible()
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+    limits = [
+        limit("generations_per_hour", 10, 10, free_in_s=754),
+        limit("storage_bytes", 9 * 1024**3, 9 * 1024**3),
+        limit("gpu_seconds_per_day", 60, 0, group="Class 7b"),
+    ]
+    sidecar.limit(*limits)
+    for each in limits:
+        sidecar.publish("quota_warning", warning(each, 100))
+    panel.page.wait_for_function("window.toasts.length > 2")
+
+    hour, storage, gpu = (toast["detail"] for toast in panel.toasts())
+    assert re.search(rf"the next one is free .*{CLOCK}\. Submit again then\.$", hour)
+    assert storage == "9 GB of 9 GB of storage. Delete pictures, or ask an administrator for more room."
+    assert gpu == "Shared by Class 7b: 1 min of 0 sec of GPU time in the last 24 hours. Ask an administrator for more."
+
+
+def test_what_waits_has_its_place_its_start_and_its_reason(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
     """
     The next one first; a reason that several have is told once above them; what changes is seen by itself.
     """
-    sidecar.put(opened(1, place=0, prompt="a slow river"))
+    starts_at = datetime.now(timezone.utc) + timedelta(hours=1)
+    sidecar.put(opened(1, place=1, prompt="a slow river", waiting=waiting(starts_at, own=1, spread_s=300)))
     for number in (2, 3):
-        held = {"not_before": in_seconds(60 * 17 * number), "waiting_reason": A_SENTENCE, "place": None}
-        sidecar.put(opened(number, prompt=f"a lighthouse {number}", **held))
+        sidecar.put(opened(number, place=number, prompt=f"a lighthouse {number}", waiting=held(17 * number)))
     panel = open_quota()
 
     expect(panel.waiting).to_have_count(3)
-    expect(panel.waiting.nth(0)).to_contain_text("Next in line")
+    expect(panel.waiting.nth(0)).to_contain_text(
+        re.compile(rf"a slow river\s*1 ahead, starts about {TIME} \({TIME} to {TIME}\)")
+    )
+    expect(panel.page.get_by_text("Turns are shared. Before it: 1 of your own.")).to_have_count(1)
     expect(panel.waiting.nth(1)).to_contain_text(re.compile(rf"a lighthouse 2\s*Held until .*{CLOCK}, in 34 min"))
-    expect(panel.page.get_by_text(A_SENTENCE)).to_have_count(1)
-    expect(panel.page.get_by_role("list", name=A_SENTENCE).get_by_role("listitem")).to_have_count(2)
+    expect(panel.page.get_by_role("list", name=HELD_BY_THE_HOUR).get_by_role("listitem")).to_have_count(2)
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+    read_before = sidecar.requests.count("GET /generations")
 
-    sidecar.change(1, state="running")
+    sidecar.move(1, place=0)
+    expect(panel.waiting.nth(0)).to_contain_text("Next in line")
+    sidecar.change(1, state="running", place=None, waiting=None)
+    expect(panel.waiting).to_have_count(2)
+
+    assert sidecar.requests.count("GET /generations") == read_before
+
+
+def test_what_comes_to_wait_is_there_by_itself(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
+    """
+    Also one of which only the place is told: then the next ones are read once more.
+    """
+    panel = open_quota()
+    expect(panel.page.get_by_text("Nothing of yours waits.")).to_be_visible()
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+
+    sidecar.put(opened(1, place=0, prompt="a slow river"))
+
+    expect(panel.waiting).to_have_text(re.compile("a slow river"))
+
+    sidecar.put_unseen(opened(2, place=1, prompt="a lighthouse"))
+    sidecar.tell_turns()
 
     expect(panel.waiting).to_have_count(2)
 
 
-def test_five_hundred_that_wait_are_as_calm_as_three(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
+@pytest.mark.parametrize("locale", ["en", "de"])
+def test_every_reason_is_told_in_the_readers_language(
+    open_quota: OpenQuota, sidecar: ScriptedSidecar, locale: str
+) -> None:
     """
-    Those that are next are there at once, the others when they are asked for, and the focus goes on to them.
+    By its code and facts; one that nobody here has heard of in the sidecar's own words, which are English.
     """
-    for number in range(1, 501):
+    sentences = {
+        "en": (
+            "The queue is paused: new card",
+            "Class 7b may use 10 generations an hour together. There is no room for it yet.",
+            "It comes after others of yours that a limit holds back.",
+            "2 of yours may run at a time, and so many do. It goes as soon as one of them has ended.",
+            "No ComfyUI that can work now has a.pt. It waits for A (away) or a ComfyUI (set aside).",
+            "No ComfyUI that can work now has a.pt and the node Up. It waits until one does.",
+            "No ComfyUI can work now. It waits until one can.",
+            "It is tried again in a moment.",
+            "A word of tomorrow.",
+        ),
+        "de": (
+            "Die Warteschlange ist angehalten: new card",
+            "Class 7b darf zusammen 10 Erzeugungen pro Stunde verbrauchen. Dafür ist noch kein Platz.",
+            "Davor kommen andere von dir, die ein Limit zurückhält.",
+            "Von dir dürfen 2 auf einmal laufen, und so viele laufen. Es geht weiter, sobald eine fertig ist.",
+            "Kein ComfyUI, das gerade arbeiten kann, hat a.pt. Es wartet auf A (nicht da) oder ein ComfyUI (gesperrt).",
+            "Kein ComfyUI, das gerade arbeiten kann, hat a.pt und den Node Up. Es geht weiter, sobald eines das hat.",
+            "Kein ComfyUI kann gerade arbeiten. Es geht weiter, sobald eines kann.",
+            "Gleich wird es noch einmal versucht.",
+            "A word of tomorrow.",
+        ),
+    }
+    holders = [{"name": "A", "state": "away"}, {"name": None, "state": "set_aside"}]
+    reasons = (
+        reason("paused", reason="new card"),
+        reason("limit", limit="generations_per_hour", used=10, allowed=10, group="Class 7b", free_at=in_seconds(60)),
+        reason("behind_own"),
+        reason("running_at_once", allowed=2),
+        reason("no_instance_with", models=["a.pt"], nodes=[], waits_for=holders),
+        reason("no_instance_with", models=["a.pt"], nodes=["Up"], waits_for=[]),
+        reason("no_instance"),
+        reason("waiting_for_retry"),
+        reason("of_tomorrow"),
+    )
+    for number, why in enumerate(reasons):
+        facts = waiting(own=number, reason=why, why="A word of tomorrow.")
+        sidecar.put(opened(number + 1, place=number, waiting=facts))
+    panel = open_quota(query=f"locale={locale}")
+    expect(panel.waiting).to_have_count(len(reasons))
+
+    told = panel.page.locator("genonaut-quota .reason")
+    expect(told).to_have_text(list(sentences[locale]))
+    expect(told.last).to_have_attribute("lang", "en")
+    expect(told.first).to_have_attribute("lang", locale)
+
+
+def test_ten_thousand_that_wait_are_as_calm_as_three(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
+    """
+    One page of the next ones is read; the rest of it is there when it is asked for, and the focus goes on to it.
+    """
+    for number in range(1, 10_001):
         sidecar.put(opened(number, place=number - 1))
     panel = open_quota()
     expect(panel.waiting).to_have_count(12)
     expect(panel.waiting.first).to_contain_text("#1")
-    expect(panel.host).to_contain_text("500 generations")
+    expect(panel.host).to_contain_text("10,000 generations")
 
-    panel.page.get_by_role("button", name="Show 488 more").press("Enter")
+    panel.page.get_by_role("button", name="Show 38 more").press("Enter")
 
-    expect(panel.waiting).to_have_count(500)
+    expect(panel.waiting).to_have_count(50)
+    expect(panel.host).to_contain_text("9,950 more wait.")
     assert "#13" in panel.focused_label()
+    assert sidecar.requests.count("GET /generations") == 1
 
 
 def test_the_last_days_are_bars_and_a_table(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
@@ -212,7 +322,7 @@ def test_a_part_that_cannot_be_read_is_told_of_and_not_asked_for_at_once(
     sidecar.quota.usage_is_broken = True
     sidecar.quota.limits = [limit("generations_per_hour", 7, 10)]
     panel = open_quota()
-    expect(panel.notice).to_contain_text("Something went wrong here. This is tried again by itself.")
+    expect(panel.notice).to_contain_text("Something went wrong in Genonaut. This is tried again by itself.")
     expect(panel.meters).to_have_count(1)
     panel.page.wait_for_timeout(1500)  # until what was asked for before has been answered
     asked_before = sidecar.requests.count("GET /usage")
@@ -276,7 +386,7 @@ def test_it_is_readable_in_every_theme_narrow_and_in_german(open_quota: OpenQuot
     ]
     sidecar.quota.limits = [*of_every_kind(), *shared]
     sidecar.quota.generations_of_days = [1200, 0, 3, 4, 9999, 6, 7]
-    sidecar.put(opened(1, waiting_reason=A_SENTENCE, not_before=in_seconds(90_000), prompt="w" * 300))
+    sidecar.put(opened(1, place=0, waiting=held(1500), prompt="w" * 300))
 
     for theme in THEMES:
         panel = open_quota(width=320, query=f"theme={theme}&locale=de")
@@ -290,6 +400,13 @@ def test_it_is_readable_in_every_theme_narrow_and_in_german(open_quota: OpenQuot
         assert contrasts["bar"] >= 3, (theme, contrasts)
         assert not panel.is_wider_than_it_may_be()
         assert panel.page.evaluate("document.getAnimations().length") == 0
+
+
+def held(minutes: float) -> Json:
+    """By the limit of an hour, until then."""
+    until = in_seconds(60 * minutes)
+    facts = {"limit": "generations_per_hour", "used": 10, "allowed": 10, "group": None, "free_at": until}
+    return waiting(held_until=until, reason=reason("limit", **facts))
 
 
 def set_seen(panel: QuotaPanel, *, seen: bool) -> None:

@@ -4,8 +4,9 @@
  */
 
 import { copyText } from '../clipboard.js'
-import { h, setText } from '../dom.js'
+import { h, setText, setTold } from '../dom.js'
 import { icon, iconButton } from '../icons.js'
+import { refusalOf } from '../reasons.js'
 import { SidecarError } from '../sidecar_client.js'
 import { accountStyles } from '../styles/account.js'
 import { dialogFrame } from '../styles/dialog_frame.js'
@@ -132,7 +133,7 @@ export class AccountElement extends HTMLElement {
       await client.changePassword(current.value, wanted.value)
       form.reset()
       await this.#read()
-      setText(this.#said, strings.say('account.passwordChanged'))
+      this.#say(strings.say('account.passwordChanged'))
     })
     const details = h('details', {}, h('summary', { textContent: strings.say('account.changePassword') }), form)
     return h('section', {}, details)
@@ -206,7 +207,7 @@ export class AccountElement extends HTMLElement {
     const shown = h('input', { type: 'text', readOnly: true, value: secret, ariaLabel: strings.say('account.secret') })
     const copy = this.#actionButton('account.copy', async () => {
       await copyText(secret, this.#dialog)
-      setText(this.#said, strings.say('dialog.copied'))
+      this.#say(strings.say('dialog.copied'))
     })
     this.#secret.replaceChildren(h('p', { textContent: strings.say('account.secretOnce') }), h('div', {}, shown, copy))
     this.#secret.hidden = false
@@ -248,6 +249,11 @@ export class AccountElement extends HTMLElement {
     })
   }
 
+  /** @param {string} sentence */
+  #say(sentence) {
+    setTold(this.#said, { text: sentence, lang: this.#surroundings.strings.locale })
+  }
+
   /**
    * Does what somebody wanted, and tells them where it fails.
    *
@@ -259,7 +265,7 @@ export class AccountElement extends HTMLElement {
       await doing()
     } catch (error) {
       if (!(error instanceof SidecarError)) throw error
-      setText(this.#said, error.message)
+      setTold(this.#said, refusalOf(error, this.#surroundings))
     }
   }
 }

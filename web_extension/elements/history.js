@@ -1,6 +1,6 @@
 /**
  * @import { LiveEvents } from '../live_events.js'
- * @import { Generation } from '../types.js'
+ * @import { Generation, Turns } from '../types.js'
  * @import { Surroundings } from './generation_card.js'
  * @import { Life } from './panel_element.js'
  */
@@ -9,6 +9,7 @@ import { CardGrid } from '../card_grid.js'
 import { h, setText } from '../dom.js'
 import { History } from '../history.js'
 import { icon } from '../icons.js'
+import { NearestTurn } from '../nearest_turn.js'
 import { SidecarError } from '../sidecar_client.js'
 import { historyStyles } from '../styles/history.js'
 import { coverOf, nameOf, stateOf } from '../wording.js'
@@ -23,8 +24,6 @@ const FIRST_SKELETONS = 8
 /** Older ones are read when fewer than this are left below the reader. */
 const READ_AHEAD = 30
 const ANNOUNCE_AFTER_MS = 600
-/** At most this often the places of those that wait are read anew, however fast the turns follow each other. */
-const PLACES_AFTER_MS = 1_000
 /** Scrolled down further than this, somebody reads, and new ones wait. */
 const READING_PX = 40
 
@@ -71,6 +70,7 @@ class Panel {
   #dialog
   #undo
   #shell
+  #nearest
 
   #list = h('div', { className: 'list', role: 'list' })
   #tail = h('div', { className: 'tail', hidden: true })
@@ -84,8 +84,6 @@ class Panel {
   #refreshAgain = false
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #announcing
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #advancing
   /** @type {Generation[]} */
   #settled = []
 
@@ -100,6 +98,7 @@ class Panel {
     this.#surroundings = surroundings
     this.#liveEvents = liveEvents
     this.#history = new History(surroundings.client)
+    this.#nearest = new NearestTurn((sentence) => this.#shell.announce(sentence), surroundings)
     this.#account = new AccountElement(surroundings)
     this.#dialog = new ImageDialogElement(surroundings)
     this.#dialog.loadWorkflow = loadWorkflow
@@ -120,7 +119,6 @@ class Panel {
     this.#shell.addEventListener('change', () => this.#draw())
     this.#history.addEventListener('change', () => this.#draw())
     this.#history.addEventListener('settled', (event) => this.#announce(/** @type {CustomEvent} */ (event).detail))
-    this.#history.addEventListener('advanced', () => this.#advance())
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true })
     this.#arrived.addEventListener('click', () => this.#letIn())
     this.#list.addEventListener('genonaut-open', (event) => this.#open(idOf(event)))
@@ -139,6 +137,7 @@ class Panel {
       away: () => this.#refresh(),
       generation: (generation) => this.#history.put(generation),
       progress: ({ id, progress }) => this.#history.putProgress(id, progress),
+      waiting: (turns) => this.#moved(turns),
     })
     this.#grid.start()
     this.#draw()
@@ -150,8 +149,8 @@ class Panel {
     this.#stopListening()
     this.#history.stop()
     this.#grid.stop()
+    this.#nearest.stop()
     clearTimeout(this.#announcing)
-    clearTimeout(this.#advancing)
   }
 
   #build() {
@@ -223,12 +222,10 @@ class Panel {
     }
   }
 
-  /** Somebody's turn has come, so whoever waits has fewer before them. */
-  #advance() {
-    this.#advancing ??= setTimeout(() => {
-      this.#advancing = undefined
-      this.#shell.attempt(() => this.#history.refreshPlaces())
-    }, PLACES_AFTER_MS)
+  /** @param {Turns} turns */
+  #moved(turns) {
+    this.#history.putTurns(turns)
+    this.#nearest.show(this.#history.get(turns.items[0]?.id ?? '') ?? undefined)
   }
 
   /**
@@ -360,7 +357,7 @@ class Panel {
       await doing(client, strings)
     } catch (error) {
       if (!(error instanceof SidecarError)) throw error
-      if (this.#dialog.isOpen) this.#dialog.say(error.message)
+      if (this.#dialog.isOpen) this.#dialog.refuse(error)
       else this.#shell.refusal = error
     }
   }

@@ -5,10 +5,12 @@
  */
 
 import { copyText } from '../clipboard.js'
-import { h, setText } from '../dom.js'
+import { h, setText, setTold } from '../dom.js'
 import { factsOf } from '../facts.js'
 import { isOpen } from '../history.js'
 import { icon, iconButton } from '../icons.js'
+import { refusalOf } from '../reasons.js'
+import { SidecarError } from '../sidecar_client.js'
 import { dialogFrame } from '../styles/dialog_frame.js'
 import { dialogStyles } from '../styles/image_dialog.js'
 import { theme } from '../styles/theme.js'
@@ -141,7 +143,16 @@ export class ImageDialogElement extends HTMLElement {
    * @param {string} sentence
    */
   say(sentence) {
-    setText(this.#said, sentence)
+    setTold(this.#said, { text: sentence, lang: this.#surroundings.strings.locale })
+  }
+
+  /**
+   * Why something did not come of it.
+   *
+   * @param {SidecarError} error
+   */
+  refuse(error) {
+    setTold(this.#said, refusalOf(error, this.#surroundings))
   }
 
   #build() {
@@ -258,7 +269,7 @@ export class ImageDialogElement extends HTMLElement {
   /** @param {string} text */
   async #copy(text) {
     await copyText(text, this.#dialog)
-    setText(this.#said, this.#surroundings.strings.say('dialog.copied'))
+    this.say(this.#surroundings.strings.say('dialog.copied'))
   }
 
   async #loadWorkflow() {
@@ -268,7 +279,8 @@ export class ImageDialogElement extends HTMLElement {
       await this.loadWorkflow(this.shown.generation)
       this.#dialog.close()
     } catch (error) {
-      setText(this.#said, error instanceof Error ? error.message : String(error))
+      if (error instanceof SidecarError) this.refuse(error)
+      else this.say(error instanceof Error ? error.message : String(error))
     } finally {
       this.#load.disabled = false
     }

@@ -1,6 +1,5 @@
 /**
- * @import { Language } from '../quota_wording.js'
- * @import { QuotaLimit } from '../types.js'
+ * @import { Language, QuotaLimit } from '../types.js'
  */
 
 import { h, setText } from '../dom.js'

@@ -1,17 +1,18 @@
-/** @import { Strings } from '../strings.js' */
+/** @import { Language, Told } from '../types.js' */
 
-import { h } from '../dom.js'
+import { h, setTold } from '../dom.js'
 import { icon } from '../icons.js'
+import { refusalOf } from '../reasons.js'
 import { SidecarError } from '../sidecar_client.js'
 
 /** The line above a panel that says what is wrong, and what becomes of it. Its looks are in `styles/notice.js`. */
 export class Notice {
   element = h('div', { className: 'notice', role: 'status', hidden: true })
-  #strings
+  #language
 
-  /** @param {Strings} strings */
-  constructor(strings) {
-    this.#strings = strings
+  /** @param {Language} language */
+  constructor(language) {
+    this.#language = language
   }
 
   /**
@@ -20,31 +21,44 @@ export class Notice {
    * @param {SidecarError} error
    */
   tell(error) {
-    const strings = this.#strings
+    const { strings } = this.#language
     if (error.isLoggedOut) {
-      this.say(strings.say('trouble.loggedOut'), { isBad: false })
+      this.#say({ text: strings.say('trouble.loggedOut'), lang: strings.locale })
       if (this.element.querySelector('button')) return
       // ComfyUI's page is the page to log in on, as long as nobody is logged in.
       const logIn = h('button', { type: 'button', textContent: strings.say('trouble.logIn') })
       logIn.addEventListener('click', () => location.reload())
       this.element.append(logIn)
-    } else if (error.isAway) this.say(strings.say('trouble.away'), { isBad: false })
-    else this.say(strings.say('trouble.error', { sentence: error.message }), { isBad: true })
+    } else if (error.isAway) this.#say({ text: strings.say('trouble.away'), lang: strings.locale })
+    else this.#say(refusalOf(error, this.#language), strings.say('trouble.error'))
   }
 
   /**
-   * @param {string} sentence
-   * @param {{ isBad: boolean }} how
+   * What came of something that somebody wanted.
+   *
+   * @param {SidecarError} error
    */
-  say(sentence, { isBad }) {
-    const said = this.element.querySelector('span')?.textContent
-    this.element.classList.toggle('bad', isBad)
-    if (said !== sentence)
-      this.element.replaceChildren(icon(isBad ? 'failed' : 'pending'), h('span', { textContent: sentence }))
-    this.element.hidden = false
+  refuse(error) {
+    this.#say(refusalOf(error, this.#language), '')
   }
 
   hide() {
     this.element.hidden = true
+  }
+
+  /**
+   * @param {Told} told
+   * @param {string} [after] what is said after something that is bad
+   */
+  #say(told, after) {
+    const isBad = after !== undefined
+    const sentence = h('span')
+    setTold(sentence, told)
+    const words = h('span', { className: 'words' }, sentence, ...(after ? [' ', after] : []))
+    this.element.classList.toggle('bad', isBad)
+    // What stands there already is not read out once more.
+    if (this.element.querySelector('.words')?.textContent !== words.textContent)
+      this.element.replaceChildren(icon(isBad ? 'failed' : 'pending'), words)
+    this.element.hidden = false
   }
 }

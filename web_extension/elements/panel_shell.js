@@ -1,4 +1,4 @@
-/** @import { Language } from '../quota_wording.js' */
+/** @import { Language } from '../types.js' */
 
 import { h, setText } from '../dom.js'
 import { SidecarError } from '../sidecar_client.js'
@@ -37,7 +37,7 @@ export class PanelShell extends EventTarget {
    */
   constructor({ surroundings, title, refresh }) {
     super()
-    this.#notice = new Notice(surroundings.strings)
+    this.#notice = new Notice(surroundings)
     this.#refresh = refresh
     this.heading = h('h2', { id: 'heading', textContent: title })
     this.element.setAttribute('aria-labelledby', this.heading.id)
@@ -139,7 +139,7 @@ export class PanelShell extends EventTarget {
 
   #draw() {
     if (this.trouble) this.#notice.tell(this.trouble)
-    else if (this.#refusal) this.#notice.say(this.#refusal.message, { isBad: true })
+    else if (this.#refusal) this.#notice.refuse(this.#refusal)
     else this.#notice.hide()
   }
 }

@@ -7,6 +7,9 @@
  */
 
 import { h, setText } from '../dom.js'
+import { isOpen } from '../history.js'
+import { NearestTurn } from '../nearest_turn.js'
+import { OwnLine } from '../own_line.js'
 import { boundOf, keyOf } from '../quota_wording.js'
 import { quotaStyles } from '../styles/quota.js'
 import { LimitMeter } from './limit_meter.js'
@@ -17,13 +20,8 @@ import { WaitingList } from './waiting_list.js'
 
 /** Times are told in minutes: more often nothing changes. */
 const DRAW_EVERY_MS = 5_000
-/** At most this often is read anew what waits and what was used, however much happens. */
+/** At most this often is read anew, however much happens. */
 const READ_AFTER_MS = 1_000
-/** What others do changes places, of which nobody is told. A whole page of them is read more seldom. */
-const PLACES_EVERY_MS = 5_000
-const MANY_PLACES_EVERY_MS = 20_000
-const PAGE_SIZE = 200
-const PAGES_AT_MOST = 5
 
 /**
  * What somebody may make, what of it is used, what waits, and what was made in the last days; live.
@@ -61,6 +59,8 @@ class Panel {
   #liveEvents
   #watch
   #shell
+  #line
+  #nearest
   #waitingList
   #usageDays
   /** By the key of their limit. @type {Map<string, LimitMeter>} */
@@ -81,10 +81,7 @@ class Panel {
   #drawing
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #reading
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #readingPlaces
-  /** @type {Generation[]} */
-  #waiting = []
+  #hasToReadLine = true
   #layout = ''
 
   /**
@@ -99,7 +96,9 @@ class Panel {
     this.#liveEvents = liveEvents
     this.#watch = watch
     const title = surroundings.strings.say('quota.title')
-    this.#shell = new PanelShell({ surroundings, title, refresh: () => this.#read() })
+    this.#shell = new PanelShell({ surroundings, title, refresh: () => this.#readLineSoon() })
+    this.#line = new OwnLine(surroundings.client)
+    this.#nearest = new NearestTurn((sentence) => this.#shell.announce(sentence), surroundings)
     this.#waitingList = new WaitingList(surroundings)
     this.#usageDays = new UsageDays(surroundings)
   }
@@ -107,9 +106,12 @@ class Panel {
   start() {
     this.#build()
     this.#watch.addEventListener('change', this.#changed)
+    this.#line.addEventListener('change', () => this.#moved())
+    this.#line.addEventListener('unknown', () => this.#readLineSoon())
     this.#stopListening = this.#liveEvents.listen({
-      hello: () => this.#readSoon(),
-      generation: () => this.#readSoon(),
+      hello: () => this.#readLineSoon(),
+      generation: (generation) => this.#heard(generation),
+      waiting: (turns) => this.#line.hear(turns),
     })
     this.#drawing = setInterval(() => this.#draw(), DRAW_EVERY_MS)
     this.#shell.hear(this.#watch.trouble)
@@ -125,7 +127,7 @@ class Panel {
     this.#stopListening()
     clearInterval(this.#drawing)
     clearTimeout(this.#reading)
-    clearTimeout(this.#readingPlaces)
+    this.#nearest.stop()
   }
 
   #build() {
@@ -135,7 +137,7 @@ class Panel {
     const waiting = this.#part('quota.waiting', this.#nothingWaits, this.#waitingList.element)
     waiting.querySelector('h3')?.after(this.#waitingCount)
     const usage = this.#part('quota.usage', this.#usageDays.element)
-    this.#body.append(this.#none, this.#limits, this.#each, waiting, usage)
+    this.#body.append(this.#none, this.#limits, waiting, usage, this.#each)
     this.#body.tabIndex = 0 // what scrolls can be scrolled with the keyboard
     this.#body.role = 'group'
     this.#body.setAttribute('aria-labelledby', 'heading')
@@ -154,7 +156,6 @@ class Panel {
   #changed = () => {
     this.#shell.hear(this.#watch.trouble)
     this.#draw()
-    if (!this.#shell.trouble) this.#readSoon()
   }
 
   #draw() {
@@ -165,7 +166,7 @@ class Panel {
     this.#none.hidden = quota.limits.length > 0
     this.#drawLimits(quota)
     this.#drawEach(quota.limits.filter((limit) => limit.used === null))
-    this.#drawWaiting(quota.waiting.count)
+    this.#drawWaiting(this.#line.count ?? Math.max(quota.waiting.count, this.#line.items.length))
   }
 
   /** @param {Quota} quota */
@@ -216,7 +217,23 @@ class Panel {
     this.#nothingWaits.hidden = count > 0
     this.#waitingList.element.hidden = count === 0
     setText(this.#waitingCount, this.#surroundings.strings.say('quota.waitingCount', { count }))
-    this.#waitingList.show(this.#waiting, count)
+    this.#waitingList.show(this.#line.items, count)
+  }
+
+  /** @param {Generation} generation */
+  #heard(generation) {
+    this.#line.put(generation)
+    if (!isOpen(generation)) this.#readSoon() // it counts among what was used
+  }
+
+  #moved() {
+    this.#nearest.show(this.#line.items[0])
+    this.#draw()
+  }
+
+  #readLineSoon() {
+    this.#hasToReadLine = true
+    this.#readSoon()
   }
 
   #readSoon() {
@@ -226,34 +243,21 @@ class Panel {
     }, READ_AFTER_MS)
   }
 
-  /** What waits, and what was used. */
+  /** What was used, and what waits, as far as that is not told. */
   async #read() {
-    clearTimeout(this.#readingPlaces)
     await this.#shell.attempt(async () => {
-      const [waiting, usage] = await Promise.all([this.#readWaiting(), this.#surroundings.client.usageByDay(beginningOfDays())])
+      const { client } = this.#surroundings
+      const [usage] = await Promise.all([client.usageByDay(beginningOfDays()), this.#readLine()])
       if (this.#shell.isStopped) return
       this.#shell.recovered()
-      this.#waiting = waiting
       this.#usageDays.show(usage.items)
       this.#draw()
-      const rest = waiting.length > PAGE_SIZE ? MANY_PLACES_EVERY_MS : PLACES_EVERY_MS
-      if (waiting.length > 0) this.#readingPlaces = setTimeout(() => this.#read(), rest)
     })
   }
 
-  async #readWaiting() {
-    /** @type {Generation[]} */
-    const waiting = []
-    /** @type {string | null} */
-    let cursor = null
-    for (let pages = 0; pages < PAGES_AT_MOST; pages += 1) {
-      const { signal } = this.#stopped
-      /** @type {import('../types.js').Page} */
-      const page = await this.#surroundings.client.generations({ cursor, states: ['pending'], limit: PAGE_SIZE, signal })
-      waiting.push(...page.items)
-      cursor = page.next_cursor
-      if (cursor === null) break
-    }
-    return waiting
+  async #readLine() {
+    if (!this.#hasToReadLine) return
+    this.#hasToReadLine = false
+    await this.#line.read(this.#stopped.signal)
   }
 }

@@ -1,6 +1,5 @@
 /**
- * @import { Language } from '../quota_wording.js'
- * @import { UsageDay } from '../types.js'
+ * @import { Language, UsageDay } from '../types.js'
  */
 
 import { h } from '../dom.js'

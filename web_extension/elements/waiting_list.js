@@ -1,17 +1,19 @@
 /**
- * @import { Language } from '../quota_wording.js'
- * @import { Generation } from '../types.js'
+ * @import { Generation, Language, Told } from '../types.js'
  */
 
-import { h, setText } from '../dom.js'
-import { heldOf } from '../quota_wording.js'
-import { nameOf, stateOf } from '../wording.js'
+import { h, setText, setTold } from '../dom.js'
+import { reasonOf } from '../reasons.js'
+import { standingOf } from '../waiting_wording.js'
+import { nameOf } from '../wording.js'
 
 const SHOWN_AT_FIRST = 12
+/** Reasons that say of each what its place says already. They are told of the first one. */
+const TOLD_BY_PLACE = new Set(['next', 'turns'])
 
 let reasons = 0
 
-/** What waits, the next one first: the place of each, and why and until when, told once for those that follow each other. */
+/** What waits, the next one first: the place of each and when it starts; why, told once for those that follow each other. */
 export class WaitingList {
   #groups = h('div', { className: 'groups' })
   #all = h('button', { type: 'button', className: 'all', hidden: true })
@@ -35,11 +37,11 @@ export class WaitingList {
   }
 
   /**
-   * @param {Generation[]} waiting as many as were read
+   * @param {Generation[]} waiting the next ones, in the order of their turns
    * @param {number} count of all that wait
    */
   show(waiting, count) {
-    this.#waiting = [...waiting].sort(byTurn)
+    this.#waiting = waiting
     this.#count = count
     this.draw()
   }
@@ -48,9 +50,9 @@ export class WaitingList {
   draw() {
     const { strings } = this.#language
     const shown = this.#showsAll ? this.#waiting : this.#waiting.slice(0, SHOWN_AT_FIRST)
-    const rows = withWhatIsTold(shown.map((generation) => this.#row(generation)))
+    const rows = shown.map((generation, index) => this.#row(generation, index === 0))
     const drawn = JSON.stringify(rows)
-    if (drawn !== this.#shown) this.#groups.replaceChildren(...inGroups(rows))
+    if (drawn !== this.#shown) this.#draw(rows)
     this.#shown = drawn
     const rest = this.#waiting.length - shown.length
     this.#all.hidden = rest === 0
@@ -60,71 +62,59 @@ export class WaitingList {
     setText(this.#more, strings.say('quota.more', { count: unread }))
   }
 
-  /** @param {Generation} generation */
-  #row(generation) {
-    const { strings, formats } = this.#language
+  /**
+   * @param {Generation} generation
+   * @param {boolean} isFirst
+   * @returns {Row}
+   */
+  #row(generation, isFirst) {
+    const { waiting } = generation
+    const isTold = waiting && (isFirst || !TOLD_BY_PLACE.has(waiting.reason.code))
     return {
-      name: nameOf(generation, strings),
-      state: heldOf(generation, this.#language) || stateOf(generation, strings, formats).text,
-      reason: generation.waiting?.why ?? generation.waiting_reason ?? '',
-      isHeld: generation.waiting_reason !== null,
+      id: generation.id,
+      name: nameOf(generation, this.#language.strings),
+      standing: standingOf(generation, this.#language, { withRange: true }),
+      reason: isTold ? reasonOf(waiting, this.#language) : null,
     }
+  }
+
+  /** @param {Row[]} rows */
+  #draw(rows) {
+    const focused = this.#groups.querySelector('li:focus')?.id
+    this.#groups.replaceChildren(...inGroups(rows))
+    for (const line of this.#groups.querySelectorAll('li')) if (line.id === focused) line.focus()
   }
 }
 
-/** @typedef {{ name: string, state: string, reason: string, isHeld: boolean }} Row */
-
-/**
- * Leaves out the reasons that say no more than the place does: those of which each has its own.
- *
- * @param {Row[]} rows
- * @returns {Row[]}
- */
-function withWhatIsTold(rows) {
-  return rows.map((row, index) => {
-    const isShared = [rows[index - 1], rows[index + 1]].some((neighbour) => neighbour?.reason === row.reason)
-    return row.isHeld || isShared || rows.length === 1 ? row : { ...row, reason: '' }
-  })
-}
+/** @typedef {{ id: string, name: string, standing: string, reason: Told | null }} Row */
 
 /** @param {Row[]} rows */
 function inGroups(rows) {
   /** @type {HTMLElement[]} */
   const parts = []
-  /** @type {string | null} */
-  let before = null
+  /** @type {string | undefined} */
+  let before
   let list = h('ol')
-  for (const { name, state, reason } of rows) {
-    if (reason !== before) {
+  for (const { id, name, standing, reason } of rows) {
+    if (parts.length === 0 || reason?.text !== before) {
       list = h('ol')
-      if (reason) parts.push(reasonOf(reason, list))
+      if (reason) parts.push(lineOf(reason, list))
       parts.push(list)
-      before = reason
+      before = reason?.text
     }
-    const words = [h('span', { className: 'name', textContent: name }), h('span', { className: 'state', textContent: state })]
-    list.append(h('li', { tabIndex: -1 }, ...words))
+    const words = [h('span', { className: 'name', textContent: name }), h('span', { className: 'state', textContent: standing })]
+    list.append(h('li', { id: `waits-${id}`, tabIndex: -1 }, ...words))
   }
   return parts
 }
 
 /**
- * @param {string} reason
+ * @param {Told} reason
  * @param {HTMLElement} list of those that wait for it
  */
-function reasonOf(reason, list) {
-  const id = `reason-${++reasons}`
-  list.setAttribute('aria-labelledby', id)
-  return h('p', { id, className: 'reason', lang: 'en', textContent: reason }) // the sidecar's sentences are English
-}
-
-/**
- * @param {Generation} one
- * @param {Generation} other
- */
-function byTurn(one, other) {
-  return (
-    (one.place ?? Infinity) - (other.place ?? Infinity) ||
-    Date.parse(one.not_before ?? one.created_at) - Date.parse(other.not_before ?? other.created_at) ||
-    one.number - other.number
-  )
+function lineOf(reason, list) {
+  const line = h('p', { id: `reason-${++reasons}`, className: 'reason' })
+  setTold(line, reason)
+  list.setAttribute('aria-labelledby', line.id)
+  return line
 }

@@ -6,6 +6,6 @@ export const noticeStyles = sheet(`
     border-radius: var(--genonaut-radius); background: var(--genonaut-raised); font-size: 12.5px;
   }
   .notice .icon { margin-top: 1px; font-size: 16px; color: var(--genonaut-accent); }
-  .notice span { flex: 1; align-self: center; }
+  .notice .words { flex: 1; align-self: center; }
   .notice.bad .icon { color: var(--genonaut-bad); }
 `)

@@ -4,6 +4,6 @@ import { sheet } from '../dom.js'
 export const panelStyles = sheet(`
   :host { display: block; height: 100%; min-height: 0; min-width: 0; background: var(--genonaut-ground); contain: strict; }
   :host > section { position: relative; display: flex; flex-direction: column; height: 100%; }
-  header { display: flex; align-items: center; gap: 10px; padding-block: 14px 10px; padding-inline: 14px 12px; }
+  header { display: flex; align-items: center; gap: 10px; min-height: 56px; padding-block: 10px 8px; padding-inline: 14px 12px; }
   h2 { flex: 1 0 auto; margin: 0; font-size: 15px; font-weight: 600; line-height: 20px; }
 `)

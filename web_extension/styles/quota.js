@@ -43,7 +43,7 @@ export const quotaStyles = sheet(`
   ol { display: grid; gap: 8px; }
   ol li { content-visibility: auto; contain-intrinsic-size: auto 36px; }
   ol .name { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-  .state { display: block; color: var(--genonaut-quiet); font-size: 12px; font-variant-numeric: tabular-nums; }
+  .state { display: block; text-wrap: balance; color: var(--genonaut-quiet); font-size: 12px; font-variant-numeric: tabular-nums; }
   .all { width: 100%; margin-top: 12px; }
   .usage { position: relative; }
   .bars { display: grid; grid-template-columns: repeat(7, 1fr); gap: 6px; height: 108px; margin: 12px 0 8px; }
