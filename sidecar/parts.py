@@ -218,7 +218,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     bus.on_gap(board.start_anew)
     accounts.changes.on(live_events.end_of)
     accounts.changes.on(following.callers_changed)
-    interruptions = Interruptions(database, dispatcher.cancel_in_comfyui)
+    interruptions = Interruptions(database, leadership, dispatcher.cancel_in_comfyui, announce)
     accounts.changes.on(interruptions.callers_changed)
 
     rule_book = RuleBook(database)

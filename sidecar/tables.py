@@ -18,6 +18,7 @@ from sidecar.generations.models import (
 )
 from sidecar.generations.pausing import QueuePause
 from sidecar.generations.shares import Share
+from sidecar.generations.stopping import Stop
 from sidecar.instances.models import Instance, Pace
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.models import Group, GroupMember, Plan, PlanOverride
@@ -54,6 +55,7 @@ __all__ = [
     "SearchEntry",
     "SearchWord",
     "Share",
+    "Stop",
     "UsageEntry",
     "User",
     "UserSession",

@@ -52,6 +52,7 @@ from sidecar.generations.recorder import Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.schemas import WITHHELD
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
+from sidecar.generations.stopping import Stop
 from sidecar.generations.turns import IN_FLIGHT_AT_MOST, LONG_AGO, Outlook, look_ahead
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
@@ -441,15 +442,17 @@ THERE = select(
     .scalar_subquery()
     .label("in_flight"),
     exists().where(QueuePause.since.is_not(None)).label("is_paused"),
+    exists().where(Stop.owner_id == bindparam("owner"), Stop.through >= bindparam("number")).label("is_stopped"),
 )
 
 
 async def may_still_go(session: AsyncSession, generation: Generation, instance: Instance) -> bool:
-    """Is it still held, has the instance still a place for it, and is the queue not paused?"""
+    """Is it still held and wanted, has the instance still a place for it, and is the queue not paused?"""
     if generation.state != GenerationState.PENDING.value or not standing.is_trusted_now(instance, at=now()):
         return False
-    there = (await session.execute(THERE, {"instance": instance.id})).one()
-    return there.in_flight < IN_FLIGHT_AT_MOST and not there.is_paused
+    asked = {"instance": instance.id, "owner": generation.owner_id, "number": generation.number}
+    there = (await session.execute(THERE, asked)).one()
+    return there.in_flight < IN_FLIGHT_AT_MOST and not there.is_paused and not there.is_stopped
 
 
 class Lane:

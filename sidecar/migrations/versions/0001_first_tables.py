@@ -63,6 +63,7 @@ def downgrade() -> None:
         "search_words",
         "search_entries",
         "generation_events",
+        "stops",
         "queue_pause",
         "shares",
         "generations",
@@ -443,6 +444,12 @@ def make_shares() -> None:
         sa.Column("reason", sa.String(400), nullable=False),
         sa.Column("since", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("queue", name="pk_queue_pause"),
+    )
+    op.create_table(
+        "stops",
+        sa.Column("owner_id", GUID(length=16), nullable=False),
+        sa.Column("through", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("owner_id", name="pk_stops"),
     )
 
 

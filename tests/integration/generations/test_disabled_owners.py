@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -12,14 +13,18 @@ from sidecar.accounts import desk
 from sidecar.accounts.audit import COMMAND_LINE, Wanted
 from sidecar.accounts.people import Alteration, NewPerson, Stopped
 from sidecar.cluster.bus import Bus
+from sidecar.cluster.postgresql import ElectedLeadership
 from sidecar.errors import AccountDisabled
+from sidecar.generations import stopping
 from sidecar.generations.admission import Request
+from sidecar.generations.choice import Choice
 from sidecar.generations.history import owns_anything
 from sidecar.generations.stopping import REASON, stop_all
 from sidecar.identity import uuid7
 from sidecar.parts import Parts
+from sidecar.tasks import end
 
-from .conftest import WORKFLOW, StartSidecar, look_again, submit, until
+from .conftest import FIRST, WORKFLOW, StartSidecar, look_again, submit, until
 
 DISABLED, ENABLED = Alteration(disabled=True), Alteration(disabled=False)
 
@@ -84,6 +89,41 @@ async def test_who_is_disabled_at_a_terminal_is_interrupted_by_the_sidecar(start
         assert altered.stopped == Stopped(interrupted=1)
         assert await states_of(parts, ada, [generation_id]) == ["cancelled"]
         assert await reasons_of(parts, ada, [generation_id]) == {REASON}
+
+
+async def is_all_cancelled(parts: Parts, owner_id: UUID, ids: list[UUID]) -> bool:
+    return set(await states_of(parts, owner_id, ids)) == {"cancelled"}
+
+
+@both_databases
+async def test_however_much_waits_it_is_cancelled_some_at_a_time(idle_parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    """
+    Each time in a transaction of its own, so that others write in between. From the first one on nothing of it goes;
+    whoever leads next goes on where one died, and what is submitted later is not meant.
+    """
+    monkeypatch.setattr(stopping, "STOPPED_AT_ONCE", 2)
+    if isinstance(idle_parts.leadership, ElectedLeadership):
+        await idle_parts.leadership._begin()
+    ada = await add_person(idle_parts, "Ada")
+    theirs = [await submit_of(idle_parts, ada) for _ in range(7)]
+    altered = await idle_parts.accounts.people.change(ada, DISABLED, COMMAND_LINE)
+    at_once = (await states_of(idle_parts, ada, theirs)).count("cancelled")
+    gone = [await idle_parts.dispatcher._take_turn(Choice(each, FIRST)) for each in theirs]
+    await idle_parts.accounts.people.change(ada, ENABLED, COMMAND_LINE)
+    later = await submit_of(idle_parts, ada)
+    later_gone = await idle_parts.dispatcher._take_turn(Choice(later, FIRST))
+    some = await idle_parts.interruptions._stop_some()
+    after_some = (await states_of(idle_parts, ada, theirs)).count("cancelled")
+    running = asyncio.create_task(idle_parts.interruptions.run())
+    await until(lambda: is_all_cancelled(idle_parts, ada, theirs))
+    await end(running)
+
+    assert altered.stopped == Stopped(cancelled=7)
+    assert (at_once, some, after_some) == (2, True, 4)
+    assert not any(gone)
+    assert later_gone is not None
+    assert await reasons_of(idle_parts, ada, theirs) == {REASON}
+    assert await states_of(idle_parts, ada, [later]) == ["submitted"]
 
 
 async def test_who_is_disabled_in_the_moment_in_which_they_submit_gets_nothing_made(idle_parts: Parts):
