@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 from hypothesis import settings
+from integration.backends import BACKENDS
 from xdist.scheduler import LoadFileScheduling
 
 TESTS = Path(__file__).parent
@@ -24,6 +25,10 @@ settings.register_profile("thorough", max_examples=1000)
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByInstallation:
     return ByInstallation(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--backend", choices=BACKENDS, default="embedded", help="what the tests keep everything in")
 
 
 class ByInstallation(LoadFileScheduling):  # type: ignore[misc]  # xdist says nothing of its types

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from integration.backends import both_databases, only_embedded
 from psycopg import AsyncConnection
 from sqlalchemy import text
 
@@ -17,6 +18,8 @@ from sidecar.database import Database
 from sidecar.errors import DatabaseBusy, DatabaseUnavailable
 
 from .conftest import END_OTHERS
+
+pytestmark = both_databases
 
 
 @pytest.fixture
@@ -156,6 +159,7 @@ async def test_a_server_that_closed_every_connection_costs_no_request(postgresql
     assert answer == 1
 
 
+@only_embedded("it is about SQLite's own settings")
 async def test_the_database_waits_for_locks_and_checks_what_refers_to_what(migrated_file: Path):
     """WAL from the migrations, the rest for each connection."""
     database = Database(f"sqlite+aiosqlite:///{migrated_file.as_posix()}")
@@ -169,6 +173,7 @@ async def test_the_database_waits_for_locks_and_checks_what_refers_to_what(migra
     assert pragmas == {"journal_mode": "wal", "busy_timeout": 10_000, "foreign_keys": 1, "synchronous": 1}
 
 
+@only_embedded("it is about SQLite's log")
 async def test_a_read_that_is_over_holds_nothing_up(tmp_path: Path):
     """Nobody waits for its end, and it ends all the same: SQLite can tidy its log, which an open read would forbid."""
     database = Database(f"sqlite+aiosqlite:///{(tmp_path / 'ended.sqlite3').as_posix()}")

@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from integration.backends import both_databases, only_embedded
 from sqlalchemy import NUMERIC, Connection, inspect, text
 
 from sidecar.accounts.models import LOCAL_OWNER_ID, User
@@ -21,6 +22,8 @@ from sidecar.migrations import FOLDER, NEWEST, migrate, revision_of, upgrade
 from sidecar.tables import Base
 
 PROJECT = Path(__file__).parents[2]
+
+pytestmark = both_databases
 
 START = """
 import asyncio, sys
@@ -144,6 +147,7 @@ async def test_a_downgrade_leaves_nothing_behind(database: Database) -> None:
         assert await connection.run_sync(revision_of) == NEWEST
 
 
+@only_embedded("it is about SQLite's log")
 async def test_sqlite_keeps_a_write_ahead_log(sqlite: Database) -> None:
     """
     Readers and the writer do not wait for each other.

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from integration.backends import only_embedded
 from real.http import answers
 from real.processes import LOOPBACK, Program, free_port
 
@@ -16,6 +17,8 @@ from sidecar.cli import main
 from sidecar.cli import start_server as start_another
 from sidecar.errors import SettingsUnusable
 from sidecar.settings import read_settings
+
+pytestmark = only_embedded("with servers there may be several processes")
 
 PROJECT = Path(__file__).parents[2]
 READY_WITHIN_S = 60.0

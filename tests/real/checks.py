@@ -6,6 +6,7 @@ A check that fails keeps no other from running.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import time
@@ -27,6 +28,9 @@ TESTS = PACK_FOLDER / "tests"
 LOCK_FILE = TESTS / "requirements.lock"
 SUITES = ("acceptance", "integration", "web", "architecture", "unit")
 """The longest first: what is begun last is short, and no core is left idle at the end."""
+BACKENDS = ("embedded", "postgresql", "postgresql_redis")
+"""`tests/integration/backends.py` says what they are; that file needs pytest, and this one must not."""
+ALL = "all"
 WORKERS = min(max(3, os.cpu_count() or 1), 8)
 """Some of the time passes in waiting for real processes: three keep two cores busy, and each more only costs."""
 
@@ -42,6 +46,7 @@ class Check:
 
 def main(arguments: Sequence[str]) -> int:
     """Set up what the checks need, run them all, and return pytest's status, or 1 where only another check failed."""
+    backend, for_pytest = read_arguments(arguments)
     python = make_tests_environment()
     chromium = find_chromium()
     compiler = fetch_typescript()
@@ -53,7 +58,27 @@ def main(arguments: Sequence[str]) -> int:
     make_models(program)
     fetch_newer_frontend(program)
 
-    return run_all(list_checks(python, compiler, chromium, arguments))
+    return run_all(list_checks(python, compiler, chromium, backend, for_pytest))
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """On what the tests shall run, and what is for pytest."""
+    parser = argparse.ArgumentParser(
+        prog="install.py test",
+        usage="install.py test [--backend NAME] [WHAT PYTEST TAKES ...]",
+        description="Runs every check of the project. What else stands here goes to pytest: names of files or tests, "
+        "which are run instead of all of them, and its options.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--backend",
+        choices=[*BACKENDS, ALL],
+        default=BACKENDS[0],
+        help="what the integration tests keep everything in; embedded, where it is not said, together with those tests "
+        "on servers for which it matters; all: everything so, and then the integration tests on each of the others",
+    )
+    known, for_pytest = parser.parse_known_args(arguments)
+    return known.backend, for_pytest
 
 
 def make_tests_environment() -> Path:
@@ -61,7 +86,9 @@ def make_tests_environment() -> Path:
         return make_environment("tests", LOCK_FILE)
 
 
-def list_checks(python: Path, compiler: list[str], chromium: Path, arguments: Sequence[str]) -> list[Check]:
+def list_checks(
+    python: Path, compiler: list[str], chromium: Path, backend: str, for_pytest: Sequence[str]
+) -> list[Check]:
     tools = python.parent
     return [
         Check("Format", [str(tools / "ruff"), "format", "--check", "."]),
@@ -69,11 +96,25 @@ def list_checks(python: Path, compiler: list[str], chromium: Path, arguments: Se
         check_of_types(python),
         Check("Types of the panels", [*compiler, "--project", "web_extension/jsconfig.json", "--noEmit"]),
         Check("Imports point inwards", [str(tools / "lint-imports"), "--no-logo"]),
-        Check(
-            "Tests",
-            [str(python), "-m", "pytest", "-c", str(TESTS / "pytest.ini"), *arguments, *all_unless_in(arguments)],
-            {"GENONAUT_CHROMIUM": str(chromium)},
+        *(
+            Check(
+                f"Tests on {name}",
+                [str(python), "-m", "pytest", "-c", str(TESTS / "pytest.ini"), "--backend", name, *asked],
+                {"GENONAUT_CHROMIUM": str(chromium)},
+            )
+            for name, asked in runs_of_tests(backend, for_pytest)
         ),
+    ]
+
+
+def runs_of_tests(backend: str, for_pytest: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """On what, and with which arguments. The last one has everything; the others have what depends on that."""
+    if backend != ALL:
+        return [(backend, [*for_pytest, *all_unless_in(for_pytest)])]
+    first, *others = BACKENDS
+    return [
+        *((name, [*for_pytest, *all_unless_in(for_pytest, ["integration"])]) for name in others),
+        (first, [*for_pytest, *all_unless_in(for_pytest)]),
     ]
 
 
@@ -89,7 +130,7 @@ def check_of_types(python: Path) -> Check:
     return Check("Types", [mypy, "--cache-dir", str(known)], alone=known.with_suffix(".lock"))
 
 
-def all_unless_in(arguments: Sequence[str]) -> list[str]:
+def all_unless_in(arguments: Sequence[str], suites: Sequence[str] = SUITES) -> list[str]:
     """
     All suites, a group to a worker (`tests/conftest.py`); or what somebody named, in one process that can be followed
     and debugged.
@@ -99,7 +140,7 @@ def all_unless_in(arguments: Sequence[str]) -> list[str]:
     side_by_side = ["--numprocesses", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
     # Dozens of real processes share two cores. What failed once is tried once more; at the end stands which, and why.
     once_more = ["--reruns", "1", "-ra", "--rerun-show-tracebacks"]
-    return [*side_by_side, *once_more, *(str(TESTS / suite) for suite in SUITES)]
+    return [*side_by_side, *once_more, *(str(TESTS / suite) for suite in suites)]
 
 
 def run_all(checks: Sequence[Check]) -> int:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +24,7 @@ from sidecar.database import Database
 from sidecar.gallery.models import Image
 from sidecar.gallery.storage import ImageStore
 from sidecar.identity import now, uuid7
+from sidecar.instances.registry import keep_configured
 from sidecar.settings import read_settings
 from sidecar.tables import Model
 
@@ -138,7 +138,7 @@ async def living(app: Litestar) -> AsyncIterator[None]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def house(tmp_path_factory: Any, migrated_file: Path) -> AsyncIterator[House]:
+async def house(tmp_path_factory: Any, backend_of_all: dict[str, str]) -> AsyncIterator[House]:
     folder = tmp_path_factory.mktemp("house")
     settings = read_settings(
         {
@@ -149,12 +149,14 @@ async def house(tmp_path_factory: Any, migrated_file: Path) -> AsyncIterator[Hou
             "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
             "GENONAUT_TRUSTED_PROXIES": "127.0.0.1",
             "GENONAUT_ALLOWED_ORIGINS": "https://tools.example",
+            **backend_of_all,
         }
     )
-    (folder / "genonaut.sqlite3").write_bytes(migrated_file.read_bytes())
     app = create_app(settings, CHEAP)
     database = Database(settings.database_url)
     async with living(app):
         ids = await move_in(database)
+        async with database.writing() as session:  # where there may be several processes, who drives it says so
+            await keep_configured(session, settings.comfyui_urls)
         yield House(app, database, ImageStore(folder / "images"), ids)
     await database.close()

@@ -17,9 +17,10 @@ from sidecar.settings import read_settings
 from .conftest import API, CHEAP, NOBODY_THERE, living
 
 
-def folder_with_database(migrated_file: Path, folder: Path) -> dict[str, str]:
-    (folder / "genonaut.sqlite3").write_bytes(migrated_file.read_bytes())
-    return {"GENONAUT_DATA": str(folder), "GENONAUT_WORKER": "none", "GENONAUT_COMFYUI_URL": NOBODY_THERE}
+@pytest.fixture
+def environment(tmp_path: Path, backend: dict[str, str]) -> dict[str, str]:
+    data = {"GENONAUT_DATA": str(tmp_path), **backend}
+    return {**data, "GENONAUT_WORKER": "none", "GENONAUT_COMFYUI_URL": NOBODY_THERE}
 
 
 async def ask_me(environment: dict[str, str], access: str, headers: dict[str, str]) -> Answer:
@@ -29,13 +30,10 @@ async def ask_me(environment: dict[str, str], access: str, headers: dict[str, st
 
 
 @pytest.mark.parametrize("name", ["local", " LOCAL"])
-async def test_whom_a_proxy_calls_local_is_a_member_like_any_other(
-    migrated_file: Path, tmp_path: Path, name: str
-) -> None:
+async def test_whom_a_proxy_calls_local_is_a_member_like_any_other(environment: dict[str, str], name: str) -> None:
     """
     Some people are called that where they log in.
     """
-    environment = folder_with_database(migrated_file, tmp_path)
     answer = await ask_me(environment, "proxy", {"X-Forwarded-User": name})
 
     assert (answer.status, answer.json["role"]) == (200, "member")
@@ -43,12 +41,11 @@ async def test_whom_a_proxy_calls_local_is_a_member_like_any_other(
 
 @pytest.mark.parametrize("is_taken_over", [False, True], ids=["no administrator yet", "an administrator"])
 async def test_a_token_from_open_access_opens_nothing_afterwards(
-    migrated_file: Path, tmp_path: Path, *, is_taken_over: bool
+    environment: dict[str, str], *, is_taken_over: bool
 ) -> None:
     """
     Whoever reached the machine then could make one, for everything.
     """
-    environment = folder_with_database(migrated_file, tmp_path)
     settings = read_settings(environment)
     app = create_app(settings, CHEAP)
     async with living(app):

@@ -12,14 +12,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from benchmarks.history_filling import WORKFLOW, give_thumbnails, write_first
+from benchmarks.history_filling import WORKFLOW, write_first
 from real.http import answers, post_json
 from real.processes import LOOPBACK, Program, free_port
 
 from sidecar.database import Database
-from sidecar.gallery.storage import ImageStore, image_key
-from sidecar.migrations import upgrade
-from sidecar.settings import read_settings
+from sidecar.gallery.storage import ImageStore, image_key, thumbnail_key
+from sidecar.gallery.thumbnails import SIZES_PX
 
 PACK = Path(__file__).resolve().parents[3]
 READY_WITHIN_S = 60.0
@@ -35,11 +34,12 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, backend_of_all: dict[str, str]) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("sidecar")
-    generation_id, image_id = asyncio.run(write_history(folder))
+    generation_id, image_id = asyncio.run(write_history(folder, backend_of_all["GENONAUT_DATABASE_URL"]))
     url = f"http://{LOOPBACK}:{(port := free_port())}"
     settings = {"GENONAUT_DATA": str(folder), "GENONAUT_PORT": str(port), "GENONAUT_COMFYUI_URL": NOBODY}
+    settings.update(backend_of_all)
     command = [sys.executable, "-m", "sidecar.cli", "serve"]
     with Program(command, log=folder / "log", environment={**os.environ, **settings}, folder=PACK) as program:
         program.wait_until(lambda: answers(f"{url}/health/ready"), within_s=READY_WITHIN_S, name="The sidecar")
@@ -52,12 +52,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(url, known)
 
 
-async def write_history(folder: Path) -> tuple[UUID, UUID]:
+async def write_history(folder: Path, database_url: str) -> tuple[UUID, UUID]:
     """One generation that has ended, and its picture."""
-    database = Database(read_settings({"GENONAUT_DATA": str(folder)}).database_url)
-    await upgrade(database.engine)
+    database = Database(database_url)
     generation_id, image_id = await write_first(database, datetime.now(timezone.utc))
     await database.close()
-    await give_thumbnails(folder / "genonaut.sqlite3", folder / "images", bytes(1000))
-    await ImageStore(folder / "images").put(image_key(image_id, ".png"), bytes(400_000))
+    store = ImageStore(folder / "images")
+    for size in SIZES_PX:
+        await store.put(thumbnail_key(image_id, size), bytes(20_000))
+    await store.put(image_key(image_id, ".png"), bytes(400_000))
     return generation_id, image_id

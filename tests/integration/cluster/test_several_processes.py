@@ -14,6 +14,7 @@ import httpx
 import msgspec
 import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
+from integration.backends import with_servers
 from real.processes import Program, free_port
 from sqlalchemy import text
 
@@ -23,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 WORKFLOW = {"1": {"class_type": "EmptyImage", "inputs": {}}, "2": {"class_type": "SaveImage", "inputs": {}}}
 WITHIN_S = 90.0
 
-pytestmark = pytest.mark.parametrize("backend", ["postgresql", "postgresql_redis"], indirect=True)
+pytestmark = with_servers
 
 
 class BusyComfyUI(ScriptedComfyUI):

@@ -24,13 +24,6 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest) -> str:
-    """SQLite's, unless the test is marked to run on both (`backends.both_kinds`)."""
-    url: str = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_database_url")
-    return url
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> ImageStore:
     return ImageStore(tmp_path / "store")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fakes.folders import Folder, Killed, RemoteFolder, UnreachableFolder, png
-from integration.backends import both_kinds
+from integration.backends import both_databases
 from PIL import Image as Pictures
 from sqlalchemy import select, update
 
@@ -29,7 +29,7 @@ def outputs_of(*entries: Any, node_id: str = "9") -> dict[str, Any]:
     return {node_id: {"images": list(entries)}}
 
 
-@both_kinds
+@both_databases
 async def test_outputs_recorded_twice_are_expected_once(database, new_generation, images) -> None:
     """
     The recorder may run again after a crash; the second time adds nothing, whatever order the nodes come in.
@@ -51,7 +51,7 @@ async def test_outputs_recorded_twice_are_expected_once(database, new_generation
     ]
 
 
-@both_kinds
+@both_databases
 async def test_entries_that_cannot_be_used_are_recorded_as_corrupt(expect, images) -> None:
     """
     Any node may report anything; it is told, and never stops the rest.
@@ -104,7 +104,7 @@ async def test_previews_of_nodes_are_marked_as_temporary(expect, images) -> None
     assert [image.temporary for image in await images(generation_id)] == [True, False]
 
 
-@both_kinds
+@both_databases
 async def test_an_image_is_kept_with_its_facts_and_thumbnails(
     expect, images, intake, folder, store, announcements
 ) -> None:
@@ -273,7 +273,7 @@ async def test_comfyui_away_halfway_is_tried_again_from_there(
     assert announcements.made == [generation_id, generation_id]
 
 
-@both_kinds
+@both_databases
 async def test_keeping_twice_changes_nothing(expect, images, intake, folder, announcements) -> None:
     """
     The queue may run a job again after it has ended.
@@ -289,7 +289,7 @@ async def test_keeping_twice_changes_nothing(expect, images, intake, folder, ann
     assert announcements.made == [generation_id, generation_id]
 
 
-@both_kinds
+@both_databases
 async def test_the_slower_of_two_runs_changes_nothing(database, expect, images, store, folder, announcements) -> None:
     """
     The queue may believe a job dead that only is slow: what the other one kept stays kept.
@@ -536,7 +536,7 @@ async def test_a_reported_thumbnail_cannot_lead_out_of_its_folder(
     assert image.state == ImageState.KEPT.value
 
 
-@both_kinds
+@both_databases
 async def test_two_generations_may_have_the_same_file(expect, images, intake, folder, store) -> None:
     """
     ComfyUI's cache names the file of an earlier prompt; deleting one image never takes it from the other.
@@ -551,7 +551,7 @@ async def test_two_generations_may_have_the_same_file(expect, images, intake, fo
     assert await store.has(other.storage_key)
 
 
-@both_kinds
+@both_databases
 async def test_generations_with_expected_images_are_unfinished(database, expect, intake, folder) -> None:
     """
     What the sweeper finds after a crash, each once.

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from fakes.paired import AsPack
+from integration.backends import only_embedded
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -15,6 +16,7 @@ from sqlalchemy import text, update
 
 from sidecar.accounts.paired import ProvenAnswers
 from sidecar.clients import TrustedProxies
+from sidecar.database import Database
 from sidecar.entrance import Entrance
 from sidecar.gallery.models import Image, ImageState
 from sidecar.gallery.ownership import loose_name, recorded_owner
@@ -23,12 +25,6 @@ from sidecar.gallery.routes import INTERNAL_ROUTES
 from sidecar.problems import EXCEPTION_HANDLERS
 
 ADA, BOB = uuid4(), uuid4()
-
-
-@pytest.fixture
-def database_url(sqlite_database_url: str) -> str:
-    """One query by an indexed column."""
-    return sqlite_database_url
 
 
 def outputs_of(*entries: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +105,7 @@ async def test_what_lies_in_ones_own_folder_is_taken_over_and_not_indexed(expect
     assert (image.state, image.loose_file) == (ImageState.EXPECTED.value, None)
 
 
+@only_embedded("SQLite alone tells its plan before there is anything to plan for")
 async def test_the_owner_is_found_by_an_index(database) -> None:
     """However many images there are: the pack asks while somebody waits for a picture."""
     name = loose_name(FileReference("a.png"))
@@ -121,14 +118,17 @@ async def test_the_owner_is_found_by_an_index(database) -> None:
     assert "ix_images_loose_file" in " ".join(str(row) for row in plan)
 
 
-async def test_the_pack_asks_over_http(database, expect) -> None:
+async def test_the_pack_asks_over_http(database_url, expect) -> None:
     """What nobody knows is a 404, like everything that is not there."""
     await expect(outputs_of({"filename": "ü [x].png", "subfolder": "a b", "type": "temp"}), ADA)
+    # One of its own, since the client has an event loop of its own, and connections belong to one.
+    database = Database(database_url)
     app = Litestar(
         INTERNAL_ROUTES,
         dependencies={"database": Provide(lambda: database, sync_to_thread=False)},
         state=State({"pairing_secret": "paired"}),
         exception_handlers=EXCEPTION_HANDLERS,
+        on_shutdown=[database.close],
     )
     app.asgi_handler = Entrance(ProvenAnswers(app.asgi_handler), TrustedProxies(()))
     async with AsyncTestClient(app) as pack:

@@ -17,6 +17,7 @@ from sqlalchemy import delete, update
 from sidecar.accounts.callers import LOCAL_OWNER
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.clients import TrustedProxies
+from sidecar.database import Database
 from sidecar.entrance import Entrance
 from sidecar.gallery.kept import KeptImages
 from sidecar.gallery.models import Image
@@ -25,12 +26,6 @@ from sidecar.identity import uuid7
 from sidecar.problems import EXCEPTION_HANDLERS
 
 CONTENT = png(1200, 900)
-
-
-@pytest.fixture
-def database_url(sqlite_database_url: str) -> str:
-    """What is tested here is HTTP; and the client's thread cannot share PostgreSQL's connections with the test's."""
-    return sqlite_database_url
 
 
 def as_the_local_owner(app: ASGIApp) -> ASGIApp:
@@ -42,7 +37,10 @@ def as_the_local_owner(app: ASGIApp) -> ASGIApp:
 
 
 @pytest.fixture
-async def client(database, store) -> AsyncIterator[AsyncTestClient[Litestar]]:
+async def client(database_url, store) -> AsyncIterator[AsyncTestClient[Litestar]]:
+    # One of its own, since the client has an event loop of its own, and connections belong to one.
+    database = Database(database_url)
+
     def always(value: Any) -> Provide:
         return Provide(lambda: value, sync_to_thread=False)
 
@@ -55,6 +53,7 @@ async def client(database, store) -> AsyncIterator[AsyncTestClient[Litestar]]:
         },
         middleware=[as_the_local_owner],
         exception_handlers=EXCEPTION_HANDLERS,
+        on_shutdown=[database.close],
     )
     app.asgi_handler = Entrance(app.asgi_handler, TrustedProxies(()))
     async with AsyncTestClient(app) as client:

@@ -13,6 +13,7 @@ import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
 from fakes.paired import AsPack
 from fakes.peers import heard_from
+from integration.conftest import let_lead
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 from real.waiting import pauses
@@ -76,6 +77,7 @@ def start_sidecar(tmp_path: Path, backend: dict[str, str]) -> StartSidecar:
 async def idle_parts(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[Parts]:
     """A sidecar that does nothing by itself, and two instances that are there."""
     parts = put_together(read_settings({"GENONAUT_DATA": str(tmp_path), **backend}))
+    await let_lead(parts.leadership)
     async with parts.database.writing() as session:
         for instance_id in (FIRST, SECOND):
             instance = Instance(id=instance_id, name="", url=f"http://127.0.0.1:{instance_id.int}", created_at=now())

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -16,6 +16,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from integration.conftest import let_lead
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -47,14 +48,14 @@ ANYTHING_STALLS = Limit("stalled", 60, lambda _: Generation.state == GenerationS
 class Generations(RuleBasedStateMachine):
     """The sidecar's own parts on a database of their own; ComfyUI is away, and the rules say what it told."""
 
-    migrated_file: ClassVar[Path]
+    new_backend: ClassVar[Callable[[Path], dict[str, str]]]
     generations = Bundle("generations")
 
     def __init__(self) -> None:
         super().__init__()
         self._folder = Path(tempfile.mkdtemp(prefix="genonaut-any-order-"))
-        shutil.copy(self.migrated_file, self._folder)
-        environment = {"GENONAUT_DATA": str(self._folder), "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9"}
+        backend = type(self).new_backend(self._folder)
+        environment = {"GENONAUT_DATA": str(self._folder), "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9", **backend}
         self._loop = asyncio.new_event_loop()
         self._parts = self._run(self._put_together(environment))
         self._before: dict[UUID, tuple[datetime, tuple[Any, ...]]] = {}
@@ -64,6 +65,7 @@ class Generations(RuleBasedStateMachine):
 
     async def _put_together(self, environment: dict[str, str]) -> Any:
         parts = put_together(read_settings(environment))
+        await let_lead(parts.leadership)
         self._instance_id = uuid7()
         async with parts.database.writing() as session:
             instance = Instance(id=self._instance_id, name="one", url="http://127.0.0.1:9", created_at=now())
@@ -221,11 +223,11 @@ the_same_every_time = settings(
 )
 
 
-def test_in_whatever_order_things_happen_what_is_written_down_stays_true(migrated_file: Path):
+def test_in_whatever_order_things_happen_what_is_written_down_stays_true(new_backend: Callable[[Path], dict[str, str]]):
     """
     States follow their table, every transition is among the events, times never go back, and newer looks newer.
     """
-    machine = type("OnACopy", (Generations,), {"migrated_file": migrated_file})
+    machine = type("OnACopy", (Generations,), {"new_backend": staticmethod(new_backend)})
     run_state_machine_as_test(
         machine,
         settings=the_same_every_time,

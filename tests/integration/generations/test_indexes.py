@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from integration.backends import only_embedded
 from sqlalchemy import Select, select, true
 from sqlalchemy.dialects import sqlite
 
@@ -19,11 +20,7 @@ from sidecar.generations.search import exactly
 from sidecar.generations.states import GenerationState
 from sidecar.identity import now
 
-
-@pytest.fixture
-def database_url(sqlite_database_url: str) -> str:
-    """SQLite alone tells its plan before there is anything to plan for."""
-    return sqlite_database_url
+pytestmark = only_embedded("SQLite alone tells its plan before there is anything to plan for")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from fakes.people import somebody
+from integration.backends import both_databases
 from sqlalchemy import func, select, text
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -20,6 +21,8 @@ from sidecar.generations.search import find_anew, give_moments, last_moment_near
 from sidecar.generations.states import GenerationState
 from sidecar.generations.trash import delete_generation
 from sidecar.identity import now, uuid7
+
+pytestmark = both_databases
 
 SOMEBODY_ELSE = UUID("00000000-0000-7000-8000-000000000002")
 BEGINNING = datetime(2026, 1, 1, tzinfo=timezone.utc)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fakes.comfyui import ScriptedComfyUI, SlowComfyUI
 from fakes.plain_comfyui import SlowPlainComfyUI
+from integration.backends import with_postgresql
 from psycopg import AsyncConnection
 
 from sidecar.cluster import postgresql
@@ -20,7 +21,7 @@ from .conftest import StartSidecar, look_again, settings_of, show, submit, until
 END_LEADERS_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
 
 
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@with_postgresql
 async def test_what_a_leader_of_before_has_under_way_does_not_run_beside_what_the_next_one_sends(
     tmp_path: Path, backend: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):

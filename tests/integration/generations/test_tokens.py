@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 import pytest
+from integration.backends import every_backend
 from saq import Queue
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -20,6 +21,8 @@ from sidecar.identity import now, uuid7
 from sidecar.queues.choose import choose_queue
 
 from .conftest import WORKFLOW
+
+pytestmark = every_backend
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from fakes.people import somebody
-from integration.backends import both_databases
+from integration.backends import both_databases, with_postgresql
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.catalog.snapshot import InstanceListing, KnownModel, Snapshot
@@ -96,10 +96,11 @@ async def test_what_an_instance_may_have_goes_there_again_when_it_has_rested(idl
     assert await next_one(idle_parts) == (waiting, FIRST)
 
 
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@with_postgresql
 async def test_only_the_process_that_leads_takes_turns(idle_parts: Parts):
     """Two that did would send one generation to two ComfyUIs."""
     generation_id = await submit(idle_parts)
+    idle_parts.leadership.term = None
 
     with pytest.raises(LeadershipLost):
         await idle_parts.dispatcher._take_turn(Choice(generation_id, FIRST))

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from fakes.people import somebody
 from httpx import ASGITransport, AsyncClient
+from integration.conftest import let_lead
 from sqlalchemy import update
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -108,6 +109,7 @@ def start(tmp_path: Path, backend: dict[str, str]) -> StartParts:
     async def start(plan: str = "free", **environment: str) -> AsyncIterator[Parts]:
         said = {"GENONAUT_DATA": str(tmp_path), "GENONAUT_OPEN_PLAN": plan, **backend, **environment}
         parts = put_together(read_settings(said))
+        await let_lead(parts.leadership)
         try:
             yield parts
             async with parts.database.reading() as session:

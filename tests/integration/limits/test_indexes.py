@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from integration.backends import only_embedded
 from sqlalchemy.dialects import sqlite
 
 from sidecar.database import Database
@@ -18,10 +19,7 @@ ADA = uuid7()
 OF_A_GENERATION = "SEARCH usage_entries USING INDEX ix_usage_entries_generation (generation_id=?)"
 
 
-@pytest.fixture
-def database_url(sqlite_database_url: str) -> str:
-    """SQLite alone tells its plan before there is anything to plan for."""
-    return sqlite_database_url
+pytestmark = only_embedded("SQLite alone tells its plan before there is anything to plan for")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from integration.conftest import let_lead
 from sqlalchemy import event, or_, select
 
 import sidecar
@@ -70,13 +71,13 @@ class Killer:
 class Everything(RuleBasedStateMachine):
     """What happens to generations of one person, whose limits let them wait."""
 
-    migrated_file: ClassVar[Path]
+    new_backend: ClassVar[Callable[[Path], dict[str, str]]]
     clock: ClassVar[Clock]
 
     def __init__(self) -> None:
         super().__init__()
         self._folder = Path(tempfile.mkdtemp(prefix="genonaut-ledger-"))
-        shutil.copy(self.migrated_file, self._folder)
+        self._backend = type(self).new_backend(self._folder)
         self._loop = asyncio.new_event_loop()
         self._parts = self._start()
         self._came_by_another_door = False
@@ -84,16 +85,18 @@ class Everything(RuleBasedStateMachine):
         self._loop.run_until_complete(self._set_up())
 
     def _start(self) -> Parts:
-        said = {"GENONAUT_DATA": str(self._folder), "GENONAUT_OPEN_PLAN": "standard"}
+        said = {"GENONAUT_DATA": str(self._folder), "GENONAUT_OPEN_PLAN": "standard", **self._backend}
 
         async def start() -> Parts:
-            return put_together(read_settings(said))
+            parts = put_together(read_settings(said))
+            await let_lead(parts.leadership)
+            return parts
 
         def remember(connection: Any, _record: Any) -> None:
             self._connections.append(connection.driver_connection)
 
         parts = self._loop.run_until_complete(start())
-        self._connections: list[QuickConnection] = []
+        self._connections: list[Any] = []
         event.listen(parts.database.engine.sync_engine, "connect", remember)
         return parts
 
@@ -119,7 +122,11 @@ class Everything(RuleBasedStateMachine):
         """What was open is closed, as the operating system does."""
 
         async def close() -> None:
-            await asyncio.gather(*filter(None, (connection.stop() for connection in self._connections)))
+            for connection in self._connections:
+                if not isinstance(connection, QuickConnection):
+                    connection.terminate()  # PostgreSQL's
+                elif closing := connection.stop():
+                    await closing
 
         self._loop.run_until_complete(close())
         self._stop()
@@ -278,9 +285,11 @@ the_same_every_time = settings(
 )
 
 
-def test_whatever_happens_and_wherever_it_dies_the_ledger_sums_to_the_truth(migrated_file: Path, clock: Clock):
+def test_whatever_happens_and_wherever_it_dies_the_ledger_sums_to_the_truth(
+    new_backend: Callable[[Path], dict[str, str]], clock: Clock
+):
     """
     Submissions, ends of every kind, tries, time and deaths in any order; and no hour ever holds more than is allowed.
     """
-    machine = type("OnACopy", (Everything,), {"migrated_file": migrated_file, "clock": clock})
+    machine = type("OnACopy", (Everything,), {"new_backend": staticmethod(new_backend), "clock": clock})
     run_state_machine_as_test(machine, settings=the_same_every_time)

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from integration.backends import with_postgresql
 
 from sidecar.cluster.bus import Bus
 from sidecar.cluster.postgresql import PostgresBus
@@ -169,12 +170,10 @@ async def test_many_people_cost_no_more_questions_than_one(plans: Plans, databas
     assert weight == found[people[1]].limits.weight
 
 
-async def test_another_process_knows_at_once(
-    postgresql_database_url: str, settings: Settings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-):
+@with_postgresql
+async def test_another_process_knows_at_once(database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch):
     """By the bus: long before it would have looked, and before what it remembers is too old."""
     monkeypatch.setattr(module, "REMEMBERED_FOR_S", 3600.0)
-    database = Database(postgresql_database_url)
     here, there = PostgresBus(database), PostgresBus(database)
     editing = Plans(database, here, settings)
     other = Plans(database, there, settings)
@@ -194,7 +193,6 @@ async def test_another_process_knows_at_once(
     await asyncio.wait_for(heard.wait(), 30)
     after = (await standing(other, database, ada)).limits.generations_per_day
     await end(*doings)
-    await database.close()
 
     assert (before, after) == (500, 7)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from integration.backends import every_backend, only_embedded, with_servers
 from real.processes import free_port
 from real.redis import start_redis
 from saq.job import Job, Status
@@ -19,6 +20,8 @@ from sidecar.errors import QueueUnavailable
 from sidecar.queues.choose import WorkQueue, choose_queue
 from sidecar.queues.embedded import HEARTBEAT_S, TIMERS, EmbeddedWorker, cron_job, job_options
 from sidecar.queues.sqlite import SqliteQueue
+
+pytestmark = every_backend
 
 GRACE_S = 30.0
 OPTIONS = job_options(timeout_s=60)
@@ -201,7 +204,7 @@ async def test_a_job_beats_for_as_long_as_it_runs(own_queue, monkeypatch):
     await worker.stop(grace_s=0)
 
 
-@pytest.mark.parametrize("queue_url", ["redis", "postgresql"], indirect=True)
+@with_servers
 async def test_what_a_dead_worker_had_is_taken_over(own_queue, monkeypatch):
     """
     Nobody beats for it any more: another worker does it, once. On SQLite: `test_several_processes.py`.
@@ -245,6 +248,7 @@ async def test_a_job_that_takes_too_long_is_stopped_and_tried_again(own_queue):
     assert (job.result, job.attempts, tries) == ("done", 2, 2)
 
 
+@only_embedded("it is about the queue in a file")
 async def test_a_queue_file_that_cannot_be_used_is_no_busy_loop(sqlite_queue_url, monkeypatch):
     """
     SAQ asks again at once when asking fails; here each of its slots pauses for a second.

@@ -11,8 +11,11 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 import pytest
+from integration.backends import only_embedded
 
 from comfy_nodes import locations
+
+pytestmark = only_embedded("it is about the queue in a file")
 
 CHECKOUT = Path(__file__).parents[3]
 RULES = 57  # in the three files of SAQ 0.26.4 that say what a queue, a job and a worker do

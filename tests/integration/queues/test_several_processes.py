@@ -7,9 +7,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from integration.backends import only_embedded
 from saq import Worker
 from saq.job import Status
 from saq.types import TimersDict
+
+pytestmark = only_embedded("it is about the queue in a file")
 
 JOBS = 1500
 

@@ -6,11 +6,14 @@ import asyncio
 import time
 
 import pytest
+from integration.backends import only_embedded
 from saq.job import Job, Status
 from saq.utils import now
 
 from sidecar.errors import AttemptReplaced, QueueUnavailable
 from sidecar.queues.sqlite import SqliteQueue
+
+pytestmark = only_embedded("it is about the queue in a file")
 
 ABORT_WITHIN_S = 1.0
 

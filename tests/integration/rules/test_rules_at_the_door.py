@@ -24,21 +24,21 @@ API = "/api/v1"
 
 
 @pytest.fixture
-async def client(tmp_path: Path, sqlite_database_url: str) -> AsyncIterator[Client]:
+async def client(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[Client]:
     """A sidecar in open access whose ComfyUI is away, with the plan that knows bounds."""
-    async with started(tmp_path, sqlite_database_url) as client:
+    async with started(tmp_path, backend) as client:
         yield client
 
 
 @asynccontextmanager
-async def started(tmp_path: Path, database_url: str, **more: str) -> AsyncIterator[Client]:
+async def started(tmp_path: Path, backend: dict[str, str], **more: str) -> AsyncIterator[Client]:
     settings = read_settings(
         {
+            **backend,
             **more,
             "GENONAUT_DATA": str(tmp_path),
             "GENONAUT_COMFYUI_URL": "http://127.0.0.1:9",
             "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
-            "GENONAUT_DATABASE_URL": database_url,
             "GENONAUT_OPEN_PLAN": "premium",
         }
     )
@@ -214,12 +214,12 @@ async def test_the_rules_that_are_shipped_are_switched_off(client: Client) -> No
     assert (await submit(client, saying("a lighthouse in the evening, gorgeous light"))).status_code == 202
 
 
-async def test_a_moderation_service_is_asked_before_anything_comes_in(tmp_path: Path, sqlite_database_url: str) -> None:
+async def test_a_moderation_service_is_asked_before_anything_comes_in(tmp_path: Path, backend: dict[str, str]) -> None:
     """What it refuses is not written, what it flags waits to be looked at, and both stand among the hits."""
     service = ModerationService()
     with service.served_apart() as url:
         asked = {"GENONAUT_MODERATION_URL": url, "GENONAUT_MODERATION_SECRET": SECRET}
-        async with started(tmp_path, sqlite_database_url, **asked) as client:
+        async with started(tmp_path, backend, **asked) as client:
             refused = await submit(client, saying("refuse this"))
             flagged = (await submit(client, saying("flag this"))).json()
             allowed = (await submit(client, saying("a cat"), title="Mimi")).json()
@@ -237,14 +237,14 @@ async def test_a_moderation_service_is_asked_before_anything_comes_in(tmp_path: 
 
 
 async def test_while_the_moderation_service_is_away_nothing_comes_in_where_the_setting_says_so(
-    tmp_path: Path, sqlite_database_url: str
+    tmp_path: Path, backend: dict[str, str]
 ) -> None:
     """With the moment to try again. What a rule of this place refuses is refused without asking."""
     service = BrokenModeration(500, b"")
     with service.served_apart() as url:
         asked = {"GENONAUT_MODERATION_URL": url, "GENONAUT_MODERATION_SECRET": SECRET}
         asked["GENONAUT_MODERATION_ON_FAILURE"] = "refuse"
-        async with started(tmp_path, sqlite_database_url, **asked) as client:
+        async with started(tmp_path, backend, **asked) as client:
             away = await submit(client, saying("a cat"))
             await make(client)
             refused = await submit(client, saying("a bomb"))

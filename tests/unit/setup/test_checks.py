@@ -10,7 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from real.checks import LOCK_FILE, SUITES, TESTS, Check, all_unless_in, check_of_types, run, run_all
+from integration import backends
+from real.checks import (
+    BACKENDS,
+    LOCK_FILE,
+    SUITES,
+    TESTS,
+    Check,
+    all_unless_in,
+    check_of_types,
+    main,
+    read_arguments,
+    run,
+    run_all,
+    runs_of_tests,
+)
 
 from comfy_nodes.locations import sidecar_lock_file
 from install import PACK_FOLDER
@@ -80,6 +94,40 @@ def test_naming_a_test_runs_that_alone() -> None:
 
     assert all_unless_in(["-x", "-k", "queue"])[-len(SUITES) :] == [str(TESTS / suite) for suite in SUITES]
     assert all_unless_in([f"{this_file}::test_naming_a_test_runs_that_alone", "-x"]) == []
+
+
+def test_help_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    It says what may be asked for, and that pytest has options of its own.
+    """
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    told = capsys.readouterr().out
+
+    assert ended.value.code == 0
+    assert all(word in told for word in (*BACKENDS, "pytest"))
+
+
+def test_what_the_tests_run_on_can_be_named_among_what_is_for_pytest() -> None:
+    """
+    One of those that there are, the embedded where nobody says anything, or one after the other.
+    """
+    assert tuple(backends.BACKENDS) == BACKENDS
+    assert read_arguments(["-x", "-k", "queue"]) == ("embedded", ["-x", "-k", "queue"])
+    assert read_arguments(["-x", "--backend", "postgresql", "-k", "queue"]) == ("postgresql", ["-x", "-k", "queue"])
+    assert [name for name, _ in runs_of_tests("postgresql", [])] == ["postgresql"]
+
+
+def test_on_all_of_them_everything_is_run_once() -> None:
+    """
+    And what depends on it on each of the others, too; what somebody named, on each.
+    """
+    runs = {name: arguments[-1] for name, arguments in runs_of_tests("all", [])}
+    this_file = str(Path(__file__))
+
+    integration, everything = str(TESTS / "integration"), str(TESTS / SUITES[-1])
+    assert runs == {"postgresql": integration, "postgresql_redis": integration, "embedded": everything}
+    assert runs_of_tests("all", [this_file]) == [(name, [this_file]) for name in runs]
 
 
 def test_what_is_tried_once_more_is_told_with_its_reason() -> None:
