@@ -31,8 +31,8 @@ SUITES = ("acceptance", "integration", "web", "architecture", "unit")
 BACKENDS = ("embedded", "postgresql", "postgresql_redis")
 """`tests/integration/backends.py` says what they are; that file needs pytest, and this one must not."""
 ALL = "all"
-WORKERS = min(max(3, os.cpu_count() or 1), 8)
-"""Some of the time passes in waiting for real processes: three keep two cores busy, and each more only costs."""
+WORKERS = min(max(4, os.cpu_count() or 1), 8)
+"""Half of them wait for real programs most of the time (`tests/conftest.py`): four keep two cores busy."""
 
 
 @dataclass(frozen=True)
