@@ -1,8 +1,9 @@
 """
 The images of generations, in the order things happen:
 
-    references -> intake -> (storage, thumbnails, thumbhash) -> schemas, routes
+    references -> expected -> intake -> (storage, thumbnails, thumbhash) -> schemas, routes
 
-`references` reads what ComfyUI says it wrote, `intake` first writes down which images are expected and later, in a
-job of its own, takes their bytes into the store. `models` is what is stored of an image.
+`references` reads what ComfyUI says it wrote, `expected` writes down which images there must be, and `intake`, a job,
+takes their bytes into the store, with the thumbnails that our node has made (`reported_thumbnails`) where they are
+sound. `models` is what is stored of an image.
 """

@@ -14,7 +14,7 @@ from sqlalchemy.orm import defer
 from sidecar.cursors import decode_cursor, encode_cursor
 from sidecar.database import Database
 from sidecar.errors import NotFound
-from sidecar.gallery.intake import images_of
+from sidecar.gallery.expected import images_of
 from sidecar.gallery.models import Image
 from sidecar.gallery.schemas import to_view as image_view
 from sidecar.generations.filters import Filter

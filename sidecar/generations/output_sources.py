@@ -14,7 +14,7 @@ from sidecar.instances.connections import Instances
 
 
 class OutputSources:
-    """Tells which ComfyUI to ask for an image (gallery.intake.ImageSources). One a process."""
+    """Tells which ComfyUI to ask for an image (gallery.sources.ImageSources). One a process."""
 
     def __init__(self, database: Database, instances: Instances) -> None:
         self._database = database

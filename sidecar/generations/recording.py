@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.accounts.models import LOCAL_OWNER_ID, User
 from sidecar.comfyui.outcomes import Accepted, Finished, Started
-from sidecar.gallery.intake import expect_images
+from sidecar.gallery.expected import expect_images
 from sidecar.gallery.references import names_files
 from sidecar.generations.admission import Request, split_extra_data, write_generation
 from sidecar.generations.failures import explain, is_out_of_memory

@@ -21,7 +21,7 @@ from sidecar.cluster.bus import Bus
 from sidecar.cursors import decode_cursor, encode_cursor
 from sidecar.database import Database
 from sidecar.errors import NotFound, StillOpen
-from sidecar.gallery.intake import images_of
+from sidecar.gallery.expected import images_of
 from sidecar.gallery.kept import KeptImages
 from sidecar.gallery.models import Image
 from sidecar.generations.models import Generation, touch

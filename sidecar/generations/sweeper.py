@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 
 from sidecar.database import Database
-from sidecar.gallery.intake import unfinished
+from sidecar.gallery.expected import unfinished
 from sidecar.generations import shares
 from sidecar.generations.models import Generation
 from sidecar.generations.queueing import Queueing

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sidecar.counters import PURGED, raise_to
 from sidecar.database import Database
 from sidecar.errors import NotCancellable, NotRestorable, StillOpen, StorageUnavailable
-from sidecar.gallery.intake import images_of
+from sidecar.gallery.expected import images_of
 from sidecar.gallery.retention import delete_files, delete_rows
 from sidecar.gallery.storage import ImageStore
 from sidecar.generations.dispatcher import Dispatcher

@@ -14,7 +14,8 @@ from fakes.people import somebody
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
-from sidecar.gallery.intake import Intake, expect_images, images_of
+from sidecar.gallery.expected import expect_images, images_of
+from sidecar.gallery.intake import Intake
 from sidecar.gallery.models import Image
 from sidecar.gallery.storage import ImageStore
 from sidecar.identity import uuid7

@@ -18,7 +18,8 @@ from sqlalchemy import select, update
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.errors import ComfyUIUnreachable, StorageUnavailable
-from sidecar.gallery.intake import TRIES_AT_MOST, Intake, expect_images, unfinished
+from sidecar.gallery.expected import expect_images, unfinished
+from sidecar.gallery.intake import TRIES_AT_MOST, Intake
 from sidecar.gallery.models import Image, ImageState
 from sidecar.gallery.references import FileReference
 from sidecar.gallery.thumbnails import make_thumbnails
