@@ -33,6 +33,7 @@ from sidecar.migrations import upgrade
 from sidecar.settings import Settings
 
 SOME_AT_MOST = 1000
+PLAN_WIDTH = 9  # of those that are shipped
 
 Command = Callable[[Accounts, argparse.Namespace], Awaitable[list[str]]]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
@@ -201,7 +202,7 @@ async def make_invite(accounts: Accounts, asked: argparse.Namespace) -> list[str
 
 def told(user: User) -> str:
     state = "disabled" if user.disabled_at else "enabled"
-    return f"{user.role:<6}  {state:<8}  {user.name}"
+    return f"{user.role:<6}  {state:<8}  {user.plan:<{PLAN_WIDTH}}  {user.name}"
 
 
 def told_of_token(token: ApiToken) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -21,14 +21,14 @@ from sidecar.accounts.models import User
 from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.errors import InvalidRequest, NotFound
-from sidecar.field_faults import all_faults, explain
+from sidecar.field_faults import FieldFault, all_faults, explain
 from sidecar.identity import now
 from sidecar.limits.groups import Groups
 from sidecar.limits.models import PlanOverride
 from sidecar.limits.overrides import Overrides
 from sidecar.limits.persons import Persons
 from sidecar.limits.plan_book import PlanBook
-from sidecar.limits.plans import Budget, Limits, Plans
+from sidecar.limits.plans import Budget, Limits, OverLimit, Plans, Sensitivity
 from sidecar.limits.schemas import (
     BudgetPatch,
     GroupPatch,
@@ -47,6 +47,8 @@ from sidecar.settings import Settings
 IN_ONE_PAGE = 200
 NO_LIMIT = "none"
 HOW_TO_NAME = "such as generations_per_day=500; none: no such limit"
+CHOICES = {"over_limit": get_args(OverLimit), "sensitivity": get_args(Sensitivity)}
+DAYS_AT_MOST = 10_000
 
 AS_IN_OPEN_ACCESS = (
     "as for everybody in open access; with accounts it is {plan} (set GENONAUT_ACCESS as the sidecar has it)"
@@ -74,7 +76,7 @@ class Desk:
         async with self.database.reading() as session:
             known = await people.by_name(session, name)
         if known is None:
-            raise NotFound("There is nobody of this name.")
+            raise NotFound(f"There is nobody called {name}. genonaut user list shows everybody.")
         return known
 
 
@@ -109,8 +111,8 @@ def describe(parser: argparse.ArgumentParser, group: str) -> None:
 def describe_plans(commands: Commands) -> None:
     commands.add_parser("list", help="every plan, and how many people have it").set_defaults(do=list_plans)
     add(commands, "show", show_plan, "the limits of a plan", "name")
-    add(commands, "set", set_plan, "change limits of a plan, at once for all who have it", "name", limits=True)
-    making = add(commands, "create", make_plan, "make a plan", "name", limits=True)
+    add(commands, "set", set_plan, "change limits of a plan, at once for all who have it", "name", limits=Limits)
+    making = add(commands, "create", make_plan, "make a plan", "name", limits=Limits)
     making.add_argument("--like", metavar="PLAN", help="begin with the limits of this one; with none where not said")
     making.add_argument("--title", default="", help="what people read")
     add(commands, "delete", delete_plan, "delete a plan that nobody has", "name")
@@ -119,7 +121,7 @@ def describe_plans(commands: Commands) -> None:
 def describe_quota(commands: Commands) -> None:
     add(commands, "show", show_quota, "what holds for somebody now, what of it is used, and why", "user")
     giving = add(
-        commands, "override", make_override, "give somebody other limits than their plan's", "user", limits=True
+        commands, "override", make_override, "give somebody other limits than their plan's", "user", limits=Limits
     )
     ending = giving.add_mutually_exclusive_group()
     ending.add_argument("--days", type=days, help="for how many days; until `clear` where nothing is said")
@@ -131,17 +133,18 @@ def describe_quota(commands: Commands) -> None:
 def describe_groups(commands: Commands) -> None:
     commands.add_parser("list", help="every group with its budget").set_defaults(do=list_groups)
     add(commands, "show", show_group, "the budget of a group, and who is in it", "name")
-    add(commands, "create", make_group, "make a group whose members share a budget", "name", limits=True)
-    add(commands, "set", set_group, "change the budget of a group", "name", limits=True)
+    add(commands, "create", make_group, "make a group whose members share a budget", "name", limits=Budget)
+    add(commands, "set", set_group, "change the budget of a group", "name", limits=Budget)
     add(commands, "delete", delete_group, "delete a group; its members stay who they are", "name")
     for word, does, about in (("add", join_group, "have people in a group"), ("remove", leave_group, "and no longer")):
         add(commands, word, does, about, "name").add_argument("users", nargs="+", metavar="user")
 
 
 def add(
-    commands: Commands, word: str, does: Command, about: str, subject: str, *, limits: bool = False
+    commands: Commands, word: str, does: Command, about: str, subject: str, *, limits: type[Budget] | None = None
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(word, help=about)
+    epilog = f"limits: {told_of_names(limits)}" if limits else None
+    parser = commands.add_parser(word, help=about, epilog=epilog)
     parser.add_argument(subject)
     if limits:
         parser.add_argument("limits", nargs="+", metavar="limit=value", help=HOW_TO_NAME)
@@ -150,15 +153,23 @@ def add(
 
 
 def days(text: str) -> timedelta:
-    number = float(text)
-    if not 0 < number <= 10_000:
-        raise ValueError
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= DAYS_AT_MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: more than 0, at most {DAYS_AT_MOST}")
     return timedelta(days=number)
 
 
 def moment(text: str) -> datetime:
     """Where it names no zone: as the clock of this machine has it."""
-    return datetime.fromisoformat(text).astimezone(timezone.utc)
+    try:
+        return datetime.fromisoformat(text).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date: write it as 2026-12-24, or 2026-12-24T18:00+01:00"
+        ) from None
 
 
 async def list_plans(desk: Desk, _asked: argparse.Namespace) -> list[str]:
@@ -211,6 +222,8 @@ async def clear_overrides(desk: Desk, asked: argparse.Namespace) -> list[str]:
 
 async def list_groups(desk: Desk, _asked: argparse.Namespace) -> list[str]:
     groups = await every(desk.groups.page)
+    if not groups:
+        return ["There is no group yet."]
     return [f"{counted(group.members)}  {group.name}: {in_one_line(group.limits)}" for group in groups]
 
 
@@ -275,7 +288,7 @@ def read(pairs: list[str], wanted: type[Wanted]) -> Wanted:
         name, equals, value = pair.partition("=")
         if not equals:
             raise InvalidRequest(f"{pair!r} does not say of what: write limit=value, {HOW_TO_NAME}.")
-        given[name] = None if value == NO_LIMIT else number_or_text(value)
+        given[name] = None if value.casefold() == NO_LIMIT else number_or_text(value)
     return converted(given, wanted)
 
 
@@ -294,10 +307,26 @@ def converted(given: Any, wanted: type[Wanted]) -> Wanted:
     for field, message in all_faults(given, wanted):
         fault = explain(message)
         name = ".".join(part for part in (field, fault.member) if part)
-        faults.append(f"{name}: {fault.sentence}")
+        faults.append(f"{name}: {sentence_of(fault, name, wanted)}")
     if faults:
         raise InvalidRequest(" ".join(faults))
     return msgspec.convert(given, wanted)
+
+
+def sentence_of(fault: FieldFault, name: str, wanted: Any) -> str:
+    """The same fault in the words of a terminal."""
+    if fault.code == "unknown_field":
+        return f"There is no such limit. There are: {told_of_names(wanted)}."
+    if name in CHOICES:
+        return f"Must be {' or '.join(CHOICES[name])}."
+    if fault.code == "malformed":
+        return "Only small letters, digits, - and _."
+    return fault.sentence.replace(" or null", f" or {NO_LIMIT}")
+
+
+def told_of_names(limits: Any) -> str:
+    names: list[str] = list(limits.__struct_fields__)
+    return ", ".join(f"{name} ({', '.join(CHOICES[name])})" if name in CHOICES else name for name in names)
 
 
 def number_or_text(value: str) -> int | float | str:

@@ -65,7 +65,7 @@ class Groups:
         async with self._database.reading() as session:
             found = await by_name(session, name)
         if found is None:
-            raise NotFound("There is no group of this name.")
+            raise NotFound(f"There is no group called {name}. genonaut group list shows them all.")
         return found
 
     async def make(self, wanted: NewGroup, actor: Actor) -> GroupView:

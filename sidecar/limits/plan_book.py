@@ -110,7 +110,8 @@ class PlanBook:
 async def plan_of(session: AsyncSession, name: str) -> Plan:
     found = await session.get(Plan, name)
     if found is None:
-        raise NotFound("There is no plan of this name.")
+        names = await session.scalars(select(Plan.name).order_by(Plan.name))
+        raise NotFound(f"There is no plan {name!r}. These are there: {', '.join(names)}.")
     return found
 
 

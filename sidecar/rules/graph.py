@@ -54,7 +54,10 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "@network": (
         *(
             "*API*",
+            "*Api*",
             "Flux*ProNode",
+            "Flux*ProImageNode",
+            "FluxKontext*ImageNode",
             "FluxPro*",
             "Ideogram*",
             "Kling*",
@@ -76,7 +79,18 @@ SETS: Mapping[str, tuple[str, ...]] = {
             "Moonvalley*",
             "ByteDance*",
         ),
-        *("Wan*Api", "Sora*", "*Download*", "*URL*", "*Url*", "*Http*", "*HTTP*", "*Webhook*", "*S3*", "*Upload*"),
+        *(
+            "Topaz*Enhance",
+            "Sora*",
+            "*Download*",
+            "*URL*",
+            "*Url*",
+            "*Http*",
+            "*HTTP*",
+            "*Webhook*",
+            "*S3*",
+            "*Upload*",
+        ),
     ),
 }
 """Nodes that read files by names in their inputs, and nodes that speak with other machines, as far as is known."""

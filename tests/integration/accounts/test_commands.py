@@ -25,16 +25,16 @@ def test_accounts_are_kept_at_a_terminal(
         output = capsys.readouterr()
         return output.out + output.err
 
-    assert told("user add Ada --role admin", typed=PASSWORD) == "admin   enabled   Ada\n"
+    assert told("user add Ada --role admin", typed=PASSWORD) == "admin   enabled   unlimited  Ada\n"
     assert "at least 15 characters" in told("user add Bob", typed="too short")
-    assert told("user add Bob --no-password") == "member  enabled   Bob\n"
+    assert told("user add Bob --no-password") == "member  enabled   standard   Bob\n"
     assert "called that already" in told("user add BOB --no-password")
     assert "last administrator" in told("user disable Ada")
-    assert told("user disable Bob") == "member  disabled  Bob\n"
-    assert told("user enable bob") == "member  enabled   Bob\n"
-    assert told("user role Bob guest") == "guest   enabled   Bob\n"
-    assert told("user password Ada", typed=ANOTHER) == "admin   enabled   Ada\n"
-    assert told("user list") == "admin   enabled   Ada\nguest   enabled   Bob\n"
+    assert told("user disable Bob") == "member  disabled  standard   Bob\n"
+    assert told("user enable bob") == "member  enabled   standard   Bob\n"
+    assert told("user role Bob guest") == "guest   enabled   standard   Bob\n"
+    assert told("user password Ada", typed=ANOTHER) == "admin   enabled   unlimited  Ada\n"
+    assert told("user list") == "admin   enabled   unlimited  Ada\nguest   enabled   standard   Bob\n"
     assert told("token create Ada script --scope read --days 3").startswith("gno_")
     assert "Guests have no API tokens" in told("token create Bob script")
     [token_id, *rest] = told("token list Ada").split()

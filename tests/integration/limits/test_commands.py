@@ -37,11 +37,16 @@ def test_plans_are_kept_at_a_terminal(told):
     )
     assert "weight                1.5" in told("plan", "create", "class", "--like", "free", "weight=1.5")
     assert "There is a plan of this name already" in told("plan", "create", "class", "weight=1")
-    assert "weight: Must be at least 0.01. pages: There is no such field." in told(
+    assert "weight: Must be at least 0.01. pages: There is no such limit. There are: generations_per_hour," in told(
         "plan", "set", "free", "weight=0", "pages=3"
     )
+    assert (
+        "generations_per_hour: Must be a whole number or none, not text. over_limit: Must be reject or wait."
+        in told("plan", "set", "free", "generations_per_hour=ten", "over_limit=Wait")
+    )
+    assert "There is no plan 'fre'. These are there: class, free," in told("plan", "show", "fre")
     assert "write limit=value" in told("plan", "set", "free", "weight")
-    assert "name: Must be of the form" in told("plan", "create", "A Class", "weight=1")
+    assert "name: Only small letters, digits, - and _." in told("plan", "create", "A Class", "weight=1")
     told("user", "add", "Ada", "--no-password", "--plan", "class")
     assert "1 person has this plan" in told("plan", "delete", "class")
     told("user", "plan", "Ada", "free")
@@ -81,22 +86,39 @@ def test_what_holds_for_somebody_is_kept_at_a_terminal(told):
         "instead, until it is taken back: weight=2.0",
     ]
     assert told("quota", "clear", "Ada") == "Taken back: 2. For Ada the plan free says what holds.\n"
-    assert "There is nobody of this name" in told("quota", "show", "Bob")
+    assert "There is nobody called Bob" in told("quota", "show", "Bob")
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        (("--days", "0"), "'0' is no number of days"),
+        (("--days", "a week"), "'a week' is no number of days"),
+        (("--until", "tomorrow"), "'tomorrow' is no date: write it as 2026-12-24"),
+    ],
+)
+def test_an_end_that_is_none_is_told_with_how_to_write_one(capsys: pytest.CaptureFixture[str], said, heard):
+    """At two in the morning `invalid moment value` helps nobody."""
+    with pytest.raises(SystemExit):
+        main(["quota", "override", "Ada", "weight=2", *said])
+
+    assert heard in capsys.readouterr().err
 
 
 def test_groups_are_kept_at_a_terminal(told):
     """By their names."""
     for name in ("Ada", "Bob"):
         told("user", "add", name, "--no-password")
+    assert told("group", "list") == "There is no group yet.\n"
     assert told("group", "create", "Chess", "storage_bytes=none") == "Chess: no limit\n"
     assert told("group", "add", "chess", "Bob", "Ada") == "Chess: no limit\n  Ada\n  Bob\n"
     assert told("group", "set", "Chess", "storage_bytes=1000") == "Chess: storage_bytes=1000\n"
-    assert "There is no such field" in told("group", "set", "Chess", "weight=2")
+    assert "There is no such limit" in told("group", "set", "Chess", "weight=2")
     assert told("group", "remove", "Chess", "Bob") == "Chess: storage_bytes=1000\n  Ada\n"
     assert told("group", "list") == "    1 person  Chess: storage_bytes=1000\n"
-    assert "There is nobody of this name" in told("group", "add", "Chess", "Cy")
+    assert "There is nobody called Cy" in told("group", "add", "Chess", "Cy")
     assert told("group", "delete", "Chess") == "There is no group Chess any more.\n"
-    assert "There is no group of this name" in told("group", "show", "Chess")
+    assert "There is no group called Chess" in told("group", "show", "Chess")
 
 
 def test_the_first_administrator_is_not_limited(told, monkeypatch: pytest.MonkeyPatch):

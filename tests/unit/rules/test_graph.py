@@ -72,7 +72,8 @@ def test_nodes_that_are_known_to_read_files_and_to_use_the_network_have_names_of
     workflow = {**CORE, "9": node("LoadImage", image="a.png"), "10": node("OpenAIDalle3", prompt="a tree")}
 
     assert codes(workflow, refused_nodes=["@files"]) == ["node_refused"]
-    assert codes({**CORE, "10": workflow["10"]}, refused_nodes=["@network"]) == ["node_refused"]
+    for name in ("OpenAIDalle3", "FluxKontextProImageNode", "LtxvApiTextToVideo", "TopazVideoEnhance"):
+        assert codes({**CORE, "10": node(name)}, refused_nodes=["@network"]) == ["node_refused"]
     assert codes(CORE, refused_nodes=["@files", "@network"]) == []
 
 
