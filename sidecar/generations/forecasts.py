@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.database import Database
 from sidecar.errors import Refused
-from sidecar.generations.admission import Admission, Request, asking
+from sidecar.generations.admission import Admission
 from sidecar.generations.entry_limits import Asking, EntryLimits, PartyLimits, Permit
+from sidecar.generations.party import Entrant
 from sidecar.generations.places import Places
 from sidecar.generations.schemas import Forecast, ForecastRefusal, Moments, PartOfDay
+from sidecar.generations.submissions import Request
 from sidecar.identity import now
 from sidecar.instances.models import Instance
 from sidecar.limits.estimate import Lines, to_ms
@@ -38,7 +40,7 @@ class Forecasts:
 
     async def of(self, request: Request, *, address: str | None) -> Forecast:
         """As if this were submitted now."""
-        asked = asking(request)._replace(address=address)
+        asked = Entrant(request, address=address).asking()
         refusal = await self._refusal_of_rules(request)
         await self._places.catch_up()
         async with self._database.reading() as session:

@@ -334,6 +334,9 @@ def forget_foreign_prompt_id(generation: Generation) -> None:
         generation.submission = {key: value for key, value in generation.submission.items() if key != "prompt_id"}
 
 
+NOTE_BEGINNING = insert(table_of(GenerationEvent))
+
+
 async def note_beginnings(session: AsyncSession, generations: Iterable[Generation]) -> None:
     """The first transition of each, in one statement. They are in the database already."""
     first = [
@@ -346,7 +349,7 @@ async def note_beginnings(session: AsyncSession, generations: Iterable[Generatio
         }
         for generation in generations
     ]
-    await session.execute(insert(table_of(GenerationEvent)), first)
+    await session.execute(NOTE_BEGINNING, first)
 
 
 def note_transition(session: AsyncSession, generation: Generation, *, at: datetime, reason: str = "") -> None:

@@ -12,13 +12,14 @@ from sidecar.accounts.models import LOCAL_OWNER_ID, User
 from sidecar.comfyui.outcomes import Accepted, Finished, Started
 from sidecar.gallery.expected import expect_images
 from sidecar.gallery.references import names_files
-from sidecar.generations.admission import Request, split_extra_data, write_generation
 from sidecar.generations.failures import explain, is_out_of_memory
 from sidecar.generations.in_flight import is_at
 from sidecar.generations.models import Generation, forget_foreign_prompt_id, latest_time, move, prompt_id_of
 from sidecar.generations.schemas import WITHHELD
 from sidecar.generations.shares import let_wait, settle
 from sidecar.generations.states import FINAL, GenerationState
+from sidecar.generations.submissions import Request, split_extra_data
+from sidecar.generations.writing import write_generation
 from sidecar.identity import generation_id_of, now
 from sidecar.instances import standing
 from sidecar.instances.models import Instance

@@ -15,11 +15,11 @@ from sidecar.comfyui.workflow_editor import override, parameters_of
 from sidecar.comfyui.workflow_reader import read_workflow
 from sidecar.database import Database
 from sidecar.errors import InvalidParameters
-from sidecar.generations.admission import Request
 from sidecar.generations.history import owned
 from sidecar.generations.idempotency import Once
 from sidecar.generations.models import Generation, Workflow
 from sidecar.generations.schemas import Repeat, WorkflowView
+from sidecar.generations.submissions import Request
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import uuid7
 
@@ -107,6 +107,7 @@ def unlocated(name: str) -> dict[str, str]:
 def as_request(original: Generation, repeated: WorkflowView, wanted: Repeat, once: Once | None) -> Request:
     return Request(
         id=uuid7(),
+        is_new=True,
         owner_id=original.owner_id,
         source="api",
         workflow=repeated.workflow,

@@ -23,7 +23,7 @@ from sidecar.accounts.recognition import Recognition
 from sidecar.clients import TrustedProxies, client_of
 from sidecar.errors import InvalidRequest
 from sidecar.field_faults import WRONG_TYPE
-from sidecar.generations.admission import Admission, from_prompt
+from sidecar.generations.admission import Admission
 from sidecar.generations.bulk import Bulk
 from sidecar.generations.clearing import Clearing
 from sidecar.generations.dispatcher import Dispatcher
@@ -51,6 +51,7 @@ from sidecar.generations.schemas import (
     WorkflowView,
 )
 from sidecar.generations.states import GenerationState
+from sidecar.generations.submissions import from_prompt
 from sidecar.generations.trash import Trash
 from sidecar.limits.persons import Persons
 from sidecar.live_events import ENDED, Listener, LiveEvents

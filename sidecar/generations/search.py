@@ -21,9 +21,9 @@ from uuid import UUID
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    ScalarSelect,
     Select,
     SQLColumnExpression,
+    bindparam,
     cast,
     column,
     func,
@@ -38,6 +38,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from sidecar.database import table_of
 from sidecar.generations.models import Generation, SearchEntry, SearchWord
 from sidecar.generations.words import FACT, Term, document, fact, pair
 
@@ -49,6 +50,15 @@ GREATEST_CHARACTER = "\U0010ffff"
 ALTERNATIVES_AT_MOST = 100
 """Of a beginning with more words than that nearly every text has one, and no index is of any use."""
 
+ENTRIES = table_of(SearchEntry)
+ENTER = insert(ENTRIES)
+LAST_MOMENT_NEARBY = (
+    select(func.max(ENTRIES.c.moment))
+    .where(ENTRIES.c.moment.between(bindparam("first_moment"), bindparam("last_moment")))
+    .scalar_subquery()
+)
+"""The last of some moments (`moments_nearby`) that is taken; mostly there is none."""
+
 INDEX = table("search_index", column("rowid"), column("search_index"))
 """SQLite's alone: the FTS5 table over the entries."""
 
@@ -57,11 +67,10 @@ def moment_of(at: datetime) -> int:
     return (at - EPOCH) // MOMENT
 
 
-def last_moment_nearby(generations: Sequence[Generation]) -> ScalarSelect[int]:
-    """The last that is taken of all that these generations might have; mostly there is none."""
+def moments_nearby(generations: Sequence[Generation]) -> dict[str, int]:
+    """All that these generations might have: what `LAST_MOMENT_NEARBY` wants to know."""
     wanted = [moment_of(generation.created_at) for generation in generations]
-    nearby = SearchEntry.moment.between(min(wanted), max(wanted) + NEARBY)
-    return select(func.max(SearchEntry.moment)).where(nearby).scalar_subquery()
+    return {"first_moment": min(wanted), "last_moment": max(wanted) + NEARBY}
 
 
 def give_moments(generations: Iterable[Generation], last: int | None) -> None:
@@ -84,7 +93,7 @@ async def make_findable(session: AsyncSession, generations: Sequence[Generation]
         }
         for generation in generations
     ]
-    await session.execute(insert(SearchEntry), entries)
+    await session.execute(ENTER, entries)
 
 
 async def find_anew(session: AsyncSession, generation: Generation) -> None:

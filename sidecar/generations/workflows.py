@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import JSON, LargeBinary, bindparam, exists, insert, select
@@ -28,10 +28,18 @@ STORE = insert(table_of(Workflow)).from_select(
 )
 
 
-def pack_workflow(workflow: dict[str, Any], ui_workflow: dict[str, Any] | None) -> Workflow:
+class Packed(NamedTuple):
+    """A row of `workflows`."""
+
+    hash: bytes
+    node_classes: list[str]
+    content: bytes
+
+
+def pack_workflow(workflow: dict[str, Any], ui_workflow: dict[str, Any] | None) -> Packed:
     """Compress a workflow; equal workflows get equal hashes."""
     content = msgspec.json.encode(WorkflowView(workflow, ui_workflow), order="deterministic")
-    return Workflow(
+    return Packed(
         hash=hashlib.blake2b(content, digest_size=HASH_BYTES).digest(),
         node_classes=sorted(node_classes(workflow) - OWN_NODES),
         content=zlib.compress(content),
@@ -42,7 +50,7 @@ def unpack_workflow(row: Workflow) -> WorkflowView:
     return msgspec.json.decode(zlib.decompress(row.content), type=WorkflowView)
 
 
-async def store_workflows(session: AsyncSession, rows: Iterable[Workflow]) -> None:
+async def store_workflows(session: AsyncSession, rows: Iterable[Packed]) -> None:
     """Write down those that are not there. At once: SQLAlchemy knows of no relation that would put them first."""
     new = [{"new_hash": row.hash, "new_classes": row.node_classes, "new_content": row.content} for row in rows]
     await session.execute(STORE, new)

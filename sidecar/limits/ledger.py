@@ -87,6 +87,7 @@ class Held(NamedTuple):
 
 ENTRIES = table_of(UsageEntry)
 COLUMNS = ENTRIES.c
+ENTER = insert(ENTRIES)
 TALLIES = (
     select(COLUMNS.account_id, COLUMNS.counted_at, func.sum(COLUMNS.generations), func.sum(COLUMNS.gpu_ms))
     .where(COLUMNS.account_id.in_(bindparam("accounts", expanding=True)), COLUMNS.counted_at > bindparam("since"))
@@ -114,7 +115,7 @@ async def reserve(session: AsyncSession, reservations: Iterable[Reservation], *,
         for account_id in each.account_ids
     ]
     if rows:
-        await session.execute(insert(ENTRIES), rows)
+        await session.execute(ENTER, rows)
 
 
 async def settle(session: AsyncSession, ended: Mapping[UUID, int | None]) -> None:
@@ -133,7 +134,7 @@ async def settle(session: AsyncSession, ended: Mapping[UUID, int | None]) -> Non
             kind = Kind.RETURN if took_ms is None else Kind.SETTLE
             rows.append(entry(held.generation_id, held.account_id, kind, change, held.counted_at, at))
     if rows:
-        await session.execute(insert(ENTRIES), rows)
+        await session.execute(ENTER, rows)
 
 
 async def count_anew(session: AsyncSession, moments: Mapping[UUID, datetime]) -> None:

@@ -21,8 +21,8 @@ from real.waiting import pauses
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.app import create_app
 from sidecar.generations import retries
-from sidecar.generations.admission import Request
 from sidecar.generations.schemas import GenerationView
+from sidecar.generations.submissions import Request
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance
 from sidecar.parts import Parts, put_together

@@ -22,12 +22,12 @@ from sqlalchemy import select
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.comfyui.outcomes import Finished, Started
 from sidecar.errors import ComfyUIAway, ComfyUIBroken, ComfyUITimeout, ComfyUIUnreachable, PromptRejected, Refused
-from sidecar.generations.admission import Request
 from sidecar.generations.in_flight import bring_into_line
 from sidecar.generations.models import Generation, GenerationEvent
 from sidecar.generations.recording import record_finished, record_started
 from sidecar.generations.schemas import GenerationPatch, Repeat
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState, may_go
+from sidecar.generations.submissions import Request
 from sidecar.generations.timeouts import Limit
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance

@@ -10,8 +10,8 @@ from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.accounts.people import NewPerson
 from sidecar.generations import clearing
-from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
+from sidecar.generations.submissions import Request
 from sidecar.identity import uuid7
 from sidecar.parts import Parts
 

@@ -16,10 +16,10 @@ from sidecar.cluster.bus import Bus
 from sidecar.cluster.postgresql import ElectedLeadership
 from sidecar.errors import AccountDisabled
 from sidecar.generations import stopping
-from sidecar.generations.admission import Request
 from sidecar.generations.choice import Choice
 from sidecar.generations.history import owns_anything
 from sidecar.generations.stopping import REASON, stop_all
+from sidecar.generations.submissions import Request
 from sidecar.identity import uuid7
 from sidecar.parts import Parts
 from sidecar.tasks import end

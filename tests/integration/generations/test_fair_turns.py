@@ -15,10 +15,10 @@ from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.cluster.postgresql import ElectedLeadership
 from sidecar.generations import fair_shares
-from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
 from sidecar.generations.releasing import Releasing
 from sidecar.generations.shares import Share, begin_waiting
+from sidecar.generations.submissions import Request
 from sidecar.generations.sweeper import Sweeper
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Instance, Wanted

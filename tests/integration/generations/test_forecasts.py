@@ -10,8 +10,8 @@ import pytest
 from fakes.people import somebody
 from sqlalchemy import func, select
 
-from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
+from sidecar.generations.submissions import Request
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance
 from sidecar.limits.estimate import learn

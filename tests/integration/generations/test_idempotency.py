@@ -13,10 +13,10 @@ from sqlalchemy import func, select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.errors import IdempotencyKeyReused
-from sidecar.generations.admission import from_submission
 from sidecar.generations.idempotency import REMEMBERED_FOR, RememberedKeys, once
 from sidecar.generations.models import Generation, IdempotencyKey
 from sidecar.generations.schemas import Submission
+from sidecar.generations.submissions import from_submission
 from sidecar.identity import now
 from sidecar.parts import Parts
 

@@ -9,7 +9,7 @@ from fakes.people import somebody
 from integration.backends import both_databases
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.generations.admission import Request
+from sidecar.generations.submissions import Request
 from sidecar.identity import uuid7
 from sidecar.parts import Parts
 

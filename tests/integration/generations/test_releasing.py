@@ -11,10 +11,11 @@ from integration.backends import every_backend
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
-from sidecar.generations.admission import Request, write_generation
 from sidecar.generations.models import Generation
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.releasing import Releasing
+from sidecar.generations.submissions import Request
+from sidecar.generations.writing import write_generation
 from sidecar.identity import now, uuid7
 from sidecar.parts import Parts
 

@@ -17,7 +17,7 @@ from sidecar.generations import finding
 from sidecar.generations.filters import Filter
 from sidecar.generations.finding import Position, find
 from sidecar.generations.models import Generation, SearchEntry, Workflow
-from sidecar.generations.search import find_anew, give_moments, last_moment_nearby, make_findable
+from sidecar.generations.search import LAST_MOMENT_NEARBY, find_anew, give_moments, make_findable, moments_nearby
 from sidecar.generations.states import GenerationState
 from sidecar.generations.trash import delete_generation
 from sidecar.identity import now, uuid7
@@ -61,7 +61,7 @@ async def write(database: Database, prompt: str = "", *, hours: int = 0, **facts
             updated_at=at,
             **{"owner_id": LOCAL_OWNER_ID, "state": "completed", **nothing_said, **facts},
         )
-        give_moments([generation], await session.scalar(select(last_moment_nearby([generation]))))
+        give_moments([generation], await session.scalar(select(LAST_MOMENT_NEARBY), moments_nearby([generation])))
         session.add(generation)
         await session.flush()
         await make_findable(session, [generation])

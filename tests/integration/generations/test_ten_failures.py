@@ -19,9 +19,9 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.comfyui import pack_dialect
 from sidecar.errors import ModelsUnusable
 from sidecar.generations import dispatcher
-from sidecar.generations.admission import Request
 from sidecar.generations.queueing import KEEP_IMAGES
 from sidecar.generations.schemas import Failure
+from sidecar.generations.submissions import Request
 from sidecar.identity import generation_id_of, uuid7
 from sidecar.instances import standing
 from sidecar.parts import Parts

@@ -13,10 +13,11 @@ from saq import Queue
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.database import Database
-from sidecar.generations.admission import Request, write_generation
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.releasing import Releasing
+from sidecar.generations.submissions import Request
 from sidecar.generations.sweeper import Sweeper
+from sidecar.generations.writing import write_generation
 from sidecar.identity import now, uuid7
 from sidecar.queues.choose import choose_queue
 

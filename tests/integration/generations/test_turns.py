@@ -15,9 +15,9 @@ from sidecar.catalog.snapshot import InstanceListing, KnownModel, Snapshot
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import LeadershipLost
 from sidecar.generations import dispatcher, line, turns
-from sidecar.generations.admission import Request
 from sidecar.generations.choice import Choice
 from sidecar.generations.models import Generation
+from sidecar.generations.submissions import Request
 from sidecar.generations.turns import AWAITED_AT_MOST_S, look_ahead
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Connection, Instance, Wanted

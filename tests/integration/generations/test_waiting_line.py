@@ -14,9 +14,9 @@ from sqlalchemy import select
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.cluster.postgresql import ElectedLeadership
 from sidecar.generations import waiting_line
-from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation, is_pending
 from sidecar.generations.places import Places
+from sidecar.generations.submissions import Request
 from sidecar.generations.turn_order import InLine
 from sidecar.generations.waiting_line import WaitingLine
 from sidecar.identity import now, uuid7

@@ -13,8 +13,8 @@ from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.generations import places
 from sidecar.generations import waiting_telling as module
-from sidecar.generations.admission import Request
 from sidecar.generations.schemas import WaitingEvent
+from sidecar.generations.submissions import Request
 from sidecar.identity import uuid7
 from sidecar.limits.reasons import paused
 from sidecar.live_events import Listener

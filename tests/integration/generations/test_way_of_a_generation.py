@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.gallery.models import Image
-from sidecar.generations.admission import Request
 from sidecar.generations.models import GenerationEvent, Workflow
+from sidecar.generations.submissions import Request
 from sidecar.identity import uuid7
 from sidecar.operations.schemas import InstancePatch
 from sidecar.parts import Parts

@@ -22,8 +22,8 @@ from sidecar.cluster.bus import Bus
 from sidecar.database import Database
 from sidecar.generations import admission, moving_up, shares
 from sidecar.generations.accounting import discrepancies
-from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
+from sidecar.generations.submissions import Request
 from sidecar.identity import now, uuid7
 from sidecar.instances.models import Instance
 from sidecar.limits import ledger

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from sidecar.errors import Refused
-from sidecar.generations.admission import Request
+from sidecar.generations.submissions import Request
 from sidecar.identity import uuid7
 from sidecar.parts import Parts, put_together
 from sidecar.settings import read_settings

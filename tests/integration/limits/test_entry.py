@@ -13,11 +13,12 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.comfyui.outcomes import Accepted, Finished
 from sidecar.errors import LimitReached, WaitingRoomFull
 from sidecar.gallery.models import Image
-from sidecar.generations.admission import Request
 from sidecar.generations.idempotency import once
 from sidecar.generations.models import Generation, move
+from sidecar.generations.party import Entrant
 from sidecar.generations.recording import record_accepted, record_finished
 from sidecar.generations.states import GenerationState
+from sidecar.generations.submissions import Request
 from sidecar.identity import now, uuid7
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.persons import AddressSalt, OldSalts
@@ -258,7 +259,7 @@ async def test_of_several_that_come_in_one_transaction_as_many_enter_as_there_is
     """Each takes its part before the next one is looked at."""
     async with start("free") as parts:
         requests = [Request(id=uuid7(), owner_id=LOCAL_OWNER_ID, source="api", workflow=WORKFLOW) for _ in range(15)]
-        outcomes = await parts.admission._let_in(requests)
+        outcomes = await parts.admission._let_in([Entrant(request) for request in requests])
 
         assert [isinstance(outcome, LimitReached) for outcome in outcomes] == [False] * 10 + [True] * 5
 

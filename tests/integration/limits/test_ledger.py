@@ -24,12 +24,12 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.comfyui.outcomes import Accepted, Finished
 from sidecar.errors import Refused
 from sidecar.generations.accounting import discrepancies
-from sidecar.generations.admission import Request
 from sidecar.generations.in_flight import take_back
 from sidecar.generations.models import Generation, move
 from sidecar.generations.recording import record_accepted, record_finished
 from sidecar.generations.retries import TRIES_AT_MOST
 from sidecar.generations.states import IN_FLIGHT, OPEN, GenerationState
+from sidecar.generations.submissions import Request
 from sidecar.generations.timeouts import Limit
 from sidecar.identity import uuid7
 from sidecar.limits.ledger import UsageEntry, tally

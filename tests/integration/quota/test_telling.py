@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from sidecar.accounts.audit import COMMAND_LINE
-from sidecar.generations.admission import Request
+from sidecar.generations.submissions import Request
 from sidecar.identity import now, uuid7
 from sidecar.limits.schemas import LimitsPatch, NewOverride
 from sidecar.live_events import Listener, LiveEvent
