@@ -53,8 +53,8 @@ class UsageEntry(Base):
     """When it was written."""
 
     __table_args__ = (
-        # A window is one sum over this index alone.
-        Index("ix_usage_entries_window", "account_id", "counted_at", "generations", "gpu_ms"),
+        # A window is one sum over this index alone, and so is what was used by day.
+        Index("ix_usage_entries_window", "account_id", "counted_at", "generations", "gpu_ms", "kind"),
         Index("ix_usage_entries_generation", "generation_id"),
         # Who got something back lately, and so may have somebody who need not wait for so long any more.
         Index(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,10 +29,8 @@ from benchmarks.history_filling import (
 )
 from benchmarks.running_sidecar import Sidecar, running_sidecar
 from install import step
-from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.cursors import encode_cursor
 from sidecar.generations.finding import Position
-from sidecar.generations.states import GenerationState
 from sidecar.settings import read_settings
 
 GENERATIONS = Scale(full=1_000_000, quick=100_000)
@@ -46,7 +41,6 @@ UNHURRIED_EACH, PAUSE_S = 8, 0.5
 PAGES = 60
 PAGES_FOR_S = 4.0
 STATISTICS = 20
-LAST_DAYS = 30
 QUERY_P95_MS = 100.0
 LOOKS = 200
 THUMBNAILS = 3000
@@ -98,8 +92,7 @@ def rows(folder: Path, *, quick: bool) -> list[Row]:
         recorded = asyncio.run(fill_history(settings.database_url, database, GENERATIONS.of(quick=quick)))
         images = asyncio.run(give_thumbnails(database, folder / "images", bytes(THUMBNAIL_BYTES)))
     with running_sidecar(folder) as sidecar:
-        found = asyncio.run(measure(sidecar, database, recorded, images))
-    return [*found, *statistics(database)]
+        return asyncio.run(measure(sidecar, database, recorded, images))
 
 
 async def measure(sidecar: Sidecar, database: Path, recorded: int, images: list[UUID]) -> list[Row]:
@@ -107,6 +100,7 @@ async def measure(sidecar: Sidecar, database: Path, recorded: int, images: list[
     async with aiohttp.ClientSession(f"{sidecar.url}/api/v1/", connector=connector) as http:
         return [
             *await pages(http, recorded),
+            *await statistics(http),
             await thumbnails(http, images),
             *await one_generation(http, database),
             *await submissions(http),
@@ -136,27 +130,16 @@ def told(at: datetime) -> str:
     return at.isoformat()
 
 
-def statistics(database: Path) -> list[Row]:
-    """The counts that an operator asks for, straight from the database."""
-    since = (datetime.now(timezone.utc) - timedelta(days=LAST_DAYS)).strftime("%Y-%m-%d %H:%M:%S")
-    by_day = """
-        SELECT state, date(created_at), count(*) FROM generations
-        WHERE owner_id = ? AND state IN (SELECT value FROM json_each(?)) AND created_at >= ? GROUP BY 1, 2"""
-    of_mine = (LOCAL_OWNER_ID.bytes, json.dumps([state.value for state in GenerationState]), since)
-    questions: dict[str, tuple[str, tuple[Any, ...]]] = {
-        "counted by state": ("SELECT state, count(*) FROM generations GROUP BY state", ()),
-        f"counted by state and day, last {LAST_DAYS} days": (by_day, of_mine),
+async def statistics(http: aiohttp.ClientSession) -> list[Row]:
+    """What is summed over the ledger: somebody's usage, of whom half of all generations are, and how right estimates were."""
+    questions: dict[str, dict[str, str]] = {
+        f"usage of 30 days by {by}": {"by": by} for by in ("day", "checkpoint", "state")
     }
     found = []
-    with closing(sqlite3.connect(database)) as connection:
-        for name, (query, parameters) in questions.items():
-            seconds = []
-            for _ in range(STATISTICS):
-                with timed() as watch:
-                    connection.execute(query, parameters).fetchall()
-                seconds.append(watch.seconds)
-            found += spread(name, seconds, p95_ms=QUERY_P95_MS)
-    return found
+    for name, query in questions.items():
+        found += spread(name, await each_timed(STATISTICS, getting(http, "usage", **query)), p95_ms=QUERY_P95_MS)
+    accuracy = await each_timed(STATISTICS, getting(http, "admin/estimates"))
+    return [*found, *spread("how right the estimates of 7 days were", accuracy, p95_ms=QUERY_P95_MS)]
 
 
 async def thumbnails(http: aiohttp.ClientSession, images: list[UUID]) -> Row:

@@ -70,6 +70,14 @@ DIFFERING = (
     *("id", "owner_id", "person_id", "number", "turn", "state", "created_at", "prompt"),
     *("checkpoint", "loras", "tags", "favourite", "trashed_at"),
 )
+IN_THE_LEDGER = "INSERT INTO usage_entries (id, account_id, generation_id, kind, generations, gpu_ms, counted_at, at)"
+RESERVED = f"""
+    {IN_THE_LEDGER} SELECT randomblob(16), person_id, id, 'reserve', 1, 2000, created_at, created_at FROM generations
+"""
+SETTLED = f"""
+    {IN_THE_LEDGER} SELECT randomblob(16), person_id, id, iif(state = 'completed', 'settle', 'return'),
+    iif(state = 'completed', 0, -1), iif(state = 'completed', -500, -2000), created_at, created_at FROM generations
+"""
 ENTRY = "INSERT INTO search_entries (moment, generation_id, words) VALUES (?, ?, ?)"
 
 
@@ -98,6 +106,8 @@ async def fill_history(url: str, file: Path, wanted: int) -> int:
             connection.execute(f"DROP TRIGGER {name}")
         make = Rows(first, people)
         written = copy_pair(connection, generation, image, make, wanted)
+        connection.execute(RESERVED)
+        connection.execute(SETTLED)
         connection.execute("INSERT INTO search_index(search_index) VALUES ('rebuild')")
         connection.executemany("INSERT OR IGNORE INTO search_words VALUES (?)", ([word] for word in make.vocabulary))
         for _, statement in (*indexes, *triggers):  # sorting once is quicker than inserting a million times

@@ -722,7 +722,7 @@ def make_usage_entries() -> None:
         sa.Column("at", DateTimeUTC(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_usage_entries"),
     )
-    window = ["account_id", "counted_at", "generations", "gpu_ms"]
+    window = ["account_id", "counted_at", "generations", "gpu_ms", "kind"]
     op.create_index("ix_usage_entries_window", "usage_entries", window)
     op.create_index("ix_usage_entries_generation", "usage_entries", ["generation_id"])
     given_back = "kind <> 'reserve'"
