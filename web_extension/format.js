@@ -68,9 +68,13 @@ export class Formats {
     return this.#moment.format(new Date(time))
   }
 
-  /** @param {string} time RFC 3339 */
+  /**
+   * "14:32", "2:32 PM"; on one line.
+   *
+   * @param {string} time RFC 3339
+   */
   clock(time) {
-    return this.#clock.format(new Date(time))
+    return onOneLine(this.#clock.format(new Date(time)))
   }
 
   /** @param {string} time RFC 3339 */
@@ -154,4 +158,9 @@ export class Formats {
     const first = this.#unit(large, largeUnit, 0)
     return small === 0 ? first : `${first} ${this.#unit(small, smallUnit, 0)}`
   }
+}
+
+/** @param {string} text */
+export function onOneLine(text) {
+  return text.replace(/\s/g, '\u00a0')
 }

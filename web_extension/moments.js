@@ -4,6 +4,8 @@
  * @import { Language, Moments } from './types.js'
  */
 
+import { onOneLine } from './format.js'
+
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
@@ -11,6 +13,8 @@ const DAY_MS = 86_400_000
 const CLOCK_UP_TO_HOURS = 12
 const EXACT_UP_TO_MINUTES = 120
 const WEEKDAYS_UP_TO_DAYS = 6
+/** What may take so many times as long as expected is a guess, and its bounds tell nobody anything. */
+const ROUGH_FROM = 4
 
 /**
  * "14:32"; "Sunday 09:15"; what is a week away is a day.
@@ -41,16 +45,18 @@ export function atTime(moment, { strings, formats }, now) {
 }
 
 /**
- * The earliest and the latest, where they differ as people read them: "14:30 to 14:40". Empty where they do not.
+ * The earliest and the latest, where they differ as people read them: "14:30 to 14:40". Empty where they do not; where
+ * they are far from each other, that it is a guess.
  *
  * @param {Moments} moments
  * @param {Language} language
  * @param {number} now
  */
-export function rangeOf({ earliest, latest }, language, now) {
+export function rangeOf({ likely, earliest, latest }, language, now) {
+  if (Date.parse(latest) - now > ROUGH_FROM * Math.max(MINUTE_MS, Date.parse(likely) - now)) return language.strings.say('moment.rough')
   const from = timeOf(new Date(Math.max(Date.parse(earliest), now)).toISOString(), language, now)
   const to = timeOf(latest, language, now)
-  return from === to ? '' : language.strings.say('moment.range', { from, to })
+  return from === to ? '' : onOneLine(language.strings.say('moment.range', { from, to }))
 }
 
 /**

@@ -4,7 +4,7 @@
  * @import { Generation, Language, Moments } from './types.js'
  */
 
-import { atTime, countedDown, isSoon, rangeOf, timeOf } from './moments.js'
+import { countedDown, isSoon, rangeOf, timeOf } from './moments.js'
 
 /** Reasons for which it goes on though its turn has come, as short as they can be said. */
 const STANDSTILLS = new Set(['paused', 'no_instance', 'no_instance_with', 'running_at_once'])
@@ -39,8 +39,7 @@ export function standingOf(generation, language, { withRange = false, now = Date
 function startOf(moments, language, withRange, now) {
   const { strings } = language
   const range = withRange ? rangeOf(moments, language, now) : ''
-  if (isSoon(moments.likely, now))
-    return range ? strings.say('waiting.startsSoon', { latest: atTime(moments.latest, language, now) }) : ''
+  if (isSoon(moments.likely, now)) return range ? strings.say('waiting.startsSoon', { range }) : ''
   const time = timeOf(moments.likely, language, now)
   return range ? strings.say('waiting.startsWith', { time, range }) : strings.say('waiting.starts', { time })
 }

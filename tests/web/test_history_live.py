@@ -42,7 +42,7 @@ def test_a_waiting_generation_says_when_it_will_start(open_panel: OpenPanel, sid
     sidecar.put(opened(2, place=0, waiting=waiting(starts_at, own=0)))
 
     english = open_panel(timezone_id="UTC")
-    expect(english.cards.nth(1)).to_contain_text(re.compile(rf"3 ahead, starts about .*{starts_at:%M} [AP]M"))
+    expect(english.cards.nth(1)).to_contain_text(re.compile(rf"3 ahead, starts about .*{starts_at:%M}\s[AP]M"))
     expect(english.cards.nth(0)).to_contain_text("Next, starts about ")
 
     german = open_panel(width=320, query="locale=de", timezone_id="UTC")

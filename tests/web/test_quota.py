@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 from web.panel import OpenPanel
 from web.quota_panel import OpenQuota, QuotaPanel
 
-CLOCK = r"\d\d?:\d\d [AP]M"
-TIME = rf"(\w+day )?{CLOCK}"
+CLOCK = r"\d\d?:\d\d\s[AP]M"
+TIME = rf"(\w+day\s)?{CLOCK}"
 HELD_BY_THE_HOUR = "Your plan allows 10 generations an hour. There is no room for it yet."
 THEMES = ("dark", "light", "nord", "solarized")
 """Of ComfyUI's own palettes."""
@@ -171,7 +171,7 @@ def test_what_waits_has_its_place_its_start_and_its_reason(open_quota: OpenQuota
 
     expect(panel.waiting).to_have_count(3)
     expect(panel.waiting.nth(0)).to_contain_text(
-        re.compile(rf"a slow river\s*1 ahead, starts about {TIME} \({TIME} to {TIME}\)")
+        re.compile(rf"a slow river\s*1 ahead, starts about {TIME} \({TIME}\sto\s{TIME}\)")
     )
     expect(panel.page.get_by_text("Turns are shared. Before it: 1 of your own.")).to_have_count(1)
     expect(panel.waiting.nth(1)).to_contain_text(re.compile(rf"a lighthouse 2\s*Held until .*{CLOCK}, in 34 min"))
@@ -185,6 +185,19 @@ def test_what_waits_has_its_place_its_start_and_its_reason(open_quota: OpenQuota
     expect(panel.waiting).to_have_count(2)
 
     assert sidecar.requests.count("GET /generations") == read_before
+
+
+def test_a_start_that_nobody_can_tell_is_called_a_guess(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
+    """
+    Bounds of hours around a wait of minutes say nothing. What starts within a minute has no time.
+    """
+    now = datetime.now(timezone.utc)
+    sidecar.put(opened(1, place=0, waiting=waiting(now + timedelta(seconds=20), own=0, spread_s=150)))
+    sidecar.put(opened(2, place=1, waiting=waiting(now + timedelta(minutes=10), own=1, spread_s=7200)))
+    panel = open_quota()
+
+    expect(panel.waiting.nth(0)).to_contain_text(re.compile(rf"Next, starts soon \({TIME}\sto\s{TIME}\)"))
+    expect(panel.waiting.nth(1)).to_contain_text(re.compile(rf"1 ahead, starts about {TIME} \(a rough guess\)"))
 
 
 def test_what_comes_to_wait_is_there_by_itself(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:
