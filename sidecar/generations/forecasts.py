@@ -16,8 +16,10 @@ from sidecar.generations.party import Entrant
 from sidecar.generations.places import Places
 from sidecar.generations.schemas import Forecast, ForecastRefusal, Moments, PartOfDay
 from sidecar.generations.submissions import Request
+from sidecar.generations.waiting_line import Snapshot
 from sidecar.identity import now
 from sidecar.instances.models import Instance
+from sidecar.limits import reasons
 from sidecar.limits.estimate import Lines, to_ms
 from sidecar.limits.paces import ALIKE, Expected
 from sidecar.limits.plans import Standing
@@ -55,6 +57,7 @@ class Forecasts:
             ahead, snapshot = await self._places.behind(session, person.id, request.priority)
             may_enter = isinstance(permit, Permit)
             starts_at = snapshot.starts_at(ahead, at=at, held_until=held_until) if may_enter else None
+            reason = (standstill(snapshot) if may_enter else None) or reason
             return Forecast(
                 seconds=round(takes.seconds, 2),
                 low_s=round(takes.low_s, 2),
@@ -87,6 +90,13 @@ async def permitted(limits: PartyLimits, asked: Asking) -> Permit | Refused:
         return await limits.permit(asked)
     except Refused as exc:
         return exc
+
+
+def standstill(snapshot: Snapshot) -> Reason | None:
+    """Why nothing begins at present; None while something does."""
+    if snapshot.paused is not None:
+        return reasons.paused(snapshot.paused)
+    return None if snapshot.instances else reasons.NO_INSTANCE
 
 
 def why(permit: Permit | Refused, reason: Reason | None) -> str | None:

@@ -206,9 +206,9 @@ class Forecast(Struct):
     """`held`: a limit lets it go at `held_until`."""
     held_until: datetime | None
     reason: Reason | None
-    """Why it is held."""
+    """Why it is held, or why nothing begins at present."""
     why: str | None
-    """Why it is held or refused, in a sentence, in English."""
+    """The same, or why it is refused, in a sentence, in English."""
     refusal: ForecastRefusal | None
     own_before: int
     others_before: int

@@ -205,12 +205,13 @@ class Budgets:
         return first_room(claims, earliest)
 
     def _refusal(self, accounts: Sequence[Account], obstacle: Claim, room_at: datetime | None) -> LimitReached:
-        used = obstacle.tally.used_and_to_come(obstacle.window, self._at)
+        used = obstacle.tally.used(obstacle.window, self._at)
+        to_come = obstacle.tally.used_and_to_come(obstacle.window, self._at) - used
         room_in = None if room_at is None else room_at - self._at
         group = self._group_of(accounts, obstacle)
         size = size_of(obstacle)
         return LimitReached(
-            sentences.used_up(obstacle, used, group=group, room_in=room_in),
+            sentences.used_up(obstacle, used, to_come=to_come, group=group, room_in=room_in),
             limit=obstacle.window.limit,
             used=sentences.rounded_up(used, size),
             allowed=obstacle.window.allowed // size,

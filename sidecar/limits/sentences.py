@@ -17,9 +17,10 @@ UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 EXACT_UP_TO = 2  # 90 minutes says more than 2 hours
 
 
-def used_up(claim: Claim, used: int, *, group: str | None, room_in: timedelta | None) -> str:
+def used_up(claim: Claim, used: int, *, to_come: int = 0, group: str | None, room_in: timedelta | None) -> str:
     """
     Args:
+        to_come: What waits for its moment already, and will have that room before.
         group: Whose limit it is; None: one's own plan's.
         room_in: After what time there is room; None: never.
     """
@@ -27,8 +28,10 @@ def used_up(claim: Claim, used: int, *, group: str | None, room_in: timedelta | 
     allowed = allowance(claim.window.limit, claim.window.allowed // size, group)
     if room_in is None:
         return f"{allowed}. Ask an administrator for another plan."
-    used = rounded_up(used, size)
+    used, to_come = rounded_up(used, size), rounded_up(to_come, size)
     state = f"{used} {'is' if used == 1 else 'are'} used"
+    if to_come:
+        state += f" and {to_come} more {'waits' if to_come == 1 else 'wait'} for room"
     when = f"in {in_words(room_in)}; submit it again then."
     if claim.window.unit == "generations":
         return f"{allowed}, and {state}. The next one is free {when}"

@@ -10,6 +10,7 @@ import pytest
 from fakes.people import somebody
 from sqlalchemy import func, select
 
+from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.generations.models import Generation
 from sidecar.generations.submissions import Request
 from sidecar.identity import now, uuid7
@@ -18,6 +19,7 @@ from sidecar.limits.estimate import learn
 from sidecar.limits.ledger import UsageEntry
 from sidecar.limits.models import Plan
 from sidecar.limits.paces import Sample
+from sidecar.operations.schemas import QueuePatch
 from sidecar.parts import Parts, put_together
 from sidecar.settings import read_settings
 
@@ -117,3 +119,13 @@ async def test_it_says_until_when_it_would_be_held(parts: Parts):
     assert told.why
     assert told.starts_at is not None
     assert told.starts_at.earliest >= told.held_until
+
+
+async def test_it_says_why_nothing_begins(parts: Parts):
+    """It would enter, and wait for an administrator."""
+    await parts.queue_desk.change(QueuePatch(paused=True, reason="a new card"), COMMAND_LINE)
+    await parts.places.catch_up()
+    told = await parts.forecasts.of(one(), address=None)
+
+    assert (told.outcome, told.starts_at) == ("enters", None)
+    assert told.why == "The queue is paused: a new card"

@@ -21,6 +21,7 @@ from sidecar.generations.states import GenerationState
 from sidecar.generations.submissions import Request
 from sidecar.identity import now, uuid7
 from sidecar.limits.ledger import UsageEntry
+from sidecar.limits.models import GroupMember
 from sidecar.limits.persons import AddressSalt, OldSalts
 from sidecar.limits.reasons import limit
 from sidecar.parts import Parts
@@ -106,6 +107,7 @@ async def test_what_reached_comfyui_by_another_door_is_counted_and_never_refused
             accepted = Accepted(1, str(uuid7()), clock().timestamp(), "outside", WORKFLOW, {}, None)
             async with parts.database.writing() as session:
                 await record_accepted(session, accepted, instance_id)
+        clock.at += SECOND
         with pytest.raises(LimitReached) as refused:
             await submit(parts)
 
@@ -168,6 +170,22 @@ async def test_a_groups_budget_is_shared(start: StartParts, clock: Clock):
 
         assert refused.value.facts == {"limit": "generations_per_day", "used": 5, "allowed": 5, "group": "3b"}
         assert refused.value.message.startswith("The group 3b may use 5 generations a day, and 5 are used.")
+
+
+async def test_who_is_refused_in_a_group_hears_what_others_wait_for(start: StartParts, clock: Clock):
+    """What waits for room is not used yet."""
+    async with start(GENONAUT_ACCESS="accounts") as parts:
+        await add_people(parts, BOB, group={"generations_per_day": 1})
+        await add_people(parts, ADA, plan="standard")
+        async with parts.database.writing() as session:
+            group_id = (await session.scalars(select(GroupMember.group_id))).one()
+            session.add(GroupMember(group_id=group_id, user_id=ADA))
+        await use_up(parts, 2, owner_id=ADA)
+        with pytest.raises(LimitReached) as refused:
+            await submit(parts, BOB)
+
+        assert refused.value.facts["used"] == 1
+        assert "and 1 is used and 1 more waits for room. The next one is free in 2 days" in refused.value.message
 
 
 async def test_gpu_seconds_are_reserved_as_they_are_estimated(start: StartParts, clock: Clock):

@@ -31,6 +31,13 @@ def test_one_is_not_many():
     )
 
 
+def test_what_waits_for_room_already_is_not_said_to_be_used():
+    """Whoever is refused would else read that more is used than is allowed."""
+    told = used_up(TEN, 10, to_come=2, group="3b", room_in=timedelta(minutes=12))
+
+    assert told.startswith("The group 3b may use 10 generations an hour, and 10 are used and 2 more wait for room.")
+
+
 def test_of_gpu_seconds_it_says_what_this_one_needs():
     """There may be some left, and too few for it."""
     assert used_up(A_MINUTE, 50_200, group="3b", room_in=timedelta(hours=3)) == (
