@@ -31,7 +31,7 @@ from sidecar.sqlite_connection import QuickConnection, connector
 
 WRITING = "genonaut_writing"
 UNHURRIED = "genonaut_unhurried"
-BEFORE_COMMIT = "genonaut_before_commit"
+BEFORE_COMMIT, AFTER_COMMIT = "genonaut_before_commit", "genonaut_after_commit"
 WRITERS_LOCK = 0x67656E6F  # "geno": PostgreSQL's advisory locks have numbers, and other programs may use some too
 LOCKS_WAITED_FOR_S = 10.0
 STATEMENT_AT_MOST_S = 60.0
@@ -53,7 +53,7 @@ LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"  # PostgreSQL's errcodes.h
 LOCKED = "database is locked"  # SQLite's word for the first of them
 ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
-__all__ = ["GUID", "Base", "Database", "DateTimeUTC", "before_commit", "table_of"]
+__all__ = ["GUID", "Base", "Database", "DateTimeUTC", "after_commit", "before_commit", "table_of"]
 
 
 class Base(DeclarativeBase):
@@ -112,6 +112,8 @@ class Database:
                 yield session
                 await do_before_commit(session)
                 await session.commit()
+                for act in session.info.pop(AFTER_COMMIT, ()):
+                    act()
 
     @asynccontextmanager
     async def session_of_its_own(self) -> AsyncIterator[Any]:
@@ -161,6 +163,11 @@ def before_commit(session: AsyncSession, act: Callable[[AsyncSession, list[Any]]
     For what follows from a change, whoever makes it, and costs less for many at once.
     """
     session.info.setdefault(BEFORE_COMMIT, {}).setdefault(act, []).append(about)
+
+
+def after_commit(session: AsyncSession, act: Callable[[], None]) -> None:
+    """Have this done when the transaction is committed, before anybody else of this process can write."""
+    session.info.setdefault(AFTER_COMMIT, []).append(act)
 
 
 async def do_before_commit(session: AsyncSession) -> None:

@@ -48,6 +48,7 @@ from sidecar.generations.sweeper import Sweeper
 from sidecar.generations.tending import Tending
 from sidecar.generations.timeouts import Timeouts
 from sidecar.generations.trash import Trash
+from sidecar.generations.turn_giving import TurnGiver
 from sidecar.generations.waiting_telling import WaitingTelling
 from sidecar.health import HealthCheck
 from sidecar.instances.connections import Instances
@@ -109,6 +110,7 @@ class Parts:
     catalog: Catalog
     discovery: Discovery
     dispatcher: Dispatcher
+    turn_giver: TurnGiver
     repeats: Repeats
     editor: Editor
     trash: Trash
@@ -178,10 +180,9 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
 
     postings = Postings()
     aftermath = Aftermath(queueing, announce, board.end)
-    recorders = Recorders(database, leadership, instances, postings, aftermath)
-    dispatcher = Dispatcher(
-        database, leadership, instances, catalog, plans, queueing, recorders, postings, board, announce
-    )
+    turn_giver = TurnGiver(database, leadership, catalog, plans, postings)
+    recorders = Recorders(database, leadership, instances, turn_giver, postings, aftermath)
+    dispatcher = Dispatcher(database, leadership, instances, turn_giver, queueing, recorders, postings, board, announce)
     queueing.wake_leader = dispatcher.wake
     moving_up = MovingUp(leadership, database, plans, queueing, announce)
     relocation = Relocation(database, leadership, postings, aftermath)
@@ -226,7 +227,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
     moderation = moderation_of(settings)
     inspector = Inspector(plans, rule_book, Hits(database, keep_texts=settings.keep_rule_texts), moderation)
     entry_limits = EntryLimits(settings, plans)
-    admission = Admission(database, queueing, catalog, discovery, entry_limits, inspector, announce)
+    admission = Admission(database, turn_giver, queueing, catalog, discovery, entry_limits, inspector, announce)
     store = ImageStore(settings.data_folder / "images")
     editor = Editor(database, announce)
     trash = Trash(database, store, dispatcher, announce, days=settings.trash_days)
@@ -277,6 +278,7 @@ def put_together(settings: Settings, hasher: PasswordHasher | None = None) -> Pa
         catalog=catalog,
         discovery=discovery,
         dispatcher=dispatcher,
+        turn_giver=turn_giver,
         repeats=Repeats(database, catalog),
         editor=editor,
         trash=trash,

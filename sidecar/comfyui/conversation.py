@@ -56,7 +56,7 @@ class Conversation(Protocol):
         """What happened next; None after a silence."""
         ...
 
-    async def tell(self, kind: str, data: dict[str, Any]) -> None:
+    async def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell the pack something, where there is one."""
 
     async def close(self) -> None: ...
@@ -98,7 +98,7 @@ class PackConversation:
         except asyncio.TimeoutError:
             return None
 
-    async def tell(self, kind: str, data: dict[str, Any]) -> None:
+    async def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         await self._connection.send(msgspec.json.encode({"type": kind, "data": data}).decode())
 
     async def close(self) -> None:
@@ -125,7 +125,7 @@ class CoreConversation:
         event = read_event(message)
         return ObserverEvent("outcome") if tells_of_an_end(event) else event
 
-    async def tell(self, kind: str, data: dict[str, Any]) -> None:
+    async def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Without the pack, its queue panel shows its own queue alone, and it lets in whom it lets in."""
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from sidecar.comfyui.conversation import Conversation, Hello, ObserverEvent
 from sidecar.errors import Away
 from sidecar.tasks import until_one_ends
 
+HELD_AFTER_S = 0.1  # what came through this ComfyUI is shown there already, and on an idle one it has gone by then
 HELD_INTERVAL_S = 0.5
 HELD_INTERVAL_EACH_S = 0.002  # nobody sees how a list of hundreds grows shorter, and it costs both sides
 BACKOFF_FIRST_S = 0.25
@@ -53,7 +54,7 @@ class Observer:
         self,
         comfyui: ComfyUIClient,
         listener: Listener,
-        read_held: Callable[[], Awaitable[dict[str, Any]]],
+        read_held: Callable[[], Awaitable[Mapping[str, Any]]],
         *,
         access: str,
         changed_callers: Iterable[UUID] = (),
@@ -131,6 +132,7 @@ class Observer:
         self._held_changed.set()
         while True:
             await self._held_changed.wait()
+            await asyncio.sleep(HELD_AFTER_S)
             self._held_changed.clear()
             held = await self._read_held()
             await conversation.tell("held", held)

@@ -21,7 +21,9 @@ from sidecar.generations.models import Generation
 from sidecar.generations.party import Admitted, Entrant, Party
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.schemas import Submission
+from sidecar.generations.states import GenerationState
 from sidecar.generations.submissions import Request, from_submission
+from sidecar.generations.turn_giving import TurnGiver
 from sidecar.identity import now
 from sidecar.rules.inspector import Inspector
 from sidecar.together import Together
@@ -38,6 +40,7 @@ class Admission:
     def __init__(
         self,
         database: Database,
+        turns: TurnGiver,
         queueing: Queueing,
         catalog: Catalog,
         discovery: Discovery,
@@ -46,6 +49,7 @@ class Admission:
         announce: Callable[[UUID], Awaitable[None]],
     ) -> None:
         self._database = database
+        self._turns = turns
         self._queueing = queueing
         self._catalog = catalog
         self._discovery = discovery
@@ -98,8 +102,9 @@ class Admission:
             source=request.source,
             not_before=generation.not_before and generation.not_before.isoformat(),
         )
-        await self._queueing.dispatch(generation.id, reason="admitted", not_before=generation.not_before)
-        await self._announce(generation.id)
+        if generation.state == GenerationState.PENDING.value:  # else it has gone on at once, and that is told
+            await self._queueing.dispatch(generation.id, reason="admitted", not_before=generation.not_before)
+            await self._announce(generation.id)
         if generation.parent_id is not None:
             await self._announce(generation.parent_id)
         return generation
@@ -139,15 +144,13 @@ class Admission:
         except Away:
             raise
         except Exception:
-            if len(entrants) == 1:
-                raise
             log.warning("not_admitted_together", requests=len(entrants), exc_info=True)
             return await asyncio.gather(*(self._write_alone(entrant) for entrant in entrants), return_exceptions=True)
 
     async def _write(self, entrants: Sequence[Entrant]) -> list[Admitted | Refused]:
         requests = [entrant.request for entrant in entrants]
-        async with self._database.writing() as session:
-            at = now()
+        async with self._turns.writing() as along:
+            at, session = now(), along.session
             limits = await self._entry_limits.of_party(session, [entrant.asking() for entrant in entrants], at)
             party = Party(session, limits, self._inspector.hits, at)
             await party.look_up([request.id for request in requests if not request.is_new])

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.catalog.catalog import Catalog
 from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.dialect import Prompt
 from sidecar.database import Database
@@ -32,19 +28,16 @@ from sidecar.errors import (
     TermIsOver,
 )
 from sidecar.generations import shares
-from sidecar.generations.choice import Choice
 from sidecar.generations.history import owned
 from sidecar.generations.in_flight import is_at, take_back
+from sidecar.generations.lanes import Lane
 from sidecar.generations.models import (
     Generation,
     Workflow,
-    forget_foreign_prompt_id,
-    is_in_flight,
     move,
     prompt_id_of,
     touch,
 )
-from sidecar.generations.pausing import QueuePause
 from sidecar.generations.postings import Postings
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
@@ -52,18 +45,13 @@ from sidecar.generations.recorder import Recorders
 from sidecar.generations.retries import TRIES_AT_MOST, next_try, rule_for
 from sidecar.generations.schemas import WITHHELD
 from sidecar.generations.states import FINAL, IN_FLIGHT, GenerationState
-from sidecar.generations.stopping import Stop
-from sidecar.generations.turns import IN_FLIGHT_AT_MOST, LONG_AGO, Outlook, look_ahead
+from sidecar.generations.turn_giving import TurnGiver
 from sidecar.generations.workflows import unpack_workflow
 from sidecar.identity import now
 from sidecar.instances import standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance, Wanted
-from sidecar.limits.plans import Plans
-from sidecar.tasks import end
 
-FAR_LOOKS_ARE_ONE_IN = 10  # where thousands wait and a place stays free: this part of the time goes into looking so far
-COMMITTED_WITHIN = timedelta(minutes=1)  # what was to begin before the last look may have been written after it
 MEMORY_IS_FREED_IN_S = 1.0  # ComfyUI's worker does it as soon as it is idle, and tells nobody
 
 log = structlog.get_logger(__name__)
@@ -77,8 +65,7 @@ class Dispatcher:
         database: Database,
         leadership: Leadership,
         instances: Instances,
-        catalog: Catalog,
-        plans: Plans,
+        turns: TurnGiver,
         queueing: Queueing,
         recorders: Recorders,
         postings: Postings,
@@ -88,8 +75,7 @@ class Dispatcher:
         self._database = database
         self._leadership = leadership
         self._instances = instances
-        self._catalog = catalog
-        self._plans = plans
+        self._turns = turns
         self._queueing = queueing
         self._recorders = recorders
         self._postings = postings
@@ -98,11 +84,6 @@ class Dispatcher:
         self._awake = asyncio.Event()
         self._is_running = False
         self._lanes: dict[UUID, Lane] = {}
-        self._rest_s: float | None = None
-        """How long it takes until there is something to look at, though nothing happens."""
-        self._far_again_at = 0.0
-        self._due_until = LONG_AGO
-        """Until when everybody whose moment had come is in the line."""
 
     def wake(self) -> bool:
         """Somebody's turn may have come; tells whether it is this dispatcher that looks."""
@@ -116,10 +97,11 @@ class Dispatcher:
         A task of its own: a ComfyUI that takes a minute to answer must not hold up the queue's workers.
         """
         self._is_running = True
+        self._turns.send = self._put
         try:
             while True:
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._awake.wait(), self._rest_s)
+                    await asyncio.wait_for(self._awake.wait(), self._turns.rest_s)
                 self._awake.clear()
                 try:
                     await self._fill()
@@ -128,6 +110,7 @@ class Dispatcher:
                     log.exception("dispatching_failed")
         finally:
             self._is_running = False
+            self._turns.send = None
             await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
             # Whoever leads next finds out what became of what was on its way.
             self._lanes.clear()
@@ -136,21 +119,19 @@ class Dispatcher:
     async def _fill(self) -> None:
         """Hand out as many generations as the instances may have, in the order of turns."""
         while True:
-            outlook = await self._look()
+            outlook = await self._turns.look()
             if outlook.beginning:
-                await self._let_begin(outlook.beginning)
+                await self._turns.let_begin(outlook.beginning)
                 continue
-            went = [await self._give_turn(choice) for choice in outlook.choices]
-            await self._let_wait(outlook)
+            went = [await self._turns.give(choice) is not None for choice in outlook.choices]
+            for generation_id in await self._turns.let_wait(outlook):
+                await self._announce(generation_id)
             if all(went) or not any(went):
                 return  # every place is filled, or something has changed of which we shall hear
 
-    async def _give_turn(self, choice: Choice) -> bool:
-        """Tells whether it went."""
-        generation = await self._take_turn(choice)
-        if generation is not None:
-            self._lane_of(choice.instance_id).put(generation)
-        return generation is not None
+    def _put(self, generation: Generation) -> None:
+        """It has had its turn: send it, after what goes to the same instance."""
+        self._lane_of(instance_of(generation)).put(generation)
 
     def _lane_of(self, instance_id: UUID) -> Lane:
         # Only those that are in use are kept: instances come and go.
@@ -200,70 +181,6 @@ class Dispatcher:
         except Away:
             # The request is written down; reconciling repeats it when ComfyUI is back.
             log.warning("cancel_waits_for_comfyui", generation_id=str(generation.id), exc_info=True)
-
-    async def _look(self) -> Outlook:
-        began = time.monotonic()
-        far = began >= self._far_again_at
-        async with self._database.reading() as session:
-            due_from = self._due_until - COMMITTED_WITHIN
-            outlook = await look_ahead(
-                session, self._catalog.snapshot, self._plans, at=now(), due_from=due_from, far=far
-            )
-        self._due_until = outlook.due_until or self._due_until
-        ended = time.monotonic()
-        if outlook.was_far:
-            self._far_again_at = ended + (ended - began) * FAR_LOOKS_ARE_ONE_IN
-        rests = [outlook.rest_s] if outlook.is_whole else [outlook.rest_s, max(self._far_again_at - ended, 0.0)]
-        self._rest_s = min((rest_s for rest_s in rests if rest_s is not None), default=None)
-        return outlook
-
-    async def _take_turn(self, choice: Choice) -> Generation | None:
-        """None if something has changed since it was chosen."""
-        with contextlib.ExitStack() as unless_committed:
-            async with self._leadership.writing() as session:
-                generation = await session.get(Generation, choice.generation_id)
-                instance = await session.get_one(Instance, choice.instance_id)
-                if generation is None or not await may_still_go(session, generation, instance):
-                    return None
-                move(session, generation, GenerationState.SUBMITTED, at=now())
-                generation.instance_id = instance.id
-                generation.waiting_reason = None
-                generation.tries += 1
-                if generation.run_is_over:
-                    generation.run, generation.run_is_over = generation.run + 1, False
-                instance.checkpoint = generation.checkpoint or instance.checkpoint
-                weight = await self._plans.weight_of(session, generation.person_id)
-                await shares.let_go(session, generation, instance, choice, weight=weight, at=now())
-                forget_foreign_prompt_id(generation)  # from here on it has ours
-                # Before the commit: whoever reconciles must never see it submitted and not know that it is on its way.
-                self._postings.add(generation.id)
-                # A commit that was not answered may have happened all the same: reconciling finds it, if it is let to.
-                unless_committed.callback(self._postings.discard, generation.id)
-            unless_committed.pop_all()
-        return generation
-
-    async def _let_begin(self, people: Iterable[UUID]) -> None:
-        """Let those into the line whose moment has come."""
-        async with self._leadership.writing() as session:
-            await shares.begin_waiting(session, people, at=now())
-
-    async def _let_wait(self, outlook: Outlook) -> None:
-        """
-        Write down why some wait though a place is free, or that they do so no longer, and who waits for nothing more.
-        """
-        if not (outlook.reasons or outlook.resting):
-            return
-        told = []
-        async with self._leadership.writing() as session:
-            await shares.let_rest(session, outlook.resting, at=now())
-            for generation_id, reason in outlook.reasons.items():
-                generation = await session.get(Generation, generation_id)
-                if generation is not None and generation.state == GenerationState.PENDING.value:
-                    generation.waiting_reason = reason
-                    touch(generation)
-                    told.append(generation_id)
-        for generation_id in told:
-            await self._announce(generation_id)
 
     async def _send(self, generation: Generation) -> None:
         """ComfyUI need not wait for its prompt until browsers have been told of it."""
@@ -434,60 +351,6 @@ class Dispatcher:
             latest = await session.get_one(Generation, generation.id)
             if latest.state == GenerationState.PENDING.value and latest.instance_id == instance_id:
                 latest.instance_id = None
-
-
-THERE = select(
-    select(func.count())
-    .where(is_in_flight(), Generation.instance_id == bindparam("instance"))
-    .scalar_subquery()
-    .label("in_flight"),
-    exists().where(QueuePause.since.is_not(None)).label("is_paused"),
-    exists().where(Stop.owner_id == bindparam("owner"), Stop.through >= bindparam("number")).label("is_stopped"),
-)
-
-
-async def may_still_go(session: AsyncSession, generation: Generation, instance: Instance) -> bool:
-    """Is it still held and wanted, has the instance still a place for it, and is the queue not paused?"""
-    if generation.state != GenerationState.PENDING.value or not standing.is_trusted_now(instance, at=now()):
-        return False
-    asked = {"instance": instance.id, "owner": generation.owner_id, "number": generation.number}
-    there = (await session.execute(THERE, asked)).one()
-    return there.in_flight < IN_FLIGHT_AT_MOST and not there.is_paused and not there.is_stopped
-
-
-class Lane:
-    """
-    What is on its way to one instance: one prompt after the other, in the order of turns.
-
-    Each instance has its own: one that takes a minute to answer must not hold up the others.
-    """
-
-    def __init__(self, send: Callable[[Generation], Awaitable[None]]) -> None:
-        self._send = send
-        self._queue: deque[Generation] = deque()
-        self._working: asyncio.Task[None] | None = None
-
-    @property
-    def is_in_use(self) -> bool:
-        return self._working is not None and not self._working.done()
-
-    def put(self, generation: Generation) -> None:
-        self._queue.append(generation)
-        if not self.is_in_use:
-            self._working = asyncio.create_task(self._work())
-
-    async def _work(self) -> None:
-        while self._queue:
-            generation = self._queue.popleft()
-            try:
-                await self._send(generation)
-            except Exception:
-                # A fault of ours or of the database: reconciling finds out what became of the prompt.
-                log.exception("sending_failed", generation_id=str(generation.id))
-
-    async def close(self) -> None:
-        if self._working is not None:
-            await end(self._working)
 
 
 def wait_or_end(

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.cluster.leadership import Leadership
 from sidecar.comfyui.client import ComfyUIClient
@@ -23,7 +25,7 @@ from sidecar.comfyui.events import Observer
 from sidecar.comfyui.outcomes import read_news
 from sidecar.database import Database
 from sidecar.generations.in_flight import believed_in_flight, is_at, show_life
-from sidecar.generations.models import Generation, Workflow, move
+from sidecar.generations.models import Generation, Workflow, is_pending, move
 from sidecar.generations.places import Places
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.recorder import Recorder, Recorders
@@ -41,6 +43,7 @@ from sidecar.together import Together
 
 NOTE_EVERY_S = 30.0  # less than the shortest time that may be given to a silence
 LOOK_EVERY_S = 60.0  # a busy ComfyUI is never silent, and something may have been left behind all the same
+NOTHING_HELD: Mapping[str, Any] = {"total": 0, "held": []}
 SEEN_AFTER_S = 0.05  # what ends sooner is written down once: its outcome says when it began
 LOOK_FOR_INSTANCES_EVERY_S = 30.0  # another process may have registered one
 
@@ -189,6 +192,10 @@ def prompt_of(event: ObserverEvent) -> str:
     return str(event.data.get("prompt_id"))
 
 
+async def anything_waits(session: AsyncSession) -> bool:
+    return bool(await session.scalar(select(exists().where(is_pending()))))
+
+
 class Following:
     """One follower for each instance, for as long as there is that instance. One a process."""
 
@@ -277,8 +284,9 @@ class Following:
         await end(self._tasks.pop(instance_id))
         await self._followers.pop(instance_id).close()
 
-    async def _read_held(self, askers: Sequence[UUID]) -> Sequence[dict[str, Any]]:
+    async def _read_held(self, askers: Sequence[UUID]) -> Sequence[Mapping[str, Any]]:
         """All are told the same, so it is read once for those who ask at the same moment."""
         await self._surroundings.places.catch_up(at_once=True)
         async with self._surroundings.database.reading() as session:
-            return [await self._surroundings.places.held(session)] * len(askers)
+            held = await self._surroundings.places.held(session) if await anything_waits(session) else NOTHING_HELD
+        return [held] * len(askers)

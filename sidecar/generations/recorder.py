@@ -29,6 +29,7 @@ from sidecar.generations.models import Generation, JournalPosition, prompt_id_of
 from sidecar.generations.postings import Postings
 from sidecar.generations.reconciling import Reconciling
 from sidecar.generations.recording import record_accepted, record_finished, record_started
+from sidecar.generations.turn_giving import TurnGiver
 from sidecar.identity import generation_id_of
 from sidecar.instances.connections import Instances
 
@@ -46,11 +47,13 @@ class Recorder:
         leadership: Leadership,
         instance_id: UUID,
         comfyui: ComfyUIClient,
+        turns: TurnGiver,
         postings: Postings,
         aftermath: Aftermath,
     ) -> None:
         self._database = database
         self._leadership = leadership
+        self._turns = turns
         self._instance_id = instance_id
         self._comfyui = comfyui
         self._postings = postings
@@ -163,16 +166,18 @@ class Recorder:
     async def _record(self, entries: Sequence[Entry | Unreadable]) -> None:
         """Write down some entries and how far the journal is recorded with them, in one transaction."""
         with_images = set()
-        async with self._database.writing() as session:
+        async with self._turns.writing() as along:
+            session = along.session
             with session.no_autoflush:  # one statement a table and row at the end, instead of one after each question
                 for entry in entries:
                     if await self._write(session, entry) and not isinstance(entry, Unreadable):
                         with_images.add(generation_id_of(entry.prompt_id))
             await self._move_on(session, entries[-1].sequence)
+            along.frees_a_place = any(isinstance(entry, Finished) for entry in entries)
         self._recorded = entries[-1].sequence
         told = [entry for entry in entries if not isinstance(entry, Unreadable)]
         for entry in told:
-            await self._hand_on(entry)
+            await self._hand_on(entry, is_place_taken=along.is_all)
         # A start and an end that came together are one piece of news. It does not wait until their images have jobs.
         ids = {generation_id_of(entry.prompt_id) for entry in told}
         keep_images = self._aftermath.queueing.keep_images
@@ -198,13 +203,13 @@ class Recorder:
             log.error("outcome_unreadable", journal=self._journal, sequence=entry.sequence)
         return False
 
-    async def _hand_on(self, entry: Entry) -> None:
+    async def _hand_on(self, entry: Entry, *, is_place_taken: bool) -> None:
         """What follows from an entry, once it is committed."""
         generation_id = generation_id_of(entry.prompt_id)
         if isinstance(entry, Finished):
             self._aftermath.ended(generation_id)
-            # A place in ComfyUI's queue is free.
-            await self._aftermath.queueing.dispatch(generation_id, reason="ended")
+            if not is_place_taken:  # in ComfyUI's queue
+                await self._aftermath.queueing.dispatch(generation_id, reason="ended")
 
 
 class Recorders:
@@ -215,11 +220,13 @@ class Recorders:
         database: Database,
         leadership: Leadership,
         instances: Instances,
+        turns: TurnGiver,
         postings: Postings,
         aftermath: Aftermath,
     ) -> None:
         self._database = database
         self._leadership = leadership
+        self._turns = turns
         self._instances = instances
         self._postings = postings
         self._aftermath = aftermath
@@ -228,7 +235,9 @@ class Recorders:
     async def of(self, instance_id: UUID) -> Recorder:
         if instance_id not in self._recorders:
             comfyui = await self._instances.client_of(instance_id)
-            recorder = Recorder(self._database, self._leadership, instance_id, comfyui, self._postings, self._aftermath)
+            recorder = Recorder(
+                self._database, self._leadership, instance_id, comfyui, self._turns, self._postings, self._aftermath
+            )
             self._recorders.setdefault(instance_id, recorder)
         return self._recorders[instance_id]
 

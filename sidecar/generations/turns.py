@@ -49,6 +49,7 @@ MET = select(
     Instance.virtual_time,
     is_sound().label("is_sound"),
     exists().where(QueuePause.since.is_not(None)).label("is_paused"),
+    exists().where(Share.is_waiting).label("anybody_waits"),
 ).where(is_met())
 ALL_IN_FLIGHT = select(
     Generation.instance_id,
@@ -135,6 +136,8 @@ class Outlook:
     """Until when nobody else's moment has come; None: that was not looked at."""
     resting: tuple[UUID, ...] = ()
     """Who is in the line and has nothing that may go."""
+    has_places: bool = False
+    """May a place be free, also when all of these have gone? Where nobody waits for one that is not looked at."""
 
     @property
     def was_far(self) -> bool:
@@ -166,6 +169,9 @@ async def look_ahead(
     rested = [instance for instance in sound if instance.rests_until is None or instance.rests_until <= at]
     if any(instance.is_paused for instance in met):
         return Outlook()
+    if rested and not any(instance.anybody_waits for instance in met):
+        beginning = await due_since(session, since=due_from, at=at)
+        return Outlook(rest_s=rest_s, beginning=tuple(beginning), due_until=at, has_places=True)
     busy = await in_flight(session) if rested else {}
     if all(len(busy[instance.id]) >= IN_FLIGHT_AT_MOST for instance in rested):
         return Outlook(rest_s=rest_s)
@@ -189,6 +195,7 @@ async def look_ahead(
         beginning=tuple(beginning),
         due_until=at,
         resting=tuple(await who_rests(session, found.idle, at=at)) if found.idle else (),
+        has_places=seating.has_places(),
     )
 
 

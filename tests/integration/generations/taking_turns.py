@@ -15,14 +15,14 @@ ADA, BOB, CLO = UUID(int=11), UUID(int=12), UUID(int=13)
 
 async def next_turn(parts: Parts) -> UUID | None:
     """Let the next one go."""
-    outlook = await parts.dispatcher._look()
+    outlook = await parts.turn_giver.look()
     if outlook.beginning:
-        await parts.dispatcher._let_begin(outlook.beginning)
-        outlook = await parts.dispatcher._look()
-    await parts.dispatcher._let_wait(outlook)
+        await parts.turn_giver.let_begin(outlook.beginning)
+        outlook = await parts.turn_giver.look()
+    await parts.turn_giver.let_wait(outlook)
     if not outlook.choices:
         return None
-    generation = await parts.dispatcher._take_turn(outlook.choices[0])
+    generation = await parts.turn_giver.give(outlook.choices[0])
     assert generation is not None
     return generation.id
 

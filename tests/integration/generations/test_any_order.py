@@ -95,8 +95,8 @@ class Generations(RuleBasedStateMachine):
 
     @rule()
     def send(self) -> None:
-        for choice in self._run(self._parts.dispatcher._look()).choices[:1]:
-            self._run(self._parts.dispatcher._take_turn(choice))
+        for choice in self._run(self._parts.turn_giver.look()).choices[:1]:
+            self._run(self._parts.turn_giver.give(choice))
         self._parts.dispatcher._postings.clear()
 
     @rule(generation_id=generations, failure=failures)

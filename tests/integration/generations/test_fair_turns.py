@@ -197,10 +197,10 @@ async def test_nobody_has_more_running_than_their_plan_allows(idle_parts: Parts,
 async def test_nothing_goes_while_the_queue_is_paused(idle_parts: Parts, submit: Submit):
     """Not even what was chosen a moment before. Everybody is told why."""
     (waiting,) = await submit(ADA)
-    chosen = (await idle_parts.dispatcher._look()).choices
+    chosen = (await idle_parts.turn_giver.look()).choices
     await idle_parts.queue_desk.change(QueuePatch(paused=True, reason="We change the disks until noon."), COMMAND_LINE)
-    taken = await idle_parts.dispatcher._take_turn(chosen[0])
-    looked = await idle_parts.dispatcher._look()
+    taken = await idle_parts.turn_giver.give(chosen[0])
+    looked = await idle_parts.turn_giver.look()
     told = await show_of(idle_parts, ADA, waiting)
     resumed = await idle_parts.queue_desk.change(QueuePatch(paused=False), COMMAND_LINE)
 

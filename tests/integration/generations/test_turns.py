@@ -14,7 +14,7 @@ from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.catalog.snapshot import InstanceListing, KnownModel, Snapshot
 from sidecar.comfyui.model_lists import ModelKind
 from sidecar.errors import LeadershipLost
-from sidecar.generations import dispatcher, line, turns
+from sidecar.generations import line, turn_giving, turns
 from sidecar.generations.choice import Choice
 from sidecar.generations.models import Generation
 from sidecar.generations.submissions import Request
@@ -103,7 +103,7 @@ async def test_only_the_process_that_leads_takes_turns(idle_parts: Parts):
     idle_parts.leadership.term = None
 
     with pytest.raises(LeadershipLost):
-        await idle_parts.dispatcher._take_turn(Choice(generation_id, FIRST))
+        await idle_parts.turn_giver.give(Choice(generation_id, FIRST))
     assert (await show(idle_parts, generation_id)).state == "pending"
 
 
@@ -141,16 +141,16 @@ async def test_who_looks_far_does_so_now_and_then(idle_parts: Parts, monkeypatch
     monkeypatch.setattr(line, "PAGES", (2, 3))
     monkeypatch.setattr(turns, "NEAR_AT_MOST", 2)
     monkeypatch.setattr(line, "NEAR_AT_MOST", 2)
-    monkeypatch.setattr(dispatcher, "FAR_LOOKS_ARE_ONE_IN", 1_000_000)
+    monkeypatch.setattr(turn_giving, "FAR_LOOKS_ARE_ONE_IN", 1_000_000)
     for _ in range(6):
         await submit(idle_parts, loading("first.safetensors"))
-    first, second = await idle_parts.dispatcher._look(), await idle_parts.dispatcher._look()
+    first, second = await idle_parts.turn_giver.look(), await idle_parts.turn_giver.look()
 
     assert (first.looked_at, first.is_whole) == (6, True)
     assert (second.looked_at, second.is_whole) == (2, False)
-    assert idle_parts.dispatcher._rest_s
-    idle_parts.dispatcher._far_again_at = 0.0
-    assert (await idle_parts.dispatcher._look()).is_whole
+    assert idle_parts.turn_giver.rest_s
+    idle_parts.turn_giver._far_again_at = 0.0
+    assert (await idle_parts.turn_giver.look()).is_whole
 
 
 @pytest.mark.usefixtures("two_models")

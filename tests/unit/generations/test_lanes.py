@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from sidecar.generations.dispatcher import Lane
+from sidecar.generations.lanes import Lane
 from sidecar.generations.models import Generation
 
 
