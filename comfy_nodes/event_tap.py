@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -38,8 +39,9 @@ COPIED_EVENTS = frozenset(
     }
 )
 MOST_WAITING = 10_000
+MOST_AT_ONCE = 100
 SEND_TIMEOUT_S = 20.0
-"""An observer that takes nothing for this long is dropped; the sidecar connects again and reconciles."""
+"""An observer that does not take so many for this long is dropped; the sidecar connects again and reconciles."""
 
 
 class Observer:
@@ -77,8 +79,17 @@ class Observer:
         while not self._socket.closed:
             await self._something_waits.wait()
             self._something_waits.clear()
-            for message in self._take_all():
-                await asyncio.wait_for(self._socket.send_str(message), SEND_TIMEOUT_S)
+            # Some at once: each time-out costs a task of its own, and a prompt has a dozen messages.
+            while await asyncio.wait_for(self._write_some(), SEND_TIMEOUT_S) == MOST_AT_ONCE:
+                pass
+
+    async def _write_some(self) -> int:
+        """Write the first of what waits; tells how many they were."""
+        written = 0
+        for message in islice(self._take_all(), MOST_AT_ONCE):
+            await self._socket.send_str(message)
+            written += 1
+        return written
 
     def hang_up(self) -> None:
         """Cut the line, also when the event loop has ended and nobody would answer a closing message any more."""

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.cluster.leadership import Leadership
@@ -51,7 +51,9 @@ from sidecar.identity import now
 from sidecar.instances import standing
 from sidecar.instances.connections import Instances
 from sidecar.instances.models import Instance, Wanted
+from sidecar.tasks import end
 
+TOLD_AFTER_S = 0.05  # of what has ended by then browsers are told once
 MEMORY_IS_FREED_IN_S = 1.0  # ComfyUI's worker does it as soon as it is idle, and tells nobody
 
 log = structlog.get_logger(__name__)
@@ -84,6 +86,7 @@ class Dispatcher:
         self._awake = asyncio.Event()
         self._is_running = False
         self._lanes: dict[UUID, Lane] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     def wake(self) -> bool:
         """Somebody's turn may have come; tells whether it is this dispatcher that looks."""
@@ -111,7 +114,7 @@ class Dispatcher:
         finally:
             self._is_running = False
             self._turns.send = None
-            await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
+            await asyncio.gather(*(lane.close() for lane in self._lanes.values()), end(*self._telling))
             # Whoever leads next finds out what became of what was on its way.
             self._lanes.clear()
             self._postings.clear()
@@ -184,11 +187,20 @@ class Dispatcher:
 
     async def _send(self, generation: Generation) -> None:
         """ComfyUI need not wait for its prompt until browsers have been told of it."""
-        telling = asyncio.ensure_future(self._announce(generation.id))
+        telling = asyncio.create_task(self._tell_soon(generation.id))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        await self._deliver(generation)
+
+    async def _tell_soon(self, generation_id: UUID) -> None:
+        await asyncio.sleep(TOLD_AFTER_S)
+        if generation_id not in self._postings and not self._board.knows(generation_id):
+            return  # it has ended, or waits again, and that is told
         try:
-            await self._deliver(generation)
-        finally:
-            await telling
+            await self._announce(generation_id)
+        except Exception:
+            # A fault of ours or of the database, told in full. The next change of it is told anew.
+            log.exception("sending_not_told", generation_id=str(generation_id))
 
     async def _deliver(self, generation: Generation) -> None:
         """Post one prompt, and deal with whatever comes of it."""
@@ -241,13 +253,8 @@ class Dispatcher:
 
     async def _belongs_there(self, generation: Generation) -> bool:
         """Is it still where it was sent? It may have been cancelled, timed out, or its instance removed."""
-        query = (
-            select(Generation.state, Generation.instance_id, Generation.cancel_requested, Instance.wanted)
-            .join(Instance, Instance.id == Generation.instance_id)
-            .where(Generation.id == generation.id)
-        )
         async with self._database.reading() as session:
-            row = (await session.execute(query)).one_or_none()
+            row = (await session.execute(WHERE_IT_IS, {"id": generation.id})).one_or_none()
         if row is None or row.instance_id != generation.instance_id:
             return False
         is_there = GenerationState(row.state) in IN_FLIGHT or row.state == GenerationState.COMPLETED.value
@@ -351,6 +358,13 @@ class Dispatcher:
             latest = await session.get_one(Generation, generation.id)
             if latest.state == GenerationState.PENDING.value and latest.instance_id == instance_id:
                 latest.instance_id = None
+
+
+WHERE_IT_IS = (
+    select(Generation.state, Generation.instance_id, Generation.cancel_requested, Instance.wanted)
+    .join(Instance, Instance.id == Generation.instance_id)
+    .where(Generation.id == bindparam("id"))
+)
 
 
 def wait_or_end(

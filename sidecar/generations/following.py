@@ -192,8 +192,11 @@ def prompt_of(event: ObserverEvent) -> str:
     return str(event.data.get("prompt_id"))
 
 
+ANYTHING_WAITS = select(exists().where(is_pending()))
+
+
 async def anything_waits(session: AsyncSession) -> bool:
-    return bool(await session.scalar(select(exists().where(is_pending()))))
+    return bool(await session.scalar(ANYTHING_WAITS))
 
 
 class Following:
