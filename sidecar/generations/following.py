@@ -289,7 +289,9 @@ class Following:
 
     async def _read_held(self, askers: Sequence[UUID]) -> Sequence[Mapping[str, Any]]:
         """All are told the same, so it is read once for those who ask at the same moment."""
+        async with self._surroundings.database.reading() as session:
+            if not await anything_waits(session):
+                return [NOTHING_HELD] * len(askers)
         await self._surroundings.places.catch_up(at_once=True)
         async with self._surroundings.database.reading() as session:
-            held = await self._surroundings.places.held(session) if await anything_waits(session) else NOTHING_HELD
-        return [held] * len(askers)
+            return [await self._surroundings.places.held(session)] * len(askers)
