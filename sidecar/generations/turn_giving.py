@@ -131,10 +131,12 @@ class TurnGiver:
         for choice in outlook.choices:
             generation = await along.session.get_one(Generation, choice.generation_id)
             instance = await along.session.get_one(Instance, choice.instance_id)
-            await self._let_go(along.session, generation, instance, choice, unless_committed)
-            along.went.append(generation)
+            if await may_still_go(along.session, generation, instance):
+                await self._let_go(along.session, generation, instance, choice, unless_committed)
+                along.went.append(generation)
         # Whatever else a look may find is for the dispatcher, which looks once more.
-        along.is_all = outlook.is_whole and not (outlook.beginning or outlook.reasons or outlook.resting)
+        is_settled = not (outlook.beginning or outlook.reasons or outlook.resting)
+        along.is_all = outlook.is_whole and is_settled and len(along.went) == len(outlook.choices)
         after_commit(along.session, partial(self._have_gone, along.went, unless_committed))
 
     def _have_gone(self, generations: Sequence[Generation], unless_committed: ExitStack) -> None:

@@ -108,10 +108,10 @@ async def test_however_much_waits_it_is_cancelled_some_at_a_time(idle_parts: Par
     theirs = [await submit_of(idle_parts, ada) for _ in range(7)]
     altered = await idle_parts.accounts.people.change(ada, DISABLED, COMMAND_LINE)
     at_once = (await states_of(idle_parts, ada, theirs)).count("cancelled")
-    gone = [await idle_parts.dispatcher._take_turn(Choice(each, FIRST)) for each in theirs]
+    gone = [await idle_parts.turn_giver.give(Choice(each, FIRST)) for each in theirs]
     await idle_parts.accounts.people.change(ada, ENABLED, COMMAND_LINE)
     later = await submit_of(idle_parts, ada)
-    later_gone = await idle_parts.dispatcher._take_turn(Choice(later, FIRST))
+    later_gone = await idle_parts.turn_giver.give(Choice(later, FIRST))
     some = await idle_parts.interruptions._stop_some()
     after_some = (await states_of(idle_parts, ada, theirs)).count("cancelled")
     running = asyncio.create_task(idle_parts.interruptions.run())
