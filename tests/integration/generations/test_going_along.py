@@ -9,8 +9,8 @@ from fakes.comfyui import ScriptedComfyUI
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
-from sidecar.generations.admission import Request
 from sidecar.generations.models import Generation
+from sidecar.generations.submissions import Request
 from sidecar.generations.turn_giving import TurnGiver
 from sidecar.identity import uuid7
 from sidecar.parts import Parts
