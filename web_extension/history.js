@@ -36,6 +36,8 @@ export class History extends EventTarget {
    * @type {Set<Map<string, Generation>>}
    */
   #hearing = new Set()
+  /** The last that was told of the line. @type {Turns | null} */
+  #told = null
   #uses = 0
   #stopped = new AbortController()
 
@@ -189,19 +191,14 @@ export class History extends EventTarget {
   }
 
   /**
-   * Takes in where those stand that wait. Of those that are not told it is known that they come after them.
+   * Takes in where those stand that wait.
    *
    * @param {Turns} turns
    */
-  putTurns({ items, count }) {
-    const told = new Map(items.map((item) => [item.id, item]))
-    const last = items.at(-1)?.place ?? 0
-    for (const [id, known] of this.#known) {
-      if (known.state !== 'pending') continue
-      const { place, waiting } = told.get(id) ?? { place: null, waiting: null }
-      const isFarther = !told.has(id) && count > items.length
-      this.#known.set(id, { ...known, place, waiting, place_at_least: isFarther ? last : undefined })
-    }
+  putTurns(turns) {
+    this.#told = turns
+    const place = placing(turns)
+    for (const [id, known] of this.#known) this.#known.set(id, place(known))
     this.#changed()
   }
 
@@ -228,11 +225,13 @@ export class History extends EventTarget {
   async #read(cursor) {
     /** @type {Map<string, Generation>} */
     const heard = new Map()
+    const toldBefore = this.#told
     this.#hearing.add(heard)
     try {
       const request = { cursor, limit: this.#pageSize, signal: this.#stopped.signal }
       const { items, next_cursor: nextCursor } = await this.#source.generations(request)
-      const latest = items.map((item) => later(item, heard.get(item.id)))
+      const place = this.#told && this.#told !== toldBefore ? placing(this.#told) : (/** @type {Generation} */ item) => item
+      const latest = items.map((item) => place(later(item, heard.get(item.id))))
       return { items: latest.filter((item) => !item.trashed_at), nextCursor, heard }
     } finally {
       this.#hearing.delete(heard)
@@ -459,6 +458,23 @@ function isNewer(one, other) {
  */
 function later(one, other) {
   return other && !isLater(one.updated_at, other.updated_at) ? other : one
+}
+
+/**
+ * Gives each that waits the place that was told. Of those that are not told it is known that they come after the others,
+ * or else nothing: such a one came later, or goes just now.
+ *
+ * @param {Turns} turns
+ * @returns {(generation: Generation) => Generation}
+ */
+function placing({ items, count }) {
+  const told = new Map(items.map(({ id, place, waiting }) => [id, { place, waiting, place_at_least: undefined }]))
+  const farther = { place: null, waiting: null, place_at_least: items.at(-1)?.place }
+  return (generation) => {
+    if (generation.state !== 'pending') return generation
+    const standing = told.get(generation.id) ?? (count > items.length ? farther : {})
+    return { ...generation, ...standing }
+  }
 }
 
 /**

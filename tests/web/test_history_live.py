@@ -180,6 +180,38 @@ def test_whoever_waits_sees_the_turn_come_nearer(open_panel: OpenPanel, sidecar:
     assert len(pages_read(sidecar)) == read_before
 
 
+def test_what_has_just_come_keeps_its_place(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    What is told of the line may be older than it.
+    """
+    sidecar.put(opened(1, place=0))
+    panel = open_panel()
+    sidecar.wait_until(lambda: sidecar.open_streams == 1)
+    sidecar.put(opened(2, place=1))
+    expect(panel.cards.first).to_contain_text("Waiting, 1 ahead")
+
+    sidecar.publish("waiting", {"items": sidecar.turns()["items"][:1], "count": 1})
+    panel.settle()
+
+    expect(panel.cards.first).to_contain_text("Waiting, 1 ahead")
+
+
+def test_a_place_that_is_told_while_the_list_is_read_counts(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
+    """
+    The answer is older, and nobody tells the place again as long as it stays.
+    """
+    sidecar.put(opened(1, place=7))
+
+    with sidecar.holding_pages():
+        panel = open_panel()
+        sidecar.wait_until_a_page_is_held()
+        sidecar.wait_until(lambda: sidecar.open_streams == 1)
+        sidecar.move(1, place=6)
+        panel.settle()
+
+    expect(panel.cards).to_contain_text("Waiting, 6 ahead")
+
+
 def test_where_many_wait_the_farther_ones_say_what_is_known(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> None:
     """
     The next fifty are told of; all others come after those.
