@@ -197,3 +197,57 @@ async def test_many_requests_on_one_connection_are_each_counted_alone() -> None:
     one = b"GET / HTTP/1.1\r\n" + HOST + b"Cookie: " + MUCH + b"\r\n\r\n"
 
     assert await statuses([one] * ENOUGH_TIMES, answers=ENOUGH_TIMES) == [200] * ENOUGH_TIMES
+
+
+ANOTHER_PROTOCOL = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+BODIES = {
+    "of a length": (b"Content-Length: 22\r\n", b"GET /behind HTTP/1.0\r\n"),
+    "in pieces": (b"Transfer-Encoding: chunked\r\n", b"16\r\nGET /behind HTTP/1.0\r\n\r\n0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("at_once", [True, False], ids=["with its head", "after its head"])
+async def test_a_body_is_a_body_also_of_a_request_that_asks_for_another_protocol(body: str, *, at_once: bool) -> None:
+    """
+    Java's client asks so of every server that it meets. To httptools its body would be the next request, which no
+    proxy in between has seen.
+    """
+    length, content = BODIES[body]
+    head = b"POST /there HTTP/1.1\r\n" + HOST + ANOTHER_PROTOCOL + length + b"\r\n"
+    async with connection() as (reader, writer):
+        for piece in [head + content] if at_once else [head, content]:
+            writer.write(piece)
+            await asyncio.sleep(0.01)
+        answer = await asyncio.wait_for(reader.readuntil(END_OF_HEAD), WITHIN_S)
+        told = json.loads(await reader.readexactly(length_in(answer)))
+
+    assert told["path"] == "/there"
+    assert told["body"] == "GET /behind HTTP/1.0\r\n"
+
+
+async def test_after_a_request_that_asks_for_another_protocol_the_connection_goes_on() -> None:
+    """
+    In this one, with whatever else is asked on it, at once or later.
+    """
+    asks = b"GET / HTTP/1.1\r\n" + HOST + ANOTHER_PROTOCOL + b"\r\n"
+    plain = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+    told: list[bytes] = []
+    async with connection() as (reader, writer):
+        for sent, answers in ((plain, 1), (asks + plain, 2), (plain, 1)):
+            writer.write(sent)
+            for _ in range(answers):
+                head = await asyncio.wait_for(reader.readuntil(END_OF_HEAD), WITHIN_S)
+                told.append(head.split()[1])
+                await reader.readexactly(length_in(head))
+
+    assert told == [b"200"] * 4
+
+
+async def test_nobody_answers_in_the_middle_of_another_answer() -> None:
+    """
+    Such a request that does not wait for the answer before it ends the connection.
+    """
+    asks = b"GET / HTTP/1.1\r\n" + HOST + ANOTHER_PROTOCOL + b"\r\n"
+
+    assert await statuses([b"GET / HTTP/1.1\r\n" + HOST + b"\r\n" + asks], answers=2) == []
