@@ -28,8 +28,8 @@ from sidecar.generations.models import Generation, touch
 from sidecar.generations.queueing import Queueing
 from sidecar.generations.shares import let_wait
 from sidecar.identity import now
-from sidecar.limits.budgets import Budgets
-from sidecar.limits.ledger import Kind, UsageEntry, count_anew, held_by_accounts
+from sidecar.limits.budgets import Budgets, Entry
+from sidecar.limits.ledger import Held, Kind, UsageEntry, count_anew, count_no_longer, held_by_accounts
 from sidecar.limits.persons import Person
 from sidecar.limits.plans import Plans
 
@@ -176,7 +176,7 @@ async def reckon_anew(session: AsyncSession, plans: Plans, people: Sequence[UUID
     counted = await held_by_accounts(session, [generation.id for generation in held])
     await budgets.set_aside(counted)
     amounts = {each.generation_id: each.amount for each in counted}
-    moved = []
+    moved, entered = [], {}
     for generation in held:
         standing, amount = standings[generation.person_id], amounts[generation.id]
         try:
@@ -184,10 +184,17 @@ async def reckon_anew(session: AsyncSession, plans: Plans, people: Sequence[UUID
         except LimitReached:  # nothing is allowed any more; what was promised is
             continue
         budgets.take(entry, amount)
+        entered[generation.id] = entry
         if entry.counted_at != generation.not_before:
             generation.not_before, generation.waiting_reason = entry.counted_at, entry.waiting_reason
             touch(generation)
             moved.append(generation)
+    await count_no_longer(session, [each for each in counted if is_elsewhere(each, entered.get(each.generation_id))])
     await count_anew(session, {generation.id: generation.not_before or at for generation in moved})
     await let_wait(session, moved)
     return moved
+
+
+def is_elsewhere(held: Held, entry: Entry | None) -> bool:
+    """Is it counted for a group that its person has left since?"""
+    return entry is not None and held.account_id not in entry.account_ids

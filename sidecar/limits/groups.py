@@ -166,7 +166,7 @@ class Groups:
             await session.delete(member)
             note(session, Action.GROUP_LEFT, actor, user_id, group=str(group_id), name=group.name)
             await changed(session)
-        self._plans.tell(user_id)
+        self._plans.tell()  # whatever of theirs waits for the group's budget leaves it to others
 
 
 async def by_id(session: AsyncSession, group_id: UUID) -> Group:

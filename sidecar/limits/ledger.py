@@ -18,7 +18,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Integer, String, bindparam, func, insert, select, text, update
+from sqlalchemy import BigInteger, Index, Integer, String, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -141,6 +141,13 @@ async def count_anew(session: AsyncSession, moments: Mapping[UUID, datetime]) ->
     """Count these generations at other moments: those at which a limit lets them in now."""
     for generation_id, moment in moments.items():
         await session.execute(COUNTED_ANEW.values(counted_at=moment), {"generation": generation_id})
+
+
+async def count_no_longer(session: AsyncSession, held: Iterable[Held]) -> None:
+    """What has not come yet is not counted for these accounts any more."""
+    for each in held:
+        is_it = (COLUMNS.generation_id == each.generation_id) & (COLUMNS.account_id == each.account_id)
+        await session.execute(delete(ENTRIES).where(is_it))
 
 
 async def held_by_accounts(session: AsyncSession, generation_ids: Collection[UUID]) -> list[Held]:

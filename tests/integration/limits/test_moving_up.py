@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.errors import DatabaseUnavailable
 from sidecar.generations.models import Generation, move
@@ -17,7 +18,7 @@ from sidecar.generations.states import GenerationState
 from sidecar.identity import uuid7
 from sidecar.limits import plans
 from sidecar.limits.ledger import UsageEntry
-from sidecar.limits.models import PlanOverride
+from sidecar.limits.models import GroupMember, PlanOverride
 from sidecar.parts import Parts
 
 from .conftest import Clock, StartParts, add_people, change_plan, submit
@@ -152,6 +153,22 @@ async def test_in_a_group_whoever_waits_gets_what_another_one_gives_back(start: 
 
         assert before == [3600]
         assert await held(parts, clock, bobs) == [None]
+
+
+async def test_what_waits_when_somebody_leaves_a_group_takes_nothing_of_its_budget(start: StartParts, clock: Clock):
+    """It was not made yet; the others have that room. What was made while they were in it stays counted."""
+    async with start(GENONAUT_ACCESS="accounts") as parts:
+        await add_people(parts, ADA, BOB, plan="standard", group={"generations_per_hour": 1})
+        await submit(parts, ADA)
+        waits = await submit(parts, ADA)
+        async with parts.database.reading() as session:
+            group_id = (await session.scalars(select(GroupMember.group_id).distinct())).one()
+        clock.at += SECOND * 10
+        await parts.groups.remove(group_id, ADA, COMMAND_LINE)
+        await parts.moving_up.look()
+        bobs = await submit(parts, BOB)
+
+        assert await held(parts, clock, waits, bobs) == [None, 3600]
 
 
 async def test_what_waits_for_another_try_is_left_alone(start: StartParts, clock: Clock):
