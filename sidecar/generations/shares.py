@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from time import monotonic
 from uuid import UUID
 
 from sqlalchemy import (
@@ -40,6 +41,8 @@ from sidecar.instances.models import Instance, Wanted
 from sidecar.instances.standing import is_sound
 
 SETTLED_AT_ONCE = 200
+COUNTED_SELDOM_FROM = 1000
+COUNTED_AGAIN_AFTER_S = 2.0
 
 
 class Share(Base):
@@ -79,6 +82,7 @@ KNOWN = select(SHARES.c.person_id, SHARES.c.tag, SHARES.c.is_waiting).where(
     SHARES.c.person_id.in_(bindparam("people", expanding=True))
 )
 BEGIN_AGAIN = update(SHARES).where(SHARES.c.person_id == bindparam("person"))
+PEOPLE_WAITING = select(func.count()).select_from(Share).where(Share.is_waiting)
 TAG = select(SHARES.c.tag).where(SHARES.c.person_id == bindparam("person"))
 
 
@@ -193,6 +197,25 @@ async def settle(session: AsyncSession, generation: Generation) -> None:
     if seconds:
         more = seconds * fair_shares.MICROSECONDS
         await session.execute(SETTLE, {"person": generation.person_id, "more": more})
+
+
+class Crowd:
+    """
+    How many people wait: where they are many, counted every few seconds. One to whoever looks again and again.
+
+    It says how fast whoever waits for long moves forward (`fair_shares.AGEING`); of a thousand nobody notices one.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._until = 0.0
+
+    async def count(self, session: AsyncSession) -> int:
+        if monotonic() >= self._until:
+            self._count = await session.scalar(PEOPLE_WAITING) or 0
+            is_large = self._count >= COUNTED_SELDOM_FROM
+            self._until = monotonic() + COUNTED_AGAIN_AFTER_S if is_large else 0.0
+        return self._count
 
 
 UNSETTLED = select(Generation).where(

@@ -79,6 +79,7 @@ class TurnGiver:
         self._due_until = LONG_AGO
         """Until when everybody whose moment had come is in the line."""
         self._apart_until = 0.0
+        self._crowd = shares.Crowd()
 
     async def look(self) -> Outlook:
         async with self._database.reading() as session:
@@ -150,7 +151,9 @@ class TurnGiver:
         began = time.monotonic()
         far = began >= self._far_again_at
         due_from = self._due_until - COMMITTED_WITHIN
-        outlook = await look_ahead(session, self._catalog.snapshot, self._plans, at=now(), due_from=due_from, far=far)
+        outlook = await look_ahead(
+            session, self._catalog.snapshot, self._plans, at=now(), due_from=due_from, far=far, crowd=self._crowd
+        )
         ended = time.monotonic()
         if outlook.was_far:
             self._far_again_at = ended + (ended - began) * FAR_LOOKS_ARE_ONE_IN

@@ -23,7 +23,7 @@ from sidecar.generations.choice import Choice, Seat, Seating, Wish
 from sidecar.generations.line import NEAR_AT_MOST, Look, Person
 from sidecar.generations.models import Generation, Workflow, is_in_flight, is_pending
 from sidecar.generations.pausing import QueuePause
-from sidecar.generations.shares import Share, due_since, who_rests
+from sidecar.generations.shares import Crowd, Share, due_since, who_rests
 from sidecar.generations.states import GenerationState
 from sidecar.generations.waiting_reasons import what_it_lacks
 from sidecar.instances import registry
@@ -101,7 +101,6 @@ OF_ONE = (
     .limit(bindparam("at_most"))
     .offset(bindparam("skip"))
 )
-PEOPLE_WAITING = select(func.count()).select_from(Share).where(Share.is_waiting)
 
 
 def with_nodes(query: Select[Any], of: Any) -> Select[Any]:
@@ -152,6 +151,7 @@ async def look_ahead(
     at: datetime,
     due_from: datetime = LONG_AGO,
     far: bool = True,
+    crowd: Crowd | None = None,
 ) -> Outlook:
     """
     Asked after everything that happens, so it reads no more than it takes to fill every free place.
@@ -161,6 +161,7 @@ async def look_ahead(
 
     Args:
         due_from: Since when nobody has looked whose moment has come.
+        crowd: What whoever looks again and again knows of it.
     """
     met = (await session.execute(MET)).all()
     sound = [instance for instance in met if instance.is_sound]
@@ -181,7 +182,7 @@ async def look_ahead(
     seconds = Seconds(session, [instance.id for instance in rested])
     await seconds.look_up({row.checkpoint for rows in busy.values() for row in rows})
     seating = Seating(to_seat(instance, busy[instance.id], seconds.of(instance.id), at=at) for instance in rested)
-    waiting = WhoWaits(session, snapshot, plans, seconds, busy, there, unasked=unasked, at=at)
+    waiting = WhoWaits(session, snapshot, plans, seconds, busy, there, crowd or Crowd(), unasked=unasked, at=at)
     found = await Look(seating, waiting, at=at, far=far).fill()
     reasons = Reasons(session, snapshot, there)
     await reasons.look_at((waiting.rows[wish.generation_id], wish) for wish in found.looked_at)
@@ -218,6 +219,7 @@ class WhoWaits:
         seconds: Seconds,
         busy: Mapping[UUID, Sequence[Row[Any]]],
         there: Set[UUID],
+        crowd: Crowd,
         *,
         unasked: Iterable[UUID],
         at: datetime,
@@ -232,6 +234,7 @@ class WhoWaits:
         self._plans = plans
         self._seconds = seconds
         self._there = there
+        self._crowd = crowd
         self._at: dict[UUID, set[UUID]] = defaultdict(set)
         for instance_id, rows in busy.items():
             for row in rows:
@@ -272,7 +275,7 @@ class WhoWaits:
         return await self._wishes((await self._session.execute(self._of_one, asked)).all())
 
     async def count(self) -> int:
-        return await self._session.scalar(PEOPLE_WAITING) or 0
+        return await self._crowd.count(self._session)
 
     async def _wishes(self, rows: Sequence[Row[Any]]) -> list[Wish]:
         self.rows.update((row.id, row) for row in rows)

@@ -187,6 +187,8 @@ def copy_pair(connection: sqlite3.Connection, generation: UUID, image: UUID, mak
     deadline = monotonic() + GO_ON_FOR_S
     copy_generations = copier(connection, Generation, generation, *DIFFERING)
     copy_images = copier(connection, Image, image, "id", "generation_id", "owner_id")
+    entry = first_of(connection, UsageEntry)
+    copy_entries = copier(connection, UsageEntry, entry, "id", "generation_id", "account_id", "counted_at", "at")
     numbers = iter(range(2, wanted + 1))
     written = 1
     while (chunk := list(islice(numbers, AT_ONCE))) and monotonic() < deadline:
@@ -194,6 +196,8 @@ def copy_pair(connection: sqlite3.Connection, generation: UUID, image: UUID, mak
         connection.execute("BEGIN")
         copy_generations(rows)
         copy_images((id_at(row.created_at), row.id, row.owner_id) for row in rows)
+        # As many as it was estimated to take: there was nothing to settle.
+        copy_entries((id_at(row.created_at), row.id, row.owner_id, row.created_at, row.created_at) for row in rows)
         connection.executemany(ENTRY, ((moment_of(row.created_at), row.id.bytes, make.entry(row)) for row in rows))
         connection.execute("COMMIT")
         written += len(chunk)

@@ -19,6 +19,7 @@ from install import PACK_FOLDER, run_program
 
 READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.01
+HELD = "held.txt"
 NOBODY = f"http://{LOOPBACK}:9"  # the port of the discard service: nothing answers there
 
 
@@ -30,11 +31,24 @@ class Sidecar:
     program: Program
     seconds_to_ready: float
 
+    held_file: Path
+
+    def held_ms(self, since: float) -> float:
+        """How much its event loop has done at a stretch since then (Unix time), at most; 0 where that was short."""
+        notes = self.held_file.read_text(encoding="utf-8").splitlines() if self.held_file.exists() else []
+        held = [tuple(map(float, note.split())) for note in notes if len(note.split()) == 2]
+        return max((held_ms for at, held_ms in held if at >= since), default=0.0)
+
 
 @contextmanager
-def running_sidecar(data_folder: Path, *, comfyui_url: str = NOBODY, access: str = "open") -> Iterator[Sidecar]:
+def running_sidecar(
+    data_folder: Path, *, comfyui_url: str = NOBODY, access: str = "open", watched: bool = False
+) -> Iterator[Sidecar]:
     """
     A sidecar of this checkout on a free port, for the length of the block.
+
+    Args:
+        watched: It notes for how long its event loop is held (`watched_sidecar`).
 
     Raises:
         SetupFailed: It has no environment, or does not come up.
@@ -49,7 +63,8 @@ def running_sidecar(data_folder: Path, *, comfyui_url: str = NOBODY, access: str
         "GENONAUT_PAIRING_SECRET": PAIRING_SECRET,
     }
     log = data_folder / "sidecar.log"
-    with running("sidecar.cli", "serve", port=port, log=log, settings=settings) as sidecar:
+    command = ("tests.benchmarks.watched_sidecar", str(data_folder / HELD)) if watched else ("sidecar.cli", "serve")
+    with running(*command, port=port, log=log, settings=settings) as sidecar:
         yield sidecar
 
 
@@ -76,7 +91,16 @@ def running(
             if not program.is_running() or time.perf_counter() - began > READY_WITHIN_S:
                 raise SetupFailed(f"{module} did not come up. {end_of(log)}")
             time.sleep(LOOK_EVERY_S)
-        yield Sidecar(url, program, time.perf_counter() - began)
+        yield Sidecar(url, program, time.perf_counter() - began, log.with_name(HELD))
+
+
+def processor_s(pid: int) -> float | None:
+    """The processor's time that a process has had; None where this operating system does not tell without help."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return None
+    fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb(pid: int) -> float | None:

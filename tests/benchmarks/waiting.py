@@ -1,10 +1,14 @@
-"""Many people wait: how quickly somebody else is let in, and how quickly it is found whose turn is next."""
+"""
+Much was recorded and many people wait: how quickly somebody else is let in, with everything on that limits and judges,
+and how quickly it is found whose turn is next.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,12 +16,14 @@ import aiohttp
 
 from benchmarks.busy_comfyui import BusyComfyUI
 from benchmarks.crowd import until, workflow_of
-from benchmarks.figures import Row, Scale, each_timed, spread, timed
-from benchmarks.history_filling import add_people_waiting
-from benchmarks.running_sidecar import running_sidecar
+from benchmarks.figures import Budget, Row, Scale, each_timed, spread, timed
+from benchmarks.history_filling import NEGATIVE_PROMPT, PROMPT, add_people_waiting, fill_history
+from benchmarks.running_sidecar import processor_s, running_sidecar
+from install import step
 from sidecar.catalog.snapshot import Snapshot
 from sidecar.cluster.bus import Bus
 from sidecar.database import Database
+from sidecar.generations.shares import Crowd
 from sidecar.generations.turns import look_ahead
 from sidecar.identity import now
 from sidecar.limits.plans import Plans
@@ -25,7 +31,14 @@ from sidecar.settings import read_settings
 
 PEOPLE_WAITING = Scale(full=(0, 1_000, 10_000, 100_000), quick=(0, 1_000, 10_000))
 PEOPLE_ASKING = 100
-"""Each twice for each number of people waiting: fewer times in all than the smallest plan allows in an hour."""
+"""Each twice for each number of people waiting: fewer times in all than their plan allows in an hour."""
+GENERATIONS = Scale(full=1_000_000, quick=100_000)
+HELD_AT_MOST_MS = 20
+PLACES_CHANGE_WITHIN_S = 3.0
+TEXTS = {
+    "3": {"class_type": "CLIPTextEncode", "inputs": {"text": PROMPT, "clip": ["9", 0]}},
+    "4": {"class_type": "CLIPTextEncode", "inputs": {"text": NEGATIVE_PROMPT, "clip": ["9", 0]}},
+}
 CLIENTS = 16
 CHOICES = 50
 PROMPTS_RUN = 100
@@ -33,47 +46,84 @@ WORK_ENDED = "UPDATE generations SET state = 'completed' WHERE state IN ('submit
 
 
 def rows(folder: Path, *, quick: bool) -> list[Row]:
+    settings = read_settings({"GENONAUT_DATA": str(folder)})
+    database = folder / "genonaut.sqlite3"
+    with step("Recording a long history"):
+        recorded = asyncio.run(fill_history(settings.database_url, database, GENERATIONS.of(quick=quick)))
+    people = switch_everything_on(database)
     crowds = PEOPLE_WAITING.of(quick=quick)
-    return asyncio.run(measure(folder, crowds))
+    return asyncio.run(measure(folder, crowds, people, recorded))
 
 
-async def measure(folder: Path, crowds: tuple[int, ...]) -> list[Row]:
-    found = await admissions(folder, crowds)
+def switch_everything_on(database: Path) -> list[str]:
+    """The rules that are shipped, for whatever is limited as `standard` has it; the names of those who will ask."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE rules SET is_active = 1")
+        connection.execute("UPDATE plans SET sensitivity = 'high'")
+        names = connection.execute(
+            "SELECT name FROM users WHERE plan = 'standard' ORDER BY id LIMIT ?", [PEOPLE_ASKING]
+        )
+        return [name for (name,) in names]
+
+
+async def measure(folder: Path, crowds: tuple[int, ...], people: list[str], recorded: int) -> list[Row]:
+    found = await admissions(folder, crowds, people, recorded)
     return [*found, *await turns(folder, crowds[-1])]
 
 
-async def admissions(folder: Path, crowds: tuple[int, ...]) -> list[Row]:
-    """People whom a proxy names, so that whatever is limited is limited for each of them."""
+async def admissions(folder: Path, crowds: tuple[int, ...], people: list[str], recorded: int) -> list[Row]:
+    """People whom a proxy names, with limits and rules for each of them, of whom each has a history."""
     found: list[Row] = []
     database = folder / "genonaut.sqlite3"
-    with running_sidecar(folder, access="proxy") as sidecar:
+    with running_sidecar(folder, access="proxy", watched=True) as sidecar:
         async with aiohttp.ClientSession(f"{sidecar.url}/api/v1/") as http:
-            await asyncio.gather(*(come_in(http, person) for person in range(PEOPLE_ASKING)))
-            await submit(http, 0)
+            await asyncio.gather(*(come_in(http, name) for name in people))
             there = 0
             for waiting in crowds:
                 await asyncio.to_thread(add_people_waiting, database, waiting - there)
                 there = waiting
-                seconds, took_s = await submissions(http)
-                name = f"admission, {named(waiting)}"
+                await until_known(http, people[0])
+                since, processor_before = time.time(), processor_s(sidecar.program.pid)
+                seconds, took_s = await submissions(http, people)
+                processor_after = processor_s(sidecar.program.pid)
+                name = f"admission, everything on, {recorded:_} recorded, {waiting:_} people waiting".replace("_", " ")
                 found += [
                     *spread(name, seconds, p50_ms=8, p95_ms=25),
-                    Row(f"{name}, {CLIENTS} clients without a pause", len(seconds) / took_s, "a second"),
+                    Row(f"{name}, {CLIENTS} clients without a pause", len(people) / took_s, "a second"),
+                    Row(
+                        f"{name}, event loop held at most",
+                        sidecar.held_ms(since),
+                        "ms",
+                        budget=Budget(HELD_AT_MOST_MS),
+                    ),
                 ]
+                if processor_before is not None and processor_after is not None:
+                    each_ms = (processor_after - processor_before) / (2 * len(people)) * 1000
+                    found.append(Row(f"{name}, processor's time each", each_ms, "ms"))
     return found
 
 
-async def submissions(http: aiohttp.ClientSession) -> tuple[list[float], float]:
+async def until_known(http: aiohttp.ClientSession, person: str) -> None:
+    """They came all at once, as no crowd does: the sidecar has read of everybody when a place does not change."""
+    generation_id = await submit(http, person)
+    places = [-2, -1]
+    while places[-1] != places[-2]:
+        await asyncio.sleep(PLACES_CHANGE_WITHIN_S)
+        async with http.get(f"generations/{generation_id}", headers=saying(person)) as answer:
+            places.append((await answer.json())["place"])
+
+
+async def submissions(http: aiohttp.ClientSession, people: list[str]) -> tuple[list[float], float]:
     """How long each took, one person after the other, and how long all of them took, many at once."""
     one_after_the_other = []
-    for person in range(PEOPLE_ASKING):
+    for person in people:
         with timed() as watch:
             await submit(http, person)
         one_after_the_other.append(watch.seconds)
-    people = iter(range(PEOPLE_ASKING))
+    asking = iter(people)
 
     async def client() -> None:
-        for person in people:
+        for person in asking:
             await submit(http, person)
 
     with timed() as watch:
@@ -100,11 +150,11 @@ async def turns(folder: Path, waiting: int) -> list[Row]:
 async def choices(folder: Path) -> list[float]:
     settings = read_settings({"GENONAUT_DATA": str(folder), "GENONAUT_ACCESS": "proxy"})
     database = Database(settings.database_url)
-    plans = Plans(database, Bus(), settings)
+    plans, crowd = Plans(database, Bus(), settings), Crowd()
 
     async def choose() -> None:
         async with database.reading() as session:
-            outlook = await look_ahead(session, Snapshot(), plans, at=now())
+            outlook = await look_ahead(session, Snapshot(), plans, at=now(), crowd=crowd)
         assert outlook.choices
 
     try:
@@ -113,7 +163,7 @@ async def choices(folder: Path) -> list[float]:
         await database.close()
 
 
-async def come_in(http: aiohttp.ClientSession, person: int) -> None:
+async def come_in(http: aiohttp.ClientSession, person: str) -> None:
     async with http.get("me", headers=saying(person)) as answer:
         answer.raise_for_status()
 
@@ -121,15 +171,16 @@ async def come_in(http: aiohttp.ClientSession, person: int) -> None:
 colours = itertools.count()
 
 
-async def submit(http: aiohttp.ClientSession, person: int) -> None:
-    body = {"workflow": workflow_of(next(colours))}
+async def submit(http: aiohttp.ClientSession, person: str) -> str:
+    body = {"workflow": {**workflow_of(next(colours)), **TEXTS}}
     async with http.post("generations", json=body, headers=saying(person)) as answer:
         answer.raise_for_status()
-        await answer.read()
+        generation_id: str = (await answer.json())["id"]
+    return generation_id
 
 
-def saying(person: int) -> dict[str, str]:
-    return {"X-Forwarded-User": f"person-{person}"}
+def saying(person: str) -> dict[str, str]:
+    return {"X-Forwarded-User": person}
 
 
 def named(waiting: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from time import monotonic
 from uuid import UUID
 
 import pytest
@@ -14,10 +15,10 @@ from sqlalchemy import delete, func, select, update
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.cluster.postgresql import ElectedLeadership
-from sidecar.generations import fair_shares
+from sidecar.generations import fair_shares, shares
 from sidecar.generations.models import Generation
 from sidecar.generations.releasing import Releasing
-from sidecar.generations.shares import Share, begin_waiting
+from sidecar.generations.shares import Crowd, Share, begin_waiting
 from sidecar.generations.submissions import Request
 from sidecar.generations.sweeper import Sweeper
 from sidecar.identity import now, uuid7
@@ -277,6 +278,30 @@ async def test_a_page_of_ones_own_has_its_places(idle_parts: Parts, submit: Subm
 
     place_of = {view.id: view.waiting.own_before for view in found.items if view.waiting is not None}
     assert place_of == {one: place for place, one in enumerate([*page, *batch])}
+
+
+async def test_how_many_wait_is_counted_seldom_where_they_are_many(
+    idle_parts: Parts, submit: Submit, monkeypatch: pytest.MonkeyPatch
+):
+    """A choice looks at those whose turn it is, however many wait; of few the number is exact."""
+    crowd = Crowd()
+
+    async def count() -> int:
+        async with idle_parts.database.reading() as session:
+            return await crowd.count(session)
+
+    monkeypatch.setattr(shares, "COUNTED_SELDOM_FROM", 2)
+    for person in (ADA, BOB, CLO):
+        await submit(person)
+    counted = [await count()]
+    await turns(idle_parts, 2)
+    counted.append(await count())
+    monkeypatch.setattr(shares, "monotonic", lambda: monotonic() + shares.COUNTED_AGAIN_AFTER_S)
+    counted.append(await count())
+    await turns(idle_parts, 1)
+    counted.append(await count())
+
+    assert counted == [3, 3, 1, 0]
 
 
 async def test_a_share_that_says_nothing_is_forgotten(idle_parts: Parts, submit: Submit):
