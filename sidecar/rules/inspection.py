@@ -113,18 +113,26 @@ def written_in(workflow: dict[str, Any], title: str) -> list[Written]:
 
 def content_hits(workflow: dict[str, Any], title: str, rules: Sequence[CompiledRule]) -> Iterator[Hit]:
     texts = written_in(workflow, title)
-    if sum(len(written.text) for written in texts) > TEXTS_CHARACTERS:
-        message = (
-            f"The texts of this workflow have more than {TEXTS_CHARACTERS:,} characters together, "
-            "which is more than can be looked at here. Shorten them."
-        )
-        yield Hit("texts_too_long", message)
+    too_long = too_long_together(texts)
+    if too_long is not None:
+        yield too_long
         return
     types = Graph(workflow).types
     for rule in rules:
         for written in texts:
             if rule.content is not None and rule.content.concerns(written) and rule.content.is_hit_by(written.text):
                 yield hit_of_text(rule, written, types.get(written.place.node_id, ""))
+
+
+def too_long_together(texts: Iterable[Written]) -> Hit | None:
+    """What cannot be looked at is refused: else a text would only have to be long enough."""
+    if sum(len(written.text) for written in texts) <= TEXTS_CHARACTERS:
+        return None
+    message = (
+        f"The texts of this workflow have more than {TEXTS_CHARACTERS:,} characters together, "
+        "which is more than can be looked at here. Shorten them."
+    )
+    return Hit("texts_too_long", message)
 
 
 def hit_of_text(rule: CompiledRule, written: Written, node_type: str) -> Hit:

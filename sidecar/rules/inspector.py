@@ -12,7 +12,7 @@ import msgspec
 from sidecar.limits.plans import Plans, Standing
 from sidecar.rules.book import CompiledRule, RuleBook
 from sidecar.rules.hits import Hits
-from sidecar.rules.inspection import Findings, inspect, written_in
+from sidecar.rules.inspection import Findings, inspect, too_long_together, written_in
 from sidecar.rules.moderation import Moderation
 
 LONG_BYTES = 64 * 1024
@@ -40,7 +40,9 @@ class Inspector:
         standing = await self._plans.standing_of(owner_id)
         findings = await self._inspected(workflow, title, standing)
         if self._moderation is not None and standing.limits.sensitivity != "off" and not findings.refusals:
-            opinion = await self._moderation.look_at(written_in(workflow, title), owner_id)
+            texts = written_in(workflow, title)
+            too_long = too_long_together(texts)
+            opinion = (too_long,) if too_long else await self._moderation.look_at(texts, owner_id)
             findings = Findings((*findings.hits, *opinion)) if opinion else findings
         if findings.refusals:
             await self.hits.note_refusal(findings, owner_id)

@@ -223,10 +223,12 @@ async def test_a_moderation_service_is_asked_before_anything_comes_in(tmp_path: 
             refused = await submit(client, saying("refuse this"))
             flagged = (await submit(client, saying("flag this"))).json()
             allowed = (await submit(client, saying("a cat"), title="Mimi")).json()
+            too_long = await submit(client, saying("refuse this " * 20_000))
             noted = await hits(client)
 
     assert (refused.status_code, refused.json()["code"]) == (422, "content_refused")
     assert "not in this house" in refused.json()["detail"]
+    assert (too_long.status_code, len(service.asked)) == (422, 3)  # else it would be let in when it takes too long
     assert (flagged["review"], allowed["review"]) == ("waiting", None)
     told = [(hit["rule_name"], hit["action"], hit["rule_id"], hit["generation_id"]) for hit in noted]
     assert told == [
