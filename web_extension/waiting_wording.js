@@ -6,7 +6,7 @@
 
 import { countedDown, isSoon, rangeOf, timeOf } from './moments.js'
 
-/** Reasons for which it goes on though its turn has come, as short as they can be said. */
+/** Reasons for which it does not go on even if its turn comes. */
 const STANDSTILLS = new Set(['paused', 'no_instance', 'no_instance_with', 'running_at_once'])
 
 /**
@@ -14,16 +14,17 @@ const STANDSTILLS = new Set(['paused', 'no_instance', 'no_instance_with', 'runni
  *
  * @param {Generation} generation one that waits
  * @param {Language} language
- * @param {{ withRange?: boolean, now?: number }} [how] whether to say between which moments it will start
+ * @param {{ besideReason?: boolean, now?: number }} [how] whether its reason stands beside it: then it need not be said, and
+ *   there is room for more about its moments
  */
-export function standingOf(generation, language, { withRange = false, now = Date.now() } = {}) {
+export function standingOf(generation, language, { besideReason = false, now = Date.now() } = {}) {
   const { strings } = language
   const { place, place_at_least: atLeast, waiting } = generation
-  if (waiting && STANDSTILLS.has(waiting.reason.code)) return strings.say(`waiting.${waiting.reason.code}`)
-  if (waiting?.held_until && Date.parse(waiting.held_until) > now) return heldOf(waiting.held_until, language, withRange, now)
+  if (waiting && !besideReason && STANDSTILLS.has(waiting.reason.code)) return strings.say(`waiting.${waiting.reason.code}`)
+  if (waiting?.held_until && Date.parse(waiting.held_until) > now) return heldOf(waiting.held_until, language, besideReason, now)
   if (atLeast !== undefined) return strings.say('waiting.atLeast', { count: atLeast })
   if (place === null) return strings.say('state.pending')
-  const starts = waiting?.starts_at ? startOf(waiting.starts_at, language, withRange, now) : ''
+  const starts = waiting?.starts_at ? startOf(waiting.starts_at, language, besideReason, now) : ''
   if (place === 0) return starts ? strings.say('waiting.nextWith', { starts }) : strings.say('waiting.next')
   return starts ? strings.say('waiting.aheadWith', { count: place, starts }) : strings.say('waiting.ahead', { count: place })
 }
@@ -33,12 +34,12 @@ export function standingOf(generation, language, { withRange = false, now = Date
  *
  * @param {Moments} moments
  * @param {Language} language
- * @param {boolean} withRange
+ * @param {boolean} isRangeTold
  * @param {number} now
  */
-function startOf(moments, language, withRange, now) {
+function startOf(moments, language, isRangeTold, now) {
   const { strings } = language
-  const range = withRange ? rangeOf(moments, language, now) : ''
+  const range = isRangeTold ? rangeOf(moments, language, now) : ''
   if (isSoon(moments.likely, now)) return range ? strings.say('waiting.startsSoon', { range }) : ''
   const time = timeOf(moments.likely, language, now)
   return range ? strings.say('waiting.startsWith', { time, range }) : strings.say('waiting.starts', { time })

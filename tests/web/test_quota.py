@@ -223,7 +223,8 @@ def test_every_reason_is_told_in_the_readers_language(
     open_quota: OpenQuota, sidecar: ScriptedSidecar, locale: str
 ) -> None:
     """
-    By its code and facts; one that nobody here has heard of in the sidecar's own words, which are English.
+    By its code and facts; one that nobody here has heard of in the sidecar's own words, which are English. What stands
+    above it is not said of each once more: that tells its place.
     """
     sentences = {
         "en": (
@@ -271,6 +272,7 @@ def test_every_reason_is_told_in_the_readers_language(
     expect(told).to_have_text(list(sentences[locale]))
     expect(told.last).to_have_attribute("lang", "en")
     expect(told.first).to_have_attribute("lang", locale)
+    expect(panel.waiting.nth(3)).to_contain_text({"en": "Waiting, 3 ahead", "de": "Wartet, noch 3 davor"}[locale])
 
 
 def test_ten_thousand_that_wait_are_as_calm_as_three(open_quota: OpenQuota, sidecar: ScriptedSidecar) -> None:

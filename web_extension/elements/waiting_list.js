@@ -73,7 +73,7 @@ export class WaitingList {
     return {
       id: generation.id,
       name: nameOf(generation, this.#language.strings),
-      standing: standingOf(generation, this.#language, { withRange: true }),
+      standing: standingOf(generation, this.#language, { besideReason: true }),
       reason: isTold ? reasonOf(waiting, this.#language) : null,
     }
   }
