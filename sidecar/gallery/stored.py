@@ -1,4 +1,9 @@
-"""How much people's pictures take. A sum over all of them, so it is remembered for a while."""
+"""
+How much people's pictures take.
+
+It is a sum over all of them: looked up anew whenever somebody asks, as long as that is quick; of who has very many it
+is remembered for as long as it takes to look up, many times over.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.gallery.models import Image
 
-REMEMBERED_FOR_S = 30.0
+LOOKING_IS_ONE_IN = 100
+REMEMBERED_AT_MOST_S = 30.0
 REMEMBERED_AT_MOST = 10_000
 
 BYTES = select(func.sum(Image.bytes)).where(Image.owner_id.in_(bindparam("owners", expanding=True)))
 
 
 class Stored:
-    """Remembers what it found. One a process."""
+    """Remembers what took long to find. One a process."""
 
     def __init__(self) -> None:
         self._known: dict[UUID, tuple[int, float]] = {}
@@ -35,7 +41,9 @@ class Stored:
         if until > at:
             return found
         found = int(await session.scalar(BYTES, {"owners": list(owner_ids)}) or 0)
+        looked_up_at = time.monotonic()
         if len(self._known) > REMEMBERED_AT_MOST:
             self._known.clear()
-        self._known[account_id] = found, at + REMEMBERED_FOR_S
+        for_s = min((looked_up_at - at) * LOOKING_IS_ONE_IN, REMEMBERED_AT_MOST_S)
+        self._known[account_id] = found, looked_up_at + for_s
         return found

@@ -70,8 +70,8 @@ class Line:
     """Between which works those had."""
 
     def at(self, work: float) -> Expected:
-        """The further it is from all that was measured, the wider apart."""
-        seconds, apart = self.seconds(work), math.sqrt(self.beyond(work))
+        """The further it is from all that was measured, the wider apart; the fewer those are, the more so."""
+        seconds, apart = self.seconds(work), self.beyond(work) ** (1 / math.sqrt(max(self.count, 1)))
         return Expected(seconds, seconds * self.low / apart, seconds * self.high * apart)
 
     def beyond(self, work: float) -> float:

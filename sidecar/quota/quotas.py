@@ -20,6 +20,7 @@ from sidecar.limits.persons import Person, Persons
 from sidecar.limits.plans import Budget, Limits, Plans
 from sidecar.limits.reasons import sentence
 from sidecar.limits.windows import MS, Tally, Window, windows_of
+from sidecar.live_events import Whom
 from sidecar.quota.schemas import QuotaLimit, QuotaView, QuotaWaiting, Unit
 
 OF_PERSON = Generation.person_id.in_(bindparam("people", expanding=True))
@@ -55,6 +56,14 @@ class Quotas:
         """That of whoever asks: where nobody logs in, whoever asks from elsewhere is somebody else."""
         async with self._database.reading() as session:
             return await self._look(session, owner_id, await self._persons.asking(session, owner_id, address))
+
+    async def of_listener(self, whom: Whom) -> QuotaView:
+        """
+        Raises:
+            NotFound: There is nobody with this id any more.
+        """
+        owner_id, address = whom
+        return await (self.of_user(owner_id) if address is None else self.of_caller(owner_id, address))
 
     async def of_user(self, user_id: UUID) -> QuotaView:
         """

@@ -43,14 +43,19 @@ async def show_quota(request: Request[Caller, Any, Any], quotas: NamedDependency
 
 @get("/usage", guards=[requires_read])
 async def show_usage(
-    usage: NamedDependency[Usage], owner_id: Owner, since: Since = None, until: Until = None, by: Each = "day"
+    request: Request[Caller, Any, Any],
+    usage: NamedDependency[Usage],
+    owner_id: Owner,
+    since: Since = None,
+    until: Until = None,
+    by: Each = "day",
 ) -> UsageView:
     """
     What I used, by day, by checkpoint or by how it ended.
 
     Of the last thirty days where nothing is said, of a year at most. The latest day, or the longest time, comes first.
     """
-    return await usage.of(owner_id, Period.between(since, until), by)
+    return await usage.of_caller(owner_id, client_of(request).address, Period.between(since, until), by)
 
 
 @get("/admin/users/{user_id:uuid}/quota", guards=[requires_admin])

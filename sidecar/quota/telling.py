@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from sidecar.errors import DatabaseUnavailable, NotFound
-from sidecar.live_events import LiveEvent, LiveEvents
+from sidecar.live_events import LiveEvent, LiveEvents, Whom
 from sidecar.quota.quotas import Quotas
 from sidecar.quota.schemas import QuotaLimit, QuotaView, QuotaWarning
 
@@ -40,7 +40,7 @@ class QuotaTelling:
         self._live_events = live_events
         self._changed: set[UUID] = set()
         self._woken = asyncio.Event()
-        self._told: dict[UUID, QuotaView] = {}
+        self._told: dict[Whom, QuotaView] = {}
 
     def changed(self, owner_id: UUID | None) -> None:
         """Something of this person's quota has changed; None: of everybody's."""
@@ -66,19 +66,20 @@ class QuotaTelling:
 
     async def _tell(self, changed: set[UUID]) -> None:
         concerned = changed | await self._quotas.sharing_with(changed)
-        for owner_id in filter(self._live_events.heard_by_anybody, concerned):
-            with contextlib.suppress(NotFound):  # the account was deleted this moment
-                self._tell_of(owner_id, await self._quotas.of_user(owner_id))
+        for owner_id in concerned:
+            for whom in self._live_events.audience_of(owner_id):
+                with contextlib.suppress(NotFound):  # the account was deleted this moment
+                    self._tell_of(whom, await self._quotas.of_listener(whom))
 
-    def _tell_of(self, owner_id: UUID, view: QuotaView) -> None:
-        before = self._told.pop(owner_id, None)
-        self._told[owner_id] = view
+    def _tell_of(self, whom: Whom, view: QuotaView) -> None:
+        before = self._told.pop(whom, None)
+        self._told[whom] = view
         if len(self._told) > LEVELS_KEPT_AT_MOST:
             del self._told[next(iter(self._told))]
         if view != before:
-            self._live_events.publish(owner_id, LiveEvent("quota", OF_NO_GENERATION, view))
+            self._live_events.publish_to(whom, LiveEvent("quota", OF_NO_GENERATION, view))
         for warning in warnings(before, view):
-            self._live_events.publish(owner_id, LiveEvent("quota_warning", OF_NO_GENERATION, warning))
+            self._live_events.publish_to(whom, LiveEvent("quota_warning", OF_NO_GENERATION, warning))
 
 
 def warnings(before: QuotaView | None, view: QuotaView) -> Iterator[QuotaWarning]:

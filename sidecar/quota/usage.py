@@ -18,6 +18,7 @@ from sidecar.generations.models import Generation
 from sidecar.identity import now
 from sidecar.limits.ledger import COLUMNS, ENTRIES, Kind
 from sidecar.limits.models import Group, GroupMember
+from sidecar.limits.persons import Persons
 from sidecar.quota.schemas import By, UsageRow, UsageView
 
 A_DAY = timedelta(days=1)
@@ -78,15 +79,21 @@ def period_refused() -> InvalidRequest:
 class Usage:
     """One a process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, persons: Persons) -> None:
         self._database = database
+        self._persons = persons
 
-    async def of(self, person_id: UUID, period: Period, by: By) -> UsageView:
-        """What this person used, the latest day or the longest time first."""
+    async def of_caller(self, owner_id: UUID, address: str, period: Period, by: By) -> UsageView:
+        """
+        What whoever asks used, the latest day or the longest time first.
+
+        Of who is known by their address alone, nobody knows more than what they used today and yesterday.
+        """
         query = sums_by(by, is_postgresql=self._database.is_shared)
-        query = query.where(COLUMNS.account_id == person_id, period.holds()).limit(ROWS_AT_MOST)
         async with self._database.reading() as session:
-            rows = (await session.execute(query)).all()
+            person = await self._persons.asking(session, owner_id, address)
+            theirs = query.where(COLUMNS.account_id.in_(person.ids), period.holds())
+            rows = (await session.execute(theirs.limit(ROWS_AT_MOST))).all()
         items = [UsageRow(str(row.key), int(row.submitted), int(row.generations), seconds(row.gpu_ms)) for row in rows]
         return UsageView(period.begins_at, period.ends_at, by, items)
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.comfyui.outcomes import Accepted, Finished
 from sidecar.errors import LimitReached, WaitingRoomFull
+from sidecar.gallery import stored
 from sidecar.gallery.models import Image
 from sidecar.generations.idempotency import once
 from sidecar.generations.models import Generation, move
@@ -246,8 +247,11 @@ async def test_only_so_many_wait_in_all(start: StartParts, clock: Clock):
         assert refused.value.message.startswith("3 generations wait here already")
 
 
-async def test_whose_pictures_fill_their_room_makes_no_more(start: StartParts, clock: Clock):
+async def test_whose_pictures_fill_their_room_makes_no_more(
+    start: StartParts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
     """Waiting would not help, so it is refused whatever the plan does otherwise."""
+    monkeypatch.setattr(stored, "LOOKING_IS_ONE_IN", 0)
     async with start("standard") as parts:
         await change_plan(parts, "standard", storage_bytes=1000)
         generation = await submit(parts)
@@ -263,7 +267,6 @@ async def test_whose_pictures_fill_their_room_makes_no_more(start: StartParts, c
                     created_at=now(),
                 )
             )
-        parts.admission._entry_limits._stored._known.clear()  # as after half a minute
         with pytest.raises(LimitReached) as refused:
             await submit(parts)
 

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.errors import NotFound
+from sidecar.gallery import stored
 from sidecar.gallery.models import Image
 from sidecar.identity import now, uuid7
 from sidecar.limits.persons import Salts
+from sidecar.limits.schemas import LimitsPatch, NewOverride
 from sidecar.parts import Parts, put_together
 from sidecar.quota.schemas import QuotaLimit, QuotaView
+from sidecar.quota.usage import Period
 from sidecar.settings import Access, Settings
 
 from .conftest import A_DAY, AN_HOUR, AddGroup, AddSomebody, UseUp
@@ -117,6 +121,34 @@ async def test_pictures_count_by_their_size(
     assert (found["storage_bytes", "Class 7b"].used, found["storage_bytes", "Class 7b"].allowed) == (800, 1000)
 
 
+async def test_what_pictures_take_is_told_as_it_is_now(
+    parts: Parts, add_somebody: AddSomebody, use_up: UseUp, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever has deleted some sees it at once; only what takes long to add up is remembered for a while."""
+    monkeypatch.setattr(stored, "LOOKING_IS_ONE_IN", 0)
+    ada = await add_somebody()
+    await parts.overrides.make(ada, NewOverride(LimitsPatch(storage_bytes=1000)), COMMAND_LINE)
+
+    async def used() -> float | None:
+        return by_name(await parts.quotas.of_user(ada))["storage_bytes"].used
+
+    async def add(size: int) -> None:
+        made = await use_up(ada, at=now())
+        kept = {"node_id": "9", "position": 0, "state": "kept", "bytes": size, "created_at": now()}
+        async with parts.database.writing() as session:
+            session.add(Image(id=uuid7(), generation_id=made, owner_id=ada, **kept))
+
+    told = [await used()]
+    for size in (300, 500):
+        await add(size)
+        told.append(await used())
+    monkeypatch.setattr(stored, "LOOKING_IS_ONE_IN", 1_000_000)
+    await used()
+    await add(100)
+
+    assert [*told, await used()] == [0, 300, 800, 800]
+
+
 async def test_in_open_access_whoever_asks_from_elsewhere_has_a_quota_of_their_own(
     settings: Settings, parts: Parts, use_up: UseUp, add_somebody: AddSomebody
 ):
@@ -132,10 +164,13 @@ async def test_in_open_access_whoever_asks_from_elsewhere_has_a_quota_of_their_o
         by_name(await is_open.quotas.of_caller(owner, address))["generations_per_hour"].used
         for address in (elsewhere, HERE, "192.0.2.10")
     ]
+    period = Period.between(None, None)
+    by_address = await is_open.usage.of_caller(owner, elsewhere, period, "state")
     await is_open.instances.close()
     await is_open.database.close()
 
     assert (before, used) == (0, [1, 1, 0])
+    assert [row.submitted for row in by_address.items] == [1]
 
 
 async def test_nobody_has_no_quota(parts: Parts):

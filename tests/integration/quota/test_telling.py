@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from sidecar.accounts.audit import COMMAND_LINE
+from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.generations.submissions import Request
 from sidecar.identity import now, uuid7
 from sidecar.limits.schemas import LimitsPatch, NewOverride
 from sidecar.live_events import Listener, LiveEvent
-from sidecar.parts import Parts
+from sidecar.parts import Parts, put_together
 from sidecar.quota import telling as module
 from sidecar.quota.schemas import QuotaView, QuotaWarning
+from sidecar.settings import Access, Settings
 from sidecar.tasks import end
 
 from .conftest import AddGroup, AddSomebody, UseUp
@@ -110,3 +113,21 @@ async def test_what_nobody_hears_is_not_worked_out(
         await heard(listener, "quota")
 
     assert asked == [bob]
+
+
+async def test_where_nobody_logs_in_each_hears_of_their_own(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Whoever asks from another address has limits of their own."""
+    parts, address = put_together(replace(settings, access=Access.OPEN, open_plan="free")), "192.0.2.7"
+    running = asyncio.create_task(parts.quota_telling.run())
+    listening = parts.live_events.listening
+    with listening(LOCAL_OWNER_ID) as here, listening(LOCAL_OWNER_ID, address=address) as there:
+        request = Request(id=uuid7(), owner_id=LOCAL_OWNER_ID, source="api", workflow=WORKFLOW)
+        await parts.admission.admit(request, address=address)
+        told = [(await heard(listener, "quota")).data.waiting.count for listener in (here, there)]
+    await end(running)
+    for queue in parts.queues:
+        await queue.disconnect()
+    await parts.instances.close()
+    await parts.database.close()
+
+    assert told == [0, 1]

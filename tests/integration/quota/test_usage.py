@@ -49,7 +49,7 @@ async def test_usage_is_summed_by_day_by_checkpoint_and_by_how_it_ended(
         await session.execute(delete(Generation).where(Generation.id == removed))
     told = {}
     for by in BY:
-        view = await parts.usage.of(ada, PERIOD, by)
+        view = await parts.usage.of_caller(ada, "192.0.2.9", PERIOD, by)
         told[by] = [(row.key, row.submitted, row.generations, row.gpu_seconds) for row in view.items]
 
     assert told == {
