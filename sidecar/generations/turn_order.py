@@ -11,6 +11,7 @@ there are a hundred thousand again and again, for a quarter of a second in which
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class InLine:
 
     def turns(self) -> Iterator[Turn]:
         """Those of all that they wait for."""
-        us, low_us, high_us = (round(each * MICROSECONDS) for each in self.each)
+        us, low_us, high_us = in_us(self.each)
         for place in range(self.count):
             is_first = int(not place)
             yield (
@@ -118,9 +119,27 @@ class Block:
 
     turns: list[Turn]
     sums: Sums = field(init=False)
+    _up_to: list[array[int]] | None = None
+    """Each part of the sums up to each of the turns, for those who ask again and again; None: nobody has asked."""
 
     def __post_init__(self) -> None:
         self.sums = sums_of(self.turns)
+
+    def insert(self, turn: Turn) -> None:
+        insort(self.turns, turn)
+        self.sums, self._up_to = self.sums.plus(sums_of([turn])), None
+
+    def remove(self, turn: Turn) -> None:
+        del self.turns[bisect_left(self.turns, turn)]
+        self.sums, self._up_to = self.sums.less(sums_of([turn])), None
+
+    def before(self, turn: tuple[int, datetime, int]) -> Sums:
+        """What those of them come to that are before this one."""
+        if self._up_to is None:
+            _, _, _, *parts = zip(*self.turns, strict=True)
+            self._up_to = [array("q", accumulate(part, initial=0)) for part in parts]
+        count = bisect_left(self.turns, turn)
+        return Sums(count, *(part[count] for part in self._up_to))
 
 
 class TurnOrder:
@@ -178,8 +197,9 @@ class TurnOrder:
             return Ahead(own, 0, 0, UNKNOWN_EACH.times(own))
         mine = (me.tag + own * me.cost, me.turn_since, me.person_id.int)
         before = self._before(mine)
-        my_own = takewhile(lambda turn: turn < mine, singly(self.get(me.person_id)))
-        before = before.less(sums_of(list(my_own)))
+        known = self.get(me.person_id)
+        if known is not None and known.count <= SINGLY_AT_MOST:
+            before = before.less(first_of(known, known.before(mine[0], me)))
         people, turns, takes = before.people, before.turns, [me.each.times(own), taking(before)]
         for one in self._reckoned.values():
             count = one.before(mine[0], me) if one.person_id != me.person_id else 0
@@ -199,8 +219,7 @@ class TurnOrder:
         at = bisect_left(self._lasts, turn)
         if at == len(self._blocks):
             return self._sums[at]
-        turns = self._blocks[at].turns
-        return self._sums[at].plus(sums_of(turns[: bisect_left(turns, turn)]))
+        return self._sums[at].plus(self._blocks[at].before(turn))
 
     def _put_in(self, turn: Turn) -> None:
         self._sums = None
@@ -209,8 +228,7 @@ class TurnOrder:
             return
         at = min(bisect_left(self._lasts, turn), len(self._blocks) - 1)
         block = self._blocks[at]
-        insort(block.turns, turn)
-        block.sums = block.sums.plus(sums_of([turn]))
+        block.insert(turn)
         self._lasts[at] = block.turns[-1]
         if len(block.turns) > BLOCK_AT_MOST:
             self._replace(at, at + 1, block.turns)
@@ -219,8 +237,7 @@ class TurnOrder:
         self._sums = None
         at = bisect_left(self._lasts, turn)
         block = self._blocks[at]
-        del block.turns[bisect_left(block.turns, turn)]
-        block.sums = block.sums.less(sums_of([turn]))
+        block.remove(turn)
         if len(block.turns) < BLOCK_AT_LEAST:
             first = max(at - 1, 0)
             both = self._blocks[first : first + 2]
@@ -239,6 +256,15 @@ class TurnOrder:
 def singly(one: InLine | None) -> list[Turn]:
     """The turns of somebody that stand in order by themselves."""
     return list(one.turns()) if one is not None and one.count <= SINGLY_AT_MOST else []
+
+
+def first_of(one: InLine, count: int) -> Sums:
+    """What so many of theirs come to, from the first one on."""
+    return Sums(count, int(count > 0), *(count * each_us for each_us in in_us(one.each)))
+
+
+def in_us(each: Expected) -> tuple[int, ...]:
+    return tuple(round(seconds * MICROSECONDS) for seconds in each)
 
 
 def sums_of(turns: Sequence[Turn]) -> Sums:

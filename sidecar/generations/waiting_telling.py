@@ -36,7 +36,7 @@ TOLD_AT_MOST = 50
 AT_MOST_EVERY_S = 1.0
 LOOK_AGAIN_AFTER_S = 5.0  # moments pass, though nothing happens
 READ_AGAIN_AFTER_S = 60.0  # whatever was not told of is found then
-TELLING_IS_ONE_IN = 25  # where it takes long: this part of the time
+TELLING_IS_ONE_IN = 25  # where it takes long: this part of a processor's time
 PEOPLE_AT_ONCE = 10
 MOVED_BY = timedelta(seconds=2)  # a guess that is no further off than this, or than this part of the time until then,
 MOVED_BY_PART = 20  # is the same guess
@@ -129,16 +129,16 @@ class WaitingTelling:
         # Those of whom something has changed come first, and those who wait for nothing not at all.
         due = [whom for whom in streams if whom not in self._theirs]
         due += [whom for whom, theirs in self._theirs.items() if theirs.count]
-        if due:
-            await self._places.catch_up(at_once=True)
         for first in range(0, len(due), PEOPLE_AT_ONCE):
-            began = time.monotonic()
+            began = time.thread_time()
+            if not first:
+                await self._places.catch_up(at_once=True)
             async with self._database.reading() as session:
                 for whom in due[first : first + PEOPLE_AT_ONCE]:
                     if whom not in self._theirs:
                         self._theirs[whom] = await self._read(session, whom, streams[whom])
                     await self._tell(session, whom, self._theirs[whom])
-            await asyncio.sleep((time.monotonic() - began) * (TELLING_IS_ONE_IN - 1))
+            await asyncio.sleep((time.thread_time() - began) * (TELLING_IS_ONE_IN - 1))
 
     async def _read(self, session: AsyncSession, whom: Whom, streams: Set[UUID | None]) -> Theirs:
         owner_id, address = whom

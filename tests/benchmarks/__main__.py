@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import both_ways, crowd, deep, followed, hour, journalled, panel, queue, rest, waiting
+from benchmarks import both_ways, crowd, deep, followed, hour, journalled, listeners, panel, queue, rest, waiting
 from benchmarks.figures import Row, table
 from comfy_nodes.locations import SetupFailed
 
@@ -28,6 +28,7 @@ def all_groups(*, quick: bool) -> Groups:
         "followed": followed.rows,
         "crowd": partial(crowd.rows, quick=quick),
         "waiting": partial(waiting.rows, quick=quick),
+        "listeners": partial(listeners.rows, quick=quick),
         "hour": partial(hour.rows, quick=quick),
         "deep": partial(deep.rows, quick=quick),
         "panel": panel.rows,
