@@ -178,12 +178,12 @@ class Places:
             held: Each with how many of the same person go before it.
         """
         snapshot = self._line.snapshot
-        missing = {one.person_id for one, _ in held if one.person_id not in snapshot.order}
-        just_begun = await read_shares(session, self._plans, missing) if missing else {}
+        lines = {person_id: snapshot.order.get(person_id) for person_id in {one.person_id for one, _ in held}}
+        missing = [person_id for person_id, line in lines.items() if line is None]
+        lines.update(await read_shares(session, self._plans, missing) if missing else {})
         found, at = [], now()
         for one, own in held:
-            me = snapshot.order.get(one.person_id) or just_begun.get(one.person_id)
-            ahead = snapshot.order.ahead(me, own)
+            ahead = snapshot.order.ahead(lines[one.person_id], own)
             starts_at = partial(snapshot.starts_at, ahead, at=at)
             can_go = snapshot.instances > 0
             found.append(to_view(one, ahead, paused=snapshot.paused, can_go=can_go, starts_at=starts_at, at=at))

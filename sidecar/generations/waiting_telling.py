@@ -19,13 +19,12 @@ from uuid import UUID
 
 import structlog
 from msgspec import structs
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, desc, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sidecar.database import Database
+from sidecar.database import Database, table_of
 from sidecar.errors import DatabaseUnavailable
-from sidecar.generations.models import Generation, is_pending
-from sidecar.generations.own_line import in_turn
+from sidecar.generations.models import PENDING_IN_SQL, Generation
 from sidecar.generations.places import Places
 from sidecar.generations.schemas import InTurn, Moments, Waiting, WaitingEvent
 from sidecar.identity import now
@@ -35,30 +34,27 @@ from sidecar.live_events import LiveEvent, LiveEvents, Whom
 TOLD_AT_MOST = 50
 AT_MOST_EVERY_S = 1.0
 LOOK_AGAIN_AFTER_S = 5.0  # moments pass, though nothing happens
-READ_AGAIN_AFTER_S = 60.0  # whatever was not told of is found then
+READ_AGAIN_AFTER_S = 900.0  # whatever was not told of is found then
 TELLING_IS_ONE_IN = 25  # where it takes long: this part of a processor's time
 PEOPLE_AT_ONCE = 10
 MOVED_BY = timedelta(seconds=2)  # a guess that is no further off than this, or than this part of the time until then,
 MOVED_BY_PART = 20  # is the same guess
 OF_NO_GENERATION = UUID(int=0)
 
+ROWS = table_of(Generation).c
 HELD = select(
-    Generation.id,
-    Generation.state,
-    Generation.person_id,
-    Generation.priority,
-    Generation.turn,
-    Generation.not_before,
-    Generation.waiting_reason,
-)
-BEHIND = HELD.where(
-    Generation.id.in_(bindparam("ids", expanding=True)), Generation.owner_id == bindparam("owner_id"), is_pending()
-)
-COUNT = (
-    select(func.count())
-    .select_from(Generation)
-    .where(is_pending(), Generation.person_id.in_(bindparam("people", expanding=True)))
-)
+    ROWS.id,
+    ROWS.state,
+    ROWS.person_id,
+    ROWS.priority,
+    ROWS.turn,
+    ROWS.not_before,
+    ROWS.waiting_reason,
+).where(ROWS.state == PENDING_IN_SQL)
+THEIRS = ROWS.person_id.in_(bindparam("people", expanding=True))
+FIRST = HELD.where(THEIRS).order_by(desc(ROWS.priority), ROWS.turn, ROWS.id).limit(bindparam("at_most"))
+BEHIND = HELD.where(ROWS.id.in_(bindparam("ids", expanding=True)), ROWS.owner_id == bindparam("owner_id"))
+COUNT = select(func.count()).where(ROWS.state == PENDING_IN_SQL, THEIRS)
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +140,7 @@ class WaitingTelling:
         owner_id, address = whom
         at = time.monotonic()
         people = (await self._persons.asking(session, owner_id, address)).ids
-        first = await in_turn(session, HELD, people, None, TOLD_AT_MOST)
+        first = (await session.execute(FIRST, {"people": people, "at_most": TOLD_AT_MOST})).all()
         if len(first) < TOLD_AT_MOST:
             return Theirs(len(first), first, (), streams, at)
         count = await session.scalar(COUNT, {"people": people}) or 0
