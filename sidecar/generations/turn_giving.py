@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -83,7 +83,7 @@ class TurnGiver:
 
     async def look(self) -> Outlook:
         async with self._database.reading() as session:
-            outlook = await self._look(session)
+            outlook = await self._look(session, due_from=self._due_until - COMMITTED_WITHIN)
         self._due_until = outlook.due_until or self._due_until
         return outlook
 
@@ -128,7 +128,7 @@ class TurnGiver:
         except LeadershipLost:
             return  # they are let go by whoever leads by now
         await along.session.flush()
-        outlook = await self._look(along.session)
+        outlook = await self._look(along.session, due_from=None)  # whose moment has come, the dispatcher is told
         for choice in outlook.choices:
             generation = await along.session.get_one(Generation, choice.generation_id)
             instance = await along.session.get_one(Instance, choice.instance_id)
@@ -136,7 +136,7 @@ class TurnGiver:
                 await self._let_go(along.session, generation, instance, choice, unless_committed)
                 along.went.append(generation)
         # Whatever else a look may find is for the dispatcher, which looks once more.
-        is_settled = not (outlook.beginning or outlook.reasons or outlook.resting)
+        is_settled = not (outlook.reasons or outlook.resting) and outlook.rest_s is None
         along.is_all = outlook.is_whole and is_settled and len(along.went) == len(outlook.choices)
         after_commit(along.session, partial(self._have_gone, along.went, unless_committed))
 
@@ -147,10 +147,9 @@ class TurnGiver:
             for generation in generations:
                 self.send(generation)
 
-    async def _look(self, session: AsyncSession) -> Outlook:
+    async def _look(self, session: AsyncSession, *, due_from: datetime | None) -> Outlook:
         began = time.monotonic()
         far = began >= self._far_again_at
-        due_from = self._due_until - COMMITTED_WITHIN
         outlook = await look_ahead(
             session, self._catalog.snapshot, self._plans, at=now(), due_from=due_from, far=far, crowd=self._crowd
         )

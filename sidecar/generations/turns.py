@@ -149,7 +149,7 @@ async def look_ahead(
     plans: Plans,
     *,
     at: datetime,
-    due_from: datetime = LONG_AGO,
+    due_from: datetime | None = LONG_AGO,
     far: bool = True,
     crowd: Crowd | None = None,
 ) -> Outlook:
@@ -160,7 +160,7 @@ async def look_ahead(
     idle one gets what it can do behind them. Not `far` is for who has just done that.
 
     Args:
-        due_from: Since when nobody has looked whose moment has come.
+        due_from: Since when nobody has looked whose moment has come; None: somebody else looks for that.
         crowd: What whoever looks again and again knows of it.
     """
     met = (await session.execute(MET)).all()
@@ -171,12 +171,12 @@ async def look_ahead(
     if any(instance.is_paused for instance in met):
         return Outlook()
     if rested and not any(instance.anybody_waits for instance in met):
-        beginning = await due_since(session, since=due_from, at=at)
-        return Outlook(rest_s=rest_s, beginning=tuple(beginning), due_until=at, has_places=True)
+        beginning = await who_begins(session, since=due_from, at=at)
+        return Outlook(rest_s=rest_s, beginning=beginning, due_until=due_from and at, has_places=True)
     busy = await in_flight(session) if rested else {}
     if all(len(busy[instance.id]) >= IN_FLIGHT_AT_MOST for instance in rested):
         return Outlook(rest_s=rest_s)
-    beginning = await due_since(session, since=due_from, at=at)
+    beginning = await who_begins(session, since=due_from, at=at)
     unasked = {instance.id for instance in met} - {instance.id for instance in rested}
     there = frozenset(instance.id for instance in sound)
     seconds = Seconds(session, [instance.id for instance in rested])
@@ -193,11 +193,16 @@ async def look_ahead(
         rest_s,
         looked_at=len(found.looked_at),
         is_whole=found.is_whole,
-        beginning=tuple(beginning),
-        due_until=at,
+        beginning=beginning,
+        due_until=due_from and at,
         resting=tuple(await who_rests(session, found.idle, at=at)) if found.idle else (),
         has_places=seating.has_places(),
     )
+
+
+async def who_begins(session: AsyncSession, *, since: datetime | None, at: datetime) -> tuple[UUID, ...]:
+    """Whose held ones may go since then; nobody where that is not asked."""
+    return () if since is None else tuple(await due_since(session, since=since, at=at))
 
 
 async def in_flight(session: AsyncSession) -> Mapping[UUID, list[Row[Any]]]:
