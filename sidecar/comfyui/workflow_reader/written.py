@@ -21,10 +21,11 @@ MODEL_CHARACTERS = 255  # of what file systems have
 UNWANTED = "negative"
 # What the input beside one of that name is called: `positive_prompt`, or `prompt`, beside `negative_prompt`.
 BESIDE_UNWANTED = (("negative", "positive"), ("negative_", ""), ("_negative", ""))
-# Inputs that take no prompt from whoever has encoded two of them.
+# Inputs that take no prompt from whoever has encoded two of them, or takes all there is, to be handed on together.
 TAKES_NO_PROMPT = re.compile(
-    r"model|clip|vae|latent|samples|image|pixels|mask|video|audio|seed|pipe|depend|script|width|height"
+    r"model|clip|vae|latent|samples|image|pixels|mask|video|audio|seed|depend|script|width|height|guider|sampler|sigmas"
 )
+TAKES_ALL = re.compile(r"pipe|ctx|context")
 UNWANTED_OUTPUT = 1  # of nodes that take `positive` and `negative` and hand both on, in this order
 STEPS_AT_MOST = 100  # from a text to a sampler
 
@@ -70,6 +71,7 @@ class Uses:
         self._graph = graph
         self._of: dict[str, list[Use]] = defaultdict(list)
         self._known: dict[tuple[str, int | None], bool] = {}
+        self._crossed: dict[str, bool] = {}
         for node_id, inputs in graph.nodes.items():
             for name, value in inputs.items():
                 source = graph.source(value)
@@ -80,18 +82,28 @@ class Uses:
         """Does a text in this input only say what is not wanted?"""
         inputs = self._graph.nodes[node_id]
         if UNWANTED in name and any(name.replace(*each) in inputs.keys() - {name} for each in BESIDE_UNWANTED):
-            return not self._hands_on_crossed(node_id)
+            return self._stays_unwanted(node_id, STEPS_AT_MOST)
         return self._leads_to_unwanted(node_id, None, STEPS_AT_MOST)
 
-    def _hands_on_crossed(self, node_id: str) -> bool:
-        """
-        Loaders that encode as well have both prompts themselves, and hand on the wanted one before the other. May what
-        they hand on later be wanted by somebody?
-        """
-        uses = [use for use in self._of[node_id] if isinstance(use.output, int)]
-        first = min((use.output for use in uses if use.name == UNWANTED), default=0)
-        others = [use for use in uses if use.name != UNWANTED and not TAKES_NO_PROMPT.search(use.name)]
-        return any(use.output >= first for use in others)
+    def _stays_unwanted(self, node_id: str, steps: int) -> bool:
+        """Of a node that has both prompts, whatever it is: does the one that is not wanted end as such?"""
+        handed_on = [use for use in self._of[node_id] if use.name == UNWANTED]
+        return not self._hands_on_crossed(node_id, steps) and all(self._ends_unwanted(use, steps) for use in handed_on)
+
+    def _hands_on_crossed(self, node_id: str, steps: int) -> bool:
+        """Such nodes hand on the wanted one before the other. May what they hand on later be wanted by somebody?"""
+        if steps <= 0:
+            return True
+        if node_id not in self._crossed:
+            self._crossed[node_id] = True  # whoever comes here again on the way has gone round in a circle
+            uses = [use for use in self._of[node_id] if isinstance(use.output, int)]
+            first = min((use.output for use in uses if use.name == UNWANTED), default=0)
+            together = [use.by for use in uses if TAKES_ALL.search(use.name)]
+            others = [use for use in uses if use.name != UNWANTED and not takes_no_prompt(use.name)]
+            self._crossed[node_id] = any(use.output >= first for use in others) or any(
+                self._hands_on_crossed(other, steps - 1) for other in together
+            )
+        return self._crossed[node_id]
 
     def _leads_to_unwanted(self, node_id: str, output: int | None, steps: int) -> bool:
         asked = (node_id, output)
@@ -107,10 +119,11 @@ class Uses:
             return False
         if use.name != UNWANTED:
             return self._leads_to_unwanted(use.by, None, steps)
-        goes_on = any(other.output == UNWANTED_OUTPUT for other in self._of[use.by])
-        if ends or not goes_on:
+        if ends:
             return self._pushes_away(use.by)
-        return self._leads_to_unwanted(use.by, UNWANTED_OUTPUT, steps)
+        if any(other.output == UNWANTED_OUTPUT and not takes_no_prompt(other.name) for other in self._of[use.by]):
+            return self._leads_to_unwanted(use.by, UNWANTED_OUTPUT, steps)
+        return self._pushes_away(use.by) and self._stays_unwanted(use.by, steps - 1)
 
     def _pushes_away(self, node_id: str) -> bool:
         """Below a guidance of 1 the image is drawn towards the negative prompt."""
@@ -118,6 +131,11 @@ class Uses:
             return True
         cfg = self._graph.find(node_id, "cfg", as_number)
         return cfg is not None and cfg.value >= 1
+
+
+def takes_no_prompt(name: str) -> bool:
+    """Does an input of this name take something else of whoever has both prompts?"""
+    return TAKES_NO_PROMPT.search(name) is not None or TAKES_ALL.search(name) is not None
 
 
 def texts_in(value: Any, name: str) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from sidecar.comfyui.workflow_reader import Place, read_written
 
 
@@ -72,6 +74,24 @@ def test_an_input_called_negative_is_one_only_beside_a_positive_one():
     assert (
         texts_of({"n": alone, "e": {"class_type": "CLIPTextEncode", "inputs": {"text": ["n", 0]}}})["blurry"] is False
     )
+
+
+@pytest.mark.parametrize("names", [(), ("pipe",), ("base_ctx", "basic_pipe")])
+def test_nodes_that_hand_everything_on_are_followed(names):
+    """Contexts and pipes have both prompts among much else, in this order; crossed behind them is crossed."""
+    context = {"class_type": "Context", "inputs": {"positive": ["good", 0], "negative": ["bad", 0], "model": ["c", 0]}}
+    chain = {
+        f"n{number}": {"class_type": "Pipe", "inputs": {name: [f"n{number - 1}", 0]}}
+        for number, name in enumerate(names, 1)
+    }
+    last = f"n{len(names)}"
+    straight = {"class_type": "KSampler", "inputs": {"positive": [last, 4], "negative": [last, 5], "model": [last, 1]}}
+    crossed = {"class_type": "KSampler", "inputs": {"positive": [last, 5], "negative": [last, 4], "model": [last, 1]}}
+    only = {"class_type": "KSampler", "inputs": {"positive": [last, 5], "negative": ["good", 0], "cfg": 8}}
+
+    assert texts_of(workflow(n0=context, **chain, s=straight))["blurry"] is True
+    assert texts_of(workflow(n0=context, **chain, s=crossed))["blurry"] is False
+    assert texts_of(workflow(n0=context, **chain, s=only))["blurry"] is False
 
 
 def test_a_text_that_is_used_for_anything_else_too_is_wanted():
