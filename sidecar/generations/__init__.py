@@ -10,8 +10,8 @@ Whose turn it is follows from `shares` (what everybody got, who waits) by the ru
 `places` tells how many are before each, as a process knows the whole line (`waiting_line`, kept in `turn_order`).
 
 Where it goes is decided by `choice`; `following` hears what every instance does, `relocation` takes work back from one
-that stays away, `tending` probes and drains instances on a clock, `waiting` and `backlog` tell why and for how long
-generations wait.
+that stays away, `tending` probes and drains instances on a clock, `waiting_reasons` and `backlog` tell why and for how
+long generations wait, `own_line` what one person waits for; `waiting_telling` tells whoever listens.
 
 `history` shows what `finding` finds: by the conditions of `filters`, and by the words that `search` keeps an index of.
 

@@ -14,9 +14,10 @@ from sidecar.gallery import stored
 from sidecar.gallery.models import Image
 from sidecar.identity import now, uuid7
 from sidecar.limits.persons import Salts
+from sidecar.limits.reasons import BEHIND_OWN, limit, sentence
 from sidecar.limits.schemas import LimitsPatch, NewOverride
 from sidecar.parts import Parts, put_together
-from sidecar.quota.schemas import QuotaLimit, QuotaView
+from sidecar.quota.schemas import QuotaLimit, QuotaView, QuotaWaiting
 from sidecar.quota.usage import Period
 from sidecar.settings import Access, Settings
 
@@ -89,17 +90,19 @@ async def test_the_budget_of_a_group_is_used_by_all_of_its_members(
 
 
 async def test_what_waits_and_what_runs_is_counted(parts: Parts, add_somebody: AddSomebody, use_up: UseUp):
-    """With the moment at which a limit lets the first of those go that it holds."""
+    """With the moment at which a limit lets the first of those go that it holds, and which limit that is."""
     ada, later = await add_somebody(), now() + AN_HOUR
+    first = limit("generations_per_hour", used=2, allowed=2, group=None, free_at=later)
     await use_up(ada, at=now(), state="pending")
     for minutes in (2, 1):
         moment = later + timedelta(minutes=minutes)
-        await use_up(ada, at=moment, state="pending", not_before=moment)
+        reason = first if minutes == 1 else BEHIND_OWN
+        await use_up(ada, at=moment, state="pending", not_before=moment, waiting_reason=reason)
     await use_up(ada, at=now(), state="running")
     view = await parts.quotas.of_user(ada)
     found = by_name(view)
 
-    assert (view.waiting.count, view.waiting.held_until) == (3, later + timedelta(minutes=1))
+    assert view.waiting == QuotaWaiting(3, later + timedelta(minutes=1), first, sentence(first))
     assert (found["waiting_at_most"].used, found["running_at_once"].used) == (3, 1)
     assert found["generations_per_hour"].used == 2  # those that wait for their moment are used then
 
