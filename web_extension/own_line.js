@@ -1,5 +1,7 @@
-/** @import { SidecarClient } from './sidecar_client.js' */
-/** @import { Generation, Turns } from './types.js' */
+/**
+ * @import { SidecarClient } from './sidecar_client.js'
+ * @import { Generation, Turns } from './types.js'
+ */
 
 /** As many as the event stream tells of. */
 const READ_AT_MOST = 50
