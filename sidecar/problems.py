@@ -20,6 +20,8 @@ from sidecar.field_faults import all_faults, explain
 from sidecar.request_ids import request_id_of
 
 PROBLEM_JSON = "application/problem+json"
+SAID = "genonaut_said"
+"""Where in a connection's state its body stands, as far as it was read."""
 
 NOTHING_ELSE: Mapping[str, Any] = MappingProxyType({})
 SOME_FIELDS = "Some of what was sent cannot be used; each field is listed with its reason."
@@ -95,16 +97,17 @@ class JSONRequest(Request[Any, Any, Any]):
     """A request that remembers what its body said."""
 
     async def json(self) -> Any:
-        self.state.json = await super().json()
-        return self.state.json
+        said = self.scope["state"][SAID] = await super().json()
+        return said
 
 
 def faults_of_body(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
     """Everything that is wrong with the body, where Litestar tells the first fault alone. Empty where it is right."""
     body = request.route_handler.parsed_fn_signature.parameters.get("data")
-    if body is None or "json" not in request.state:
+    state = request.scope["state"]
+    if body is None or SAID not in state:
         return []
-    return list(all_faults(request.state.json, body.annotation))
+    return list(all_faults(state[SAID], body.annotation))
 
 
 def from_too_much(request: Request[Any, Any, Any], _exc: RequestEntityTooLarge) -> Response[bytes]:
