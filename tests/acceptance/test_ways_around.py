@@ -545,17 +545,17 @@ def test_a_token_that_is_revoked_is_good_for_nothing_at_once(members: Members) -
     assert program.ask("GET", "/queue").status_code == 200
     with members.nobody.socket("revoked", Authorization=f"Bearer {token['secret']}") as socket:
         assert members.ada.api("DELETE", f"/me/tokens/{token['id']}").status_code == 204
-        until(lambda: program.ask("GET", "/queue").status_code == 401, within_s=5, what="The token is refused")
+        until(lambda: program.ask("GET", "/queue").status_code == 401, within_s=30, what="The token is refused")
         assert has_ended(socket)
 
 
 def test_a_token_that_has_expired_is_good_for_nothing(members: Members) -> None:
     """To the second, however well it is remembered."""
-    ends = time.time() + 2
+    ends = time.time() + 4  # a busy machine asks once until then
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))
     program = as_program(members, members.ada.new_token("read", expires_at=at)["secret"])
     assert program.ask("GET", "/queue").status_code == 200
-    until(lambda: program.ask("GET", "/queue").status_code == 401, within_s=8, what="The token has expired")
+    until(lambda: program.ask("GET", "/queue").status_code == 401, within_s=30, what="The token has expired")
 
 
 def has_ended(socket: ClientConnection) -> bool:

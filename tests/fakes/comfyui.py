@@ -236,7 +236,12 @@ class ScriptedComfyUI:
             await self._observe(socket)
 
         handlers = [self._introduction(), prompt, outcomes, confirm, cancel, system_stats, view, observer]
-        app = Litestar([*handlers, self._description(), self._relief()], guards=[self.questions], openapi_config=None)
+        app = Litestar(
+            [*handlers, self._description(), self._relief()],
+            guards=[self.questions],
+            openapi_config=None,
+            logging_config=None,  # else each has a thread of its own for it, for good
+        )
         app.asgi_handler = ProvenAnswers(app.asgi_handler)
         return app
 

@@ -28,7 +28,7 @@ from sidecar.settings import Settings, read_settings
 
 from .conftest import CHEAP, AddPerson, another_process
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 DISABLED = Alteration(disabled=True)
 
 

@@ -125,6 +125,7 @@ async def test_the_pack_asks_over_http(database_url, expect) -> None:
     database = Database(database_url)
     app = Litestar(
         INTERNAL_ROUTES,
+        logging_config=None,
         dependencies={"database": Provide(lambda: database, sync_to_thread=False)},
         state=State({"pairing_secret": "paired"}),
         exception_handlers=EXCEPTION_HANDLERS,

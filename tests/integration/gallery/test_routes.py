@@ -46,6 +46,7 @@ async def client(database_url, store) -> AsyncIterator[AsyncTestClient[Litestar]
 
     app = Litestar(
         ROUTES,
+        logging_config=None,
         dependencies={
             "kept_images": always(KeptImages(database)),
             "store": always(store),

@@ -103,7 +103,7 @@ async def test_a_turn_whose_commit_was_not_answered_is_found_and_goes_on(
         generation_id = await submit(parts)
         await until(lambda: broken)
         assert (await show(parts, generation_id)).state == "submitted"
-        await until(lambda: not parts.dispatcher._postings, within_s=5)
+        await until(lambda: not parts.dispatcher._postings)
         await look_again(parts)
         await until(lambda: comfyui.pending)
         await comfyui.finish(str(generation_id))

@@ -38,9 +38,9 @@ async def test_the_token_of_a_killed_process_does_not_swallow_those_of_the_next_
     """The queue takes 15 seconds to be sure that nobody works on it; so long no image shall wait to be kept."""
     generation_id = uuid7()
     await Queueing(turns=queue, images=queue).keep_images(generation_id)
-    killed_with = await queue.dequeue(timeout=1)
+    killed_with = await queue.dequeue(timeout=30)
     await Queueing(turns=queue, images=queue).keep_images(generation_id)
-    taken = await queue.dequeue(timeout=1)
+    taken = await queue.dequeue(timeout=30)
 
     assert killed_with is not None
     assert taken is not None
@@ -52,7 +52,7 @@ async def test_a_token_whose_generation_is_gone_is_taken_out(queue: Queue, datab
     queueing = Queueing(turns=queue, images=queue)
     there = await written(database)
     await queueing.keep_images(uuid7())
-    tried = await queue.dequeue(timeout=1)
+    tried = await queue.dequeue(timeout=30)
     assert tried is not None
     tried.retry_delay = 3600.0
     await tried.retry("it failed")

@@ -20,7 +20,7 @@ ABORT_WITHIN_S = 1.0
 
 async def taken(queue: SqliteQueue) -> Job:
     """Take the next job and begin it, as SAQ's worker does."""
-    job = await queue.dequeue(timeout=2)
+    job = await queue.dequeue(timeout=30)
     assert job is not None
     job.attempts += 1
     await job.update(status=Status.ACTIVE)
@@ -78,7 +78,7 @@ async def test_a_scheduled_job_waits_for_its_moment_and_no_longer(queue):
     await queue.enqueue("f", scheduled=moment)
     assert await queue.count("queued") == 0
 
-    job = await queue.dequeue(timeout=5)
+    job = await queue.dequeue(timeout=30)
 
     assert job is not None
     assert moment <= time.time() < moment + 1
@@ -111,7 +111,7 @@ async def test_who_stops_waiting_takes_no_job_along(queue):
         await asyncio.sleep(0.0002 * (number % 6))
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        job = await queue.dequeue(timeout=2) if waiting.cancelled() else waiting.result()
+        job = await queue.dequeue(timeout=30) if waiting.cancelled() else waiting.result()
         assert job is not None
         assert job.key == str(number)
         await job.finish(Status.COMPLETE)
