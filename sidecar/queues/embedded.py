@@ -29,7 +29,6 @@ TRIES = 5
 RETRY_DELAY_S = 1.0
 RETRY_DELAY_MOST_S = 30.0
 CANCELLATION_S = 5
-POLL_S = 0.25  # how late at most a job is seen on PostgreSQL, which is polled
 
 TIMERS: TimersDict = {"schedule": 1, "worker_info": 10, "sweep": 10, "abort": 1}
 """SAQ's clockwork, in seconds. Swept more often than by default: the jobs of a dead worker shall not wait a minute."""
@@ -98,7 +97,7 @@ class EmbeddedWorker:
             timers=TIMERS,
             shutdown_grace_period_s=CANCELLATION_S,
             cancellation_hard_deadline_s=CANCELLATION_S,
-            poll_interval=POLL_S,
+            poll_interval=self.queue.polled_every_s,
         )
         self._running = asyncio.create_task(self._worker.start())
 

@@ -18,6 +18,7 @@ from sidecar.queues.served import ServedQueue
 
 CONNECTIONS = (1, 6)  # of one queue in one process: few, for a server has a hundred for everybody
 CONNECT_WITHIN_S = 10.0
+POLLED_EVERY_S = 0.25
 # As the database's own connections have it (`database.SESSION`): whoever takes jobs back from the dead holds a lock of
 # the session, which must not stay for hours when that machine is gone.
 NOTICE_WHO_IS_GONE = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
@@ -28,6 +29,7 @@ class OurPostgresQueue(ServedQueue, PostgresQueue):
     """Jobs in tables of SAQ's own. One an event loop."""
 
     trouble = (Error, OSError)  # the pool's errors are psycopg's, too
+    polled_every_s = POLLED_EVERY_S
 
     async def connect(self) -> None:
         """

@@ -28,6 +28,9 @@ class ServedQueue(Queue):
     trouble: ClassVar[tuple[type[Exception], ...]]
     """What its driver raises when the server is away."""
 
+    polled_every_s: ClassVar[float] = 0.0
+    """How late at most a job is seen; 0: at once, whoever waits is told."""
+
     _available = True
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:

@@ -51,6 +51,8 @@ class SqliteQueue(Queue):
         name: The queue's name; several fit into one file.
     """
 
+    polled_every_s = POLL_S
+
     def __init__(
         self,
         path: Path,
