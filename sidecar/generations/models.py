@@ -56,6 +56,7 @@ def partial_index(name: str, *columns: Any, where: str, postgresql_where: str | 
 
 
 HELD = "state = 'pending' AND not_before IS NOT NULL"
+WAITING: tuple[Any, ...] = ("person_id", desc("priority"), "turn", "not_before", "checkpoint", "work")
 NEWEST_FIRST: tuple[Any, ...] = (desc("created_at"), desc("id"))
 
 
@@ -167,10 +168,11 @@ class Generation(Base):
         partial_index("ix_generations_held_until", "state", "not_before", where=HELD),
         # There is none by the state alone: SQLite would look there for what one person waits for. The state is in this
         # one, so that the one above is not taken in its place.
-        partial_index(
-            "ix_generations_waiting",
-            *("state", "person_id", desc("priority"), "turn", "not_before", "checkpoint", "work"),
-            where="state = 'pending'",
+        partial_index("ix_generations_waiting", "state", *WAITING, where="state = 'pending'").ddl_if(dialect="sqlite"),
+        # PostgreSQL knows that the state is the same in all of it, and does not look for it: with the state before the
+        # person, it would read of everybody who waits to find one.
+        partial_index("ix_generations_waiting_people", *WAITING, where="state = 'pending'").ddl_if(
+            dialect="postgresql"
         ),
         partial_index("ix_generations_charged", "state", where="charged_s IS NOT NULL"),
     )

@@ -69,12 +69,12 @@ THEIRS = (
     .group_by(Generation.person_id, Generation.checkpoint)
 )
 NEWS = (
-    select(GenerationEvent.id, Generation.person_id)
-    .join(Generation, Generation.id == GenerationEvent.generation_id)
+    select(GenerationEvent.id, GenerationEvent.generation_id)
     .where(GenerationEvent.id > bindparam("from"), GenerationEvent.state != GenerationState.RUNNING.value)
     .order_by(GenerationEvent.id)
     .limit(NEWS_AT_ONCE)
 )
+OF_GENERATIONS = select(Generation.person_id).where(Generation.id.in_(bindparam("ids", expanding=True)))
 DUE = select(Generation.person_id).where(
     is_pending(),
     Generation.not_before.is_not(None),
@@ -216,8 +216,10 @@ class News:
     async def read(self, session: AsyncSession, *, at: datetime) -> tuple[set[UUID], bool]:
         """These people, and whether there is more news."""
         rows = (await session.execute(NEWS, {"from": self._from})).all()
+        ids = {row.generation_id for row in rows if row.id not in self._heard}
+        news = await session.scalars(OF_GENERATIONS, {"ids": list(ids)}) if ids else ()
         due = await session.scalars(DUE, {"since": self._looked_at - OVERLAP, "at": at})
-        people = {row.person_id for row in rows if row.id not in self._heard}.union(due)
+        people = set(news).union(due)
         has_more = len(rows) == NEWS_AT_ONCE
         self._looked_at = at
         self._from = rows[-1].id if has_more else lowest_at(at - OVERLAP)

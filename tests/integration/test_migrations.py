@@ -59,6 +59,7 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 async def test_migrations_and_models_say_the_same(database: Database) -> None:
     """
     What the migrations make is what the models describe: tables, columns, types and keys.

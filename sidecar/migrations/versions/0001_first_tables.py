@@ -419,8 +419,11 @@ def make_generations() -> None:
     make_partial_index("ix_generations_in_flight", "generations", ["instance_id"], where=in_flight)
     held = "state = 'pending' AND not_before IS NOT NULL"
     make_partial_index("ix_generations_held_until", "generations", ["state", "not_before"], where=held)
-    waiting = ["state", "person_id", sa.text("priority DESC"), "turn", "not_before", "checkpoint", "work"]
-    make_partial_index("ix_generations_waiting", "generations", waiting, where="state = 'pending'")
+    waiting = ["person_id", sa.text("priority DESC"), "turn", "not_before", "checkpoint", "work"]
+    if on_postgresql():
+        make_partial_index("ix_generations_waiting_people", "generations", waiting, where="state = 'pending'")
+    else:
+        make_partial_index("ix_generations_waiting", "generations", ["state", *waiting], where="state = 'pending'")
     make_partial_index("ix_generations_charged", "generations", ["state"], where="charged_s IS NOT NULL")
 
 
