@@ -20,6 +20,7 @@ from real.redis import Redis, start_redis
 from sidecar.cluster.leadership import Leadership
 from sidecar.database import Database
 from sidecar.migrations import upgrade
+from sidecar.parts import Parts
 
 SQLITE_FILE = "genonaut.sqlite3"
 Settings = dict[str, str]
@@ -243,6 +244,15 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
     yield database
     await database.close()
+
+
+async def close(parts: Parts) -> None:
+    """What a sidecar that does nothing by itself has opened all the same."""
+    for queue in parts.queues:
+        await queue.disconnect()
+    await parts.places.close()
+    await parts.instances.close()
+    await parts.database.close()
 
 
 async def let_lead(leadership: Leadership) -> None:

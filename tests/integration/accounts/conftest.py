@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from fakes.paired import AsPack
 from httpx import ASGITransport, AsyncClient
+from integration.conftest import close
 
 from sidecar.accounts import desk
 from sidecar.accounts.audit import COMMAND_LINE
@@ -94,8 +95,7 @@ async def browser_at(settings: Settings) -> AsyncIterator[Browser]:
     transport = ASGITransport(app, client=("192.0.2.7", 50000))
     async with AsyncClient(transport=transport, base_url="http://127.0.0.1:8190") as browser:
         yield browser
-    await parts.instances.close()
-    await parts.database.close()
+    await close(parts)
 
 
 async def log_in(browser: Browser, name: str, password: str = PASSWORD) -> None:

@@ -13,7 +13,7 @@ import pytest
 from fakes.comfyui import PAIRING_SECRET, ScriptedComfyUI
 from fakes.paired import AsPack
 from fakes.peers import heard_from
-from integration.conftest import let_lead
+from integration.conftest import close, let_lead
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 from real.waiting import pauses
@@ -84,11 +84,7 @@ async def idle_parts(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[P
             instance.state, instance.since = Connection.CONNECTED.value, now()
             session.add(instance)
     yield parts
-    for queue in parts.queues:
-        await queue.disconnect()
-    await parts.places.close()
-    await parts.instances.close()
-    await parts.database.close()
+    await close(parts)
 
 
 @pytest.fixture

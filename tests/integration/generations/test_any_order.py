@@ -16,7 +16,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from integration.conftest import let_lead
+from integration.conftest import close, let_lead
 from sqlalchemy import select
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -74,8 +74,7 @@ class Generations(RuleBasedStateMachine):
         return parts
 
     def teardown(self) -> None:
-        self._run(self._parts.database.close())
-        self._run(self._parts.instances.close())
+        self._run(close(self._parts))
         self._loop.close()
         shutil.rmtree(self._folder)
 

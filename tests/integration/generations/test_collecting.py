@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fakes.comfyui import SilentComfyUI
 from integration.backends import both_databases
+from integration.conftest import close
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
 from sidecar.generations.recorder import Recorder
@@ -31,8 +32,7 @@ async def test_any_process_writes_down_what_ended_and_only_once(
         ended = [(await show(leader, each)).state for each in ids]
         steps = [step.state for step in (await leader.history.timeline(LOCAL_OWNER_ID, ids[0])).items]
         for other in others:
-            await other.instances.close()
-            await other.database.close()
+            await close(other)
 
     assert ended == ["completed", "submitted"]
     assert steps.count("completed") == 1

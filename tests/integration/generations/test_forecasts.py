@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from fakes.people import somebody
+from integration.conftest import close
 from sqlalchemy import func, select
 
 from sidecar.accounts.audit import COMMAND_LINE
@@ -49,10 +50,7 @@ async def parts(tmp_path: Path, backend: dict[str, str]) -> AsyncIterator[Parts]
         for work in (1.0, 100.0) * 10:
             await learn(session, FIRST, "", Sample(work, 6.0))
     yield parts
-    for queue in parts.queues:
-        await queue.disconnect()
-    await parts.instances.close()
-    await parts.database.close()
+    await close(parts)
 
 
 def one() -> Request:

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from fakes.people import somebody
 from httpx import ASGITransport, AsyncClient
-from integration.conftest import let_lead
+from integration.conftest import close, let_lead
 from sqlalchemy import update
 
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -78,8 +78,7 @@ async def admin(settings: Settings) -> AsyncIterator[AsyncClient]:
     transport = ASGITransport(app=app, client=("127.0.0.1", 50000))
     async with AsyncClient(transport=transport, base_url="http://127.0.0.1:8190/api/v1/admin") as admin:
         yield admin
-    await parts.instances.close()
-    await parts.database.close()
+    await close(parts)
 
 
 class Clock:
@@ -115,10 +114,7 @@ def start(tmp_path: Path, backend: dict[str, str]) -> StartParts:
             async with parts.database.reading() as session:
                 assert await discrepancies(session) == []
         finally:
-            for queue in parts.queues:
-                await queue.disconnect()
-            await parts.instances.close()
-            await parts.database.close()
+            await close(parts)
 
     return start
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from integration.conftest import let_lead
+from integration.conftest import close, let_lead
 from sqlalchemy import event, or_, select
 
 import sidecar
@@ -111,10 +111,7 @@ class Everything(RuleBasedStateMachine):
 
     def _stop(self) -> None:
         async def stop() -> None:
-            for queue in self._parts.queues:
-                await queue.disconnect()
-            await self._parts.instances.close()
-            await self._parts.database.close()
+            await close(self._parts)
 
         self._loop.run_until_complete(stop())
 

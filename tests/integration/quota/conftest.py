@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from fakes.people import somebody
+from integration.conftest import close
 
 from sidecar.generations.models import Generation, Workflow
 from sidecar.identity import now, uuid7
@@ -37,10 +38,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     """A sidecar that does nothing by itself."""
     parts = put_together(settings)
     yield parts
-    for queue in parts.queues:
-        await queue.disconnect()
-    await parts.instances.close()
-    await parts.database.close()
+    await close(parts)
 
 
 @pytest.fixture

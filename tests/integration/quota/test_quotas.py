@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from integration.conftest import close
 
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.errors import NotFound
@@ -169,8 +170,7 @@ async def test_in_open_access_whoever_asks_from_elsewhere_has_a_quota_of_their_o
     ]
     period = Period.between(None, None)
     by_address = await is_open.usage.of_caller(owner, elsewhere, period, "state")
-    await is_open.instances.close()
-    await is_open.database.close()
+    await close(is_open)
 
     assert (before, used) == (0, [1, 1, 0])
     assert [row.submitted for row in by_address.items] == [1]

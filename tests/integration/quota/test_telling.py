@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from integration.conftest import close
 
 from sidecar.accounts.audit import COMMAND_LINE
 from sidecar.accounts.models import LOCAL_OWNER_ID
@@ -125,9 +126,6 @@ async def test_where_nobody_logs_in_each_hears_of_their_own(settings: Settings, 
         await parts.admission.admit(request, address=address)
         told = [(await heard(listener, "quota")).data.waiting.count for listener in (here, there)]
     await end(running)
-    for queue in parts.queues:
-        await queue.disconnect()
-    await parts.instances.close()
-    await parts.database.close()
+    await close(parts)
 
     assert told == [0, 1]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from httpx import ASGITransport, AsyncClient
 from integration.backends import both_databases
+from integration.conftest import close
 from sqlalchemy import delete
 
 from sidecar.app import app_of
@@ -93,8 +94,7 @@ async def admin(settings: Settings) -> AsyncIterator[AsyncClient]:
     transport = ASGITransport(app=app, client=("127.0.0.1", 50000))
     async with AsyncClient(transport=transport, base_url="http://127.0.0.1:8190/api/v1") as admin:
         yield admin
-    await parts.instances.close()
-    await parts.database.close()
+    await close(parts)
 
 
 @both_databases
