@@ -128,7 +128,7 @@ async def look_again(parts: Parts) -> None:
         await (await parts.recorders.of(instance.id)).reconcile()
 
 
-async def until(question: Callable[[], Any], *, within_s: float = 30.0) -> Any:
+async def until(question: Callable[[], Any], *, within_s: float = 90.0) -> Any:
     """Ask until the answer is true; the answer."""
     deadline = asyncio.get_running_loop().time() + within_s
     pause = pauses(LOOK_AT_LEAST_EVERY_S)
