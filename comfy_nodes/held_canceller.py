@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from .held_prompts import HeldPrompt, HeldPrompts
 from .sidecar_client import SidecarAway, SidecarClient, SidecarRefused
+
+SHOWN_AT_MOST = 1000  # the sidecar tells no more, and takes no more
 
 log = logging.getLogger("genonaut.canceller")
 
@@ -19,7 +22,7 @@ class Clearing:
     """Everything that is held for somebody is cancelled, in as many requests as that takes."""
 
     shown: list[HeldPrompt]
-    """What was shown of it in ComfyUI's queue; there may be more."""
+    """What was shown of it in ComfyUI's queue; there may be more. Some of it may just be on its way to ComfyUI."""
     through: int | None = None
     """Up to which prompt, once the sidecar has said so."""
 
@@ -52,9 +55,14 @@ class HeldCanceller:
         self._server.queue_updated()
         self._server.loop.call_soon_threadsafe(self._start)
 
-    def clear(self, owner_id: str | None = None) -> None:
-        """Cancel all that is held now for somebody, also what the sidecar's list was too short to tell."""
-        shown = [prompt for prompt in self._held.now() if owner_id in (None, prompt.owner_id)]
+    def clear(self, owner_id: str | None = None, elsewhere: Collection[str] = ()) -> None:
+        """
+        Cancel all that is held now for somebody, also what the sidecar's list was too short to tell.
+
+        Args:
+            elsewhere: What ComfyUI has already: it is held no longer, whatever was told last.
+        """
+        shown = [prompt for prompt in self._held.now(elsewhere) if owner_id in (None, prompt.owner_id)]
         for prompt in shown:
             self._held.remove(prompt.prompt_id)
         with self._lock:
@@ -86,7 +94,8 @@ class HeldCanceller:
 
     async def _clear_some(self, owner_id: str | None, clearing: Clearing) -> None:
         try:
-            clearing.through, more = await self._sidecar.clear(owner_id=owner_id, through=clearing.through)
+            shown = [prompt.prompt_id for prompt in clearing.shown[:SHOWN_AT_MOST]]
+            clearing.through, more = await self._sidecar.clear(owner_id=owner_id, through=clearing.through, shown=shown)
         except SidecarRefused as exc:
             log.info("Nothing is cleared for %s: %s", owner_id, exc)
             more = False

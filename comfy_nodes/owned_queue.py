@@ -196,7 +196,7 @@ class OwnedQueue(QueueOfComfyUI):
                 super().wipe_queue()
             else:
                 self._delete_all_of(caller)
-        self.genonaut.clear_held(None if caller is None else caller.user_id)
+        self.genonaut.clear_held(None if caller is None else caller.user_id, self.own_ids())
 
     def get_history(self, prompt_id: str | None = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
         caller = only_theirs()

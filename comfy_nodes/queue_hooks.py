@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,8 +38,8 @@ class QueueHooks:
     cancel_held: Callable[[HeldPrompt], None]
     """Take a held prompt out and have the sidecar cancel it; called from any thread, never waits."""
 
-    clear_held: Callable[[str | None], None] = lambda owner_id: None
-    """The same for all that is held for somebody, or for all of it."""
+    clear_held: Callable[[str | None, Collection[str]], None] = lambda owner_id, elsewhere: None
+    """The same for all that is held for somebody, or for all of it, but for what ComfyUI has already."""
 
     secret_keys: tuple[str, ...] = ()
     """Keys of ``extra_data`` that must not be written anywhere."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
@@ -204,12 +204,13 @@ class SidecarClient:
         """
         await self._ask("POST", f"/internal/prompts/{generation_id}/cancel", {"owner_id": owner_id})
 
-    async def clear(self, *, owner_id: str | None, through: int | None) -> tuple[int, bool]:
+    async def clear(self, *, owner_id: str | None, through: int | None, shown: Sequence[str]) -> tuple[int, bool]:
         """
         Cancel the first of all that the sidecar holds for somebody.
 
         Args:
             through: Up to which prompt, as told the last time; None at first: up to the latest one.
+            shown: What the person saw waiting. It is cancelled also where it has been let go since.
 
         Returns:
             Up to which prompt, and whether more of them are left.
@@ -218,7 +219,8 @@ class SidecarClient:
             SidecarAway: They may still be held.
             SidecarRefused: There is no such person any more.
         """
-        told = await self._ask("POST", "/internal/prompts/clear", {"owner_id": owner_id, "through": through})
+        body = {"owner_id": owner_id, "through": through, "shown": list(shown)}
+        told = await self._ask("POST", "/internal/prompts/clear", body)
         return int(told["through"]), bool(told["more"])
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from uuid import UUID
 
 import structlog
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.database import Database
 from sidecar.generations.dispatcher import Dispatcher
-from sidecar.generations.models import Generation, move
+from sidecar.generations.models import Generation, is_in_flight, move, touch
 from sidecar.generations.schemas import Cleared
 from sidecar.generations.states import GenerationState
 from sidecar.identity import now
@@ -29,20 +29,26 @@ class Clearing:
         self._dispatcher = dispatcher
         self._announce = announce
 
-    async def clear(self, owner_id: UUID, through: int | None = None) -> Cleared:
+    async def clear(self, owner_id: UUID, through: int | None = None, shown: Collection[UUID] = ()) -> Cleared:
         """
         Cancel the first of those that wait, for somebody who asks again until none is left.
 
         Args:
             through: Up to which number. None: up to the latest one that waits now, so that what comes later stays.
+            shown: What they saw waiting. What was let go in between is taken back from ComfyUI.
         """
         async with self._database.writing() as session:
             if through is None:
                 through = await latest_held(session, owner_id)
             cancelled = await cancel_held(session, owner_id, through=through, at_most=CLEARED_AT_ONCE)
-        log.info("held_cleared", owner_id=str(owner_id), generations=len(cancelled), through=through)
+            let_go = await call_back(session, owner_id, shown)
+        counts = {"generations": len(cancelled), "let_go": len(let_go)}
+        log.info("held_cleared", owner_id=str(owner_id), through=through, **counts)
         for generation in cancelled:
             await self._dispatcher.after_cancelling(generation)
+            await self._announce(generation.id)
+        for generation in let_go:
+            await self._dispatcher.cancel_in_comfyui(generation)
             await self._announce(generation.id)
         return Cleared(through, more=len(cancelled) == CLEARED_AT_ONCE)
 
@@ -59,6 +65,18 @@ async def cancel_held(session: AsyncSession, owner_id: UUID, *, through: int, at
         generation.cancel_requested = True
         move(session, generation, GenerationState.CANCELLED, at=now())
     return held
+
+
+async def call_back(session: AsyncSession, owner_id: UUID, shown: Collection[UUID]) -> list[Generation]:
+    """Those of them that are on their way to ComfyUI, or there; in the caller's transaction."""
+    if not shown:
+        return []
+    is_meant = Generation.id.in_(shown), Generation.owner_id == owner_id, Generation.cancel_requested.is_(False)
+    let_go = list(await session.scalars(select(Generation).where(*is_meant, is_in_flight())))
+    for generation in let_go:
+        generation.cancel_requested = True
+        touch(generation)
+    return let_go
 
 
 def is_held(owner_id: UUID) -> tuple[ColumnElement[bool], ...]:

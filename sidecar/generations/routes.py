@@ -397,7 +397,7 @@ async def clear_prompts(
     data: JSONBody[PromptClearing], clearing: NamedDependency[Clearing], recognition: NamedDependency[Recognition]
 ) -> Cleared:
     """Somebody clears ComfyUI's own queue: some of what is held for them is cancelled, oldest first."""
-    return await clearing.clear(await recognition.owner(data.owner_id), data.through)
+    return await clearing.clear(await recognition.owner(data.owner_id), data.through, data.shown)
 
 
 async def event_stream(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
@@ -108,7 +108,12 @@ def owned(base: OlderQueue) -> Any:
     queue: Any = base
     held = HeldPrompts()
     cancelled: list[HeldPrompt | str | None] = []
-    queue.genonaut = QueueHooks(NoJournal(), held, cancelled.append, clear_held=cancelled.append)  # type: ignore[arg-type] # all that is used of it
+
+    def clear(owner_id: str | None, elsewhere: Collection[str]) -> None:
+        cancelled.append(owner_id)
+        queue.cleared_but_for = set(elsewhere)
+
+    queue.genonaut = QueueHooks(NoJournal(), held, cancelled.append, clear_held=clear)  # type: ignore[arg-type] # all that is used of it
     queue.cancelled = cancelled
     queue.__class__ = owned_queue_class(type(base))
     return queue

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from fakes.sidecar_api import API, ScriptedSidecar, failed, generation, generation_id, image, opened, progress
 
-from sidecar.generations.schemas import GenerationPage, GenerationView, ProgressEvent, WorkflowView
+from sidecar.generations.schemas import GenerationPage, GenerationView, ProgressEvent, WaitingEvent, WorkflowView
 
 STATES = ("pending", "submitted", "running", "completed", "failed", "cancelled", "lost")
 
@@ -87,13 +87,13 @@ def test_the_stream_begins_with_hello_and_tells_in_the_real_shapes(twin: Scripte
         first = next_event(stream)
         twin.put(opened(4))
         twin.publish("progress", {"id": generation_id(4), "progress": progress(0.25)})
-        second, third = next_event(stream), next_event(stream)
+        told = dict(next_event(stream) for _ in range(3))
 
     assert first == ("hello", b"{}")
-    assert second[0] == "generation"
-    assert msgspec.json.decode(second[1], type=GenerationView).number == 4
-    assert third[0] == "progress"
-    assert msgspec.json.decode(third[1], type=ProgressEvent).progress.fraction == 0.25
+    assert told.keys() == {"generation", "waiting", "progress"}
+    assert msgspec.json.decode(told["generation"], type=GenerationView).number == 4
+    assert msgspec.json.decode(told["waiting"], type=WaitingEvent).count == 0
+    assert msgspec.json.decode(told["progress"], type=ProgressEvent).progress.fraction == 0.25
 
 
 def test_refusals_are_problem_details(twin: ScriptedSidecar) -> None:

@@ -24,6 +24,7 @@ class HoldingSidecar:
         self.holds = {str(number): HeldPrompt(str(number), number, None, created_at_ms) for number in range(count)}
         self.cancelled: list[str] = []
         self.owners: set[str | None] = set()
+        self.shown: list[str] = []
         self.at_once = 0
         self.most_at_once = 0
         self.fails: Exception | None = None
@@ -32,7 +33,8 @@ class HoldingSidecar:
     def tell(self) -> None:
         self._held.replace(list(self.holds.values())[:MOST_TOLD], len(self.holds))
 
-    async def clear(self, *, owner_id: str | None, through: int | None) -> tuple[int, bool]:
+    async def clear(self, *, owner_id: str | None, through: int | None, shown: list[str]) -> tuple[int, bool]:
+        self.shown = shown
         if self.fails is not None:
             raise self.fails
         own = [prompt for prompt in self.holds.values() if prompt.owner_id == owner_id]
@@ -104,6 +106,18 @@ async def test_somebody_clears_what_is_theirs() -> None:
     assert sorted(sidecar.cancelled, key=int) == [key for key, owner in owners.items() if owner == "ada"]
     assert sidecar.owners == {"ada"}
     assert held.count() == 750
+
+
+async def test_the_sidecar_hears_what_was_seen_waiting_when_somebody_cleared() -> None:
+    """Some of that may have been let go meanwhile. What ComfyUI has already was not waiting, and goes on."""
+    held = HeldPrompts()
+    sidecar = HoldingSidecar(held, 3)
+    canceller = canceller_for(sidecar, held)
+    sidecar.tell()
+    canceller.clear(None, {"0"})
+    await settle(sidecar)
+
+    assert sidecar.shown == ["1", "2"]
 
 
 async def test_what_is_posted_after_clear_stays() -> None:

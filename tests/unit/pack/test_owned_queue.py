@@ -184,6 +184,13 @@ def test_what_is_held_is_cancelled_by_its_owner_alone(queue: Any) -> None:
     assert [getattr(entry, "prompt_id", entry) for entry in queue.cancelled] == ["13 ada", id_of("ada")]
 
 
+def test_what_runs_is_nothing_that_waited_when_somebody_cleared(queue: Any) -> None:
+    """Though the last list of what is held may still have it."""
+    queue.wipe_queue()
+
+    assert queue.cleared_but_for == {"10 bob"}
+
+
 def test_what_somebody_clears_is_journalled_as_cancelled_once(queue: Any) -> None:
     """As when it is deleted one by one, also when it is the last one and ComfyUI empties its queue for that."""
     with calling(ADA):
