@@ -94,7 +94,7 @@ def test_what_is_deleted_is_gone_at_once_and_can_be_brought_back(
     expect(panel.dialog).to_have_count(0)
     expect(panel.cards).to_have_count(2)
     expect(panel.page.get_by_role("status").filter(has_text="Deleted: ")).to_be_visible()
-    assert panel.focused_label() == "Undo"
+    expect(panel.page.get_by_role("button", name="Undo")).to_be_focused()
 
     panel.page.keyboard.press("Enter")
 
@@ -113,6 +113,7 @@ def test_a_refusal_stands_there_until_the_next_thing_is_done(open_panel: OpenPan
     panel.card("#2").click()
     panel.dialog.get_by_role("button", name="Delete").click()
     expect(panel.cards).to_have_count(2)
+    expect(panel.page.get_by_role("button", name="Undo")).to_be_focused()
     sidecar.remove(2)
     panel.page.keyboard.press("Enter")
     expect(panel.notice).to_contain_text("It is not there any more.")
