@@ -39,10 +39,11 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.snapshot = Snapshot()
+        self._loading = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read everything anew."""
-        async with self._database.reading() as session:
+        """Read everything anew. One after the other: what was read first must not be taken for the latest."""
+        async with self._loading, self._database.reading() as session:
             self.snapshot = await read_snapshot(session)
 
     async def stay_true(self) -> None:

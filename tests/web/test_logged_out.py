@@ -17,8 +17,11 @@ def tell(panel: Panel, event: str) -> None:
 
 @pytest.fixture
 def panel(open_panel: OpenPanel, sidecar: ScriptedSidecar) -> Panel:
+    """It knows whose page it is."""
     sidecar.account.access = "accounts"
-    return open_panel(query="locale=de")
+    panel = open_panel(query="locale=de")
+    sidecar.wait_until(lambda: any(request.endswith("/me") for request in sidecar.requests))
+    return panel
 
 
 def test_who_is_logged_out_logs_in_beside_the_page_which_goes_on(panel: Panel, sidecar: ScriptedSidecar) -> None:
