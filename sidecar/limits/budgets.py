@@ -26,7 +26,6 @@ from sidecar.limits.reasons import BEHIND_OWN, Reason
 from sidecar.limits.windows import (
     HOUR,
     LONGEST,
-    MS,
     Amount,
     Claim,
     Counted,
@@ -209,7 +208,7 @@ class Budgets:
         to_come = obstacle.tally.used_and_to_come(obstacle.window, self._at) - used
         room_in = None if room_at is None else room_at - self._at
         group = self._group_of(accounts, obstacle)
-        size = size_of(obstacle)
+        size = obstacle.window.size
         return LimitReached(
             sentences.used_up(obstacle, used, to_come=to_come, group=group, room_in=room_in),
             limit=obstacle.window.limit,
@@ -222,7 +221,7 @@ class Budgets:
     def _reason(self, accounts: Sequence[Account], room: Room) -> Reason:
         if room.obstacle is None:  # there is room for it, but not for the one before it
             return BEHIND_OWN
-        window, size = room.obstacle.window, size_of(room.obstacle)
+        window, size = room.obstacle.window, room.obstacle.window.size
         return reasons.limit(
             window.limit,
             used=sentences.rounded_up(room.obstacle.tally.used(window, self._at), size),
@@ -233,8 +232,3 @@ class Budgets:
 
     def _group_of(self, accounts: Sequence[Account], claim: Claim) -> str | None:
         return next((each.group for each in accounts if each.holds(claim.tally)), None)
-
-
-def size_of(claim: Claim) -> int:
-    """How much of the ledger's unit one of the limit's own is."""
-    return MS if claim.window.unit == "gpu_ms" else 1

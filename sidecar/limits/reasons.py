@@ -108,7 +108,8 @@ def told(names: Sequence[str]) -> list[str]:
 
 def sentence(reason: Reason) -> str:
     """The same in English, for people."""
-    return SENTENCES[reason.code](reason.facts)[:SENTENCE_CHARACTERS]
+    said = SENTENCES[reason.code]
+    return (said if isinstance(said, str) else said(reason.facts))[:SENTENCE_CHARACTERS]
 
 
 def of_paused(facts: Mapping[str, Any]) -> str:
@@ -121,31 +122,11 @@ def of_limit(facts: Mapping[str, Any]) -> str:
     return f"{allowed}, and there is no room for it yet. It waits until there is."
 
 
-def of_behind_own(_facts: Mapping[str, Any]) -> str:
-    return "It waits behind others of yours that a limit holds back."
-
-
-def of_running_at_once(_facts: Mapping[str, Any]) -> str:
-    return "As many of yours run as may run at once. It goes as soon as one of them has ended."
-
-
 def of_no_instance_with(facts: Mapping[str, Any]) -> str:
     needed = [*facts["models"], *(f"the node {name}" for name in facts["nodes"])]
     holders = [f"{one['name'] or 'a ComfyUI'} ({HOW.get(one['state'], one['state'])})" for one in facts["waits_for"]]
     waits = f"for {' or '.join(holders)}" if holders else "until one has"
     return f"No ComfyUI that can work now has {' and '.join(needed)}. It waits {waits}."
-
-
-def of_no_instance(_facts: Mapping[str, Any]) -> str:
-    return "No ComfyUI can work now. It waits until one can."
-
-
-def of_waiting_for_retry(_facts: Mapping[str, Any]) -> str:
-    return "It waits a moment before it is tried again."
-
-
-def of_next(_facts: Mapping[str, Any]) -> str:
-    return "It is next: it goes as soon as a ComfyUI is free for it."
 
 
 def of_turns(facts: Mapping[str, Any]) -> str:
@@ -155,14 +136,14 @@ def of_turns(facts: Mapping[str, Any]) -> str:
     return f"Turns are shared: {' and '.join(filter(None, (own, others)))} will run before it."
 
 
-SENTENCES: Mapping[Code, Callable[[Mapping[str, Any]], str]] = {
+SENTENCES: Mapping[Code, str | Callable[[Mapping[str, Any]], str]] = {
     "paused": of_paused,
     "limit": of_limit,
-    "behind_own": of_behind_own,
-    "running_at_once": of_running_at_once,
+    "behind_own": "It waits behind others of yours that a limit holds back.",
+    "running_at_once": "As many of yours run as may run at once. It goes as soon as one of them has ended.",
     "no_instance_with": of_no_instance_with,
-    "no_instance": of_no_instance,
-    "waiting_for_retry": of_waiting_for_retry,
-    "next": of_next,
+    "no_instance": "No ComfyUI can work now. It waits until one can.",
+    "waiting_for_retry": "It waits a moment before it is tried again.",
+    "next": "It is next: it goes as soon as a ComfyUI is free for it.",
     "turns": of_turns,
 }

@@ -7,11 +7,11 @@ from datetime import timedelta
 from sidecar.limits.windows import MS, Claim
 
 MEASURES = {
-    "generations_per_hour": ("generation", "an hour", 1),
-    "generations_per_day": ("generation", "a day", 1),
-    "gpu_seconds_per_day": ("GPU second", "a day", MS),
+    "generations_per_hour": ("generation", "an hour"),
+    "generations_per_day": ("generation", "a day"),
+    "gpu_seconds_per_day": ("GPU second", "a day"),
 }
-"""What each limit is counted in, for how long, and how much of the ledger's unit one of them is."""
+"""What each limit is counted in, and for how long."""
 
 UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 EXACT_UP_TO = 2  # 90 minutes says more than 2 hours
@@ -24,7 +24,7 @@ def used_up(claim: Claim, used: int, *, to_come: int = 0, group: str | None, roo
         group: Whose limit it is; None: one's own plan's.
         room_in: After what time there is room; None: never.
     """
-    size = MEASURES[claim.window.limit][2]
+    size = claim.window.size
     allowed = allowance(claim.window.limit, claim.window.allowed // size, group)
     if room_in is None:
         return f"{allowed}. Ask an administrator for another plan."
@@ -43,7 +43,7 @@ def allowance(limit: str, allowed: int, group: str | None) -> str:
     Args:
         group: Whose limit it is; None: one's own plan's.
     """
-    thing, period, _size = MEASURES[limit]
+    thing, period = MEASURES[limit]
     whose = f"The group {group} may use" if group else "Your plan allows"
     return f"{whose} {counted(allowed, thing)} {period}"
 

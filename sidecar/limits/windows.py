@@ -9,7 +9,7 @@ finds room after them.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -23,12 +23,15 @@ LONGEST = DAY
 Unit = Literal["generations", "gpu_ms"]
 MS = 1000  # of a GPU second
 
-WINDOWS: tuple[tuple[str, Unit, timedelta, int], ...] = (
-    ("generations_per_hour", "generations", HOUR, 1),
-    ("generations_per_day", "generations", DAY, 1),
-    ("gpu_seconds_per_day", "gpu_ms", DAY, MS),
+SIZES: Mapping[Unit, int] = {"generations": 1, "gpu_ms": MS}
+"""How much of the ledger's unit one of the limit's own is."""
+
+WINDOWS: tuple[tuple[str, Unit, timedelta], ...] = (
+    ("generations_per_hour", "generations", HOUR),
+    ("generations_per_day", "generations", DAY),
+    ("gpu_seconds_per_day", "gpu_ms", DAY),
 )
-"""The limits that are windows: of what, how long, and how much of it one of the limit's own units is."""
+"""The limits that are windows: of what, and how long."""
 
 
 class Amount(NamedTuple):
@@ -55,6 +58,11 @@ class Window:
     unit: Unit
     length: timedelta
     allowed: int
+
+    @property
+    def size(self) -> int:
+        """How much of its unit one of the limit's own is."""
+        return SIZES[self.unit]
 
 
 class Tally:
@@ -172,7 +180,7 @@ def claim_of(tally: Tally, window: Window, amount: Amount) -> Claim:
 def windows_of(budget: Budget) -> tuple[Window, ...]:
     """The windows that a budget limits."""
     return tuple(
-        Window(limit, unit, length, allowed * size)
-        for limit, unit, length, size in WINDOWS
+        Window(limit, unit, length, allowed * SIZES[unit])
+        for limit, unit, length in WINDOWS
         if (allowed := getattr(budget, limit)) is not None
     )

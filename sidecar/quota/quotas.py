@@ -19,7 +19,7 @@ from sidecar.limits.models import GroupMember
 from sidecar.limits.persons import Person, Persons
 from sidecar.limits.plans import Budget, Limits, Plans
 from sidecar.limits.reasons import sentence
-from sidecar.limits.windows import MS, Tally, Window, windows_of
+from sidecar.limits.windows import Tally, Window, windows_of
 from sidecar.live_events import Whom
 from sidecar.quota.schemas import QuotaLimit, QuotaView, QuotaWaiting, Unit
 
@@ -124,12 +124,11 @@ async def count_waiting(session: AsyncSession, person: Person, at: datetime) -> 
 
 def of_window(window: Window, tally: Tally, at: datetime, group: str | None) -> QuotaLimit:
     is_time = window.unit == "gpu_ms"
-    size = MS if is_time else 1
     free_at = tally.room_from(window, 1, at)
     return QuotaLimit(
         name=window.limit,
-        used=round(tally.used(window, at) / size, 1) if is_time else tally.used(window, at),
-        allowed=window.allowed // size,
+        used=round(tally.used(window, at) / window.size, 1) if is_time else tally.used(window, at),
+        allowed=window.allowed // window.size,
         unit="gpu_seconds" if is_time else "generations",
         window_s=int(window.length.total_seconds()),
         refills_at=tally.refills_at(window, at),

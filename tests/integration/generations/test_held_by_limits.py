@@ -47,7 +47,7 @@ async def test_each_goes_at_its_moment_and_not_before_in_the_order_in_which_they
     limited: None, start_sidecar: StartSidecar, monkeypatch: pytest.MonkeyPatch
 ):
     """The hour has two seconds here."""
-    monkeypatch.setattr(windows, "WINDOWS", (("generations_per_hour", "generations", AN_HOUR, 1),))
+    monkeypatch.setattr(windows, "WINDOWS", (("generations_per_hour", "generations", AN_HOUR),))
     monkeypatch.setattr(budgets, "HOUR", AN_HOUR)
     async with QuickComfyUI().served() as comfyui, start_sidecar(comfyui) as parts:
         await let_one_an_hour(parts)
