@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sidecar.database import Database
 from sidecar.generations.dispatcher import Dispatcher
-from sidecar.generations.models import Generation, is_in_flight, move, touch
+from sidecar.generations.models import Generation, ask_to_cancel, is_in_flight
 from sidecar.generations.schemas import Cleared
 from sidecar.generations.states import GenerationState
-from sidecar.identity import now
 
 CLEARED_AT_ONCE = 500  # everybody else's writes go on in between
 
@@ -42,8 +41,13 @@ class Clearing:
                 through = await latest_held(session, owner_id)
             cancelled = await cancel_held(session, owner_id, through=through, at_most=CLEARED_AT_ONCE)
             let_go = await call_back(session, owner_id, shown)
-        counts = {"generations": len(cancelled), "let_go": len(let_go)}
-        log.info("held_cleared", owner_id=str(owner_id), through=through, **counts)
+        log.info(
+            "held_cleared",
+            owner_id=str(owner_id),
+            through=through,
+            generations=len(cancelled),
+            let_go=len(let_go),
+        )
         for generation in cancelled:
             await self._dispatcher.after_cancelling(generation)
             await self._announce(generation.id)
@@ -62,8 +66,7 @@ async def cancel_held(session: AsyncSession, owner_id: UUID, *, through: int, at
     query = select(Generation).where(*is_held(owner_id), Generation.number <= through)
     held = list(await session.scalars(query.order_by(Generation.created_at, Generation.id).limit(at_most)))
     for generation in held:
-        generation.cancel_requested = True
-        move(session, generation, GenerationState.CANCELLED, at=now())
+        ask_to_cancel(session, generation)
     return held
 
 
@@ -74,8 +77,7 @@ async def call_back(session: AsyncSession, owner_id: UUID, shown: Collection[UUI
     is_meant = Generation.id.in_(shown), Generation.owner_id == owner_id, Generation.cancel_requested.is_(False)
     let_go = list(await session.scalars(select(Generation).where(*is_meant, is_in_flight())))
     for generation in let_go:
-        generation.cancel_requested = True
-        touch(generation)
+        ask_to_cancel(session, generation)
     return let_go
 
 

@@ -31,13 +31,7 @@ from sidecar.generations import shares
 from sidecar.generations.history import owned
 from sidecar.generations.in_flight import is_at, take_back
 from sidecar.generations.lanes import Lane
-from sidecar.generations.models import (
-    Generation,
-    Workflow,
-    move,
-    prompt_id_of,
-    touch,
-)
+from sidecar.generations.models import Generation, Workflow, ask_to_cancel, move, prompt_id_of
 from sidecar.generations.postings import Postings
 from sidecar.generations.progress import ProgressBoard
 from sidecar.generations.queueing import Queueing
@@ -156,10 +150,7 @@ class Dispatcher:
                 return
             if state in FINAL:
                 raise NotCancellable
-            generation.cancel_requested = True
-            touch(generation)
-            if state is GenerationState.PENDING:
-                move(session, generation, GenerationState.CANCELLED, at=now())
+            ask_to_cancel(session, generation)
         log.info("generation_cancel_requested", generation_id=str(generation_id), state=state.value)
         if state is GenerationState.PENDING:
             await self.after_cancelling(generation)

@@ -278,6 +278,21 @@ def move(
     note_transition(session, generation, at=at, reason=reason)
 
 
+def ask_to_cancel(session: AsyncSession, generation: Generation, *, reason: str | None = None) -> None:
+    """
+    Write down that it is to end: at once while it waits, else when ComfyUI has let go of it.
+
+    Args:
+        reason: Why, for its timeline, where it is not its owner's wish.
+    """
+    generation.cancel_requested = True
+    generation.cancel_reason = reason or generation.cancel_reason
+    if generation.state == GenerationState.PENDING.value:
+        move(session, generation, GenerationState.CANCELLED, at=now())
+    else:
+        touch(generation)
+
+
 async def settle(session: AsyncSession, ended: Sequence[Generation]) -> None:
     """What was reserved for them is settled, or given back (`limits/ledger.py`)."""
     await ledger.settle(session, {generation.id: measured_ms(generation) for generation in ended})

@@ -23,10 +23,8 @@ from sidecar.accounts.people import Stopped
 from sidecar.cluster.leadership import Leadership
 from sidecar.database import GUID, Base, Database
 from sidecar.errors import Away, LeadershipLost
-from sidecar.generations.models import Generation, is_in_flight, is_pending, move, touch
+from sidecar.generations.models import Generation, ask_to_cancel, is_in_flight, is_pending
 from sidecar.generations.shares import Share
-from sidecar.generations.states import GenerationState
-from sidecar.identity import now
 
 REASON = "the account of its owner was disabled"
 STOPPED_AT_ONCE = 200  # a twentieth of a second in which nobody else writes
@@ -49,8 +47,7 @@ async def stop_all(session: AsyncSession, owner_id: UUID) -> Stopped:
     """Have nothing made of what somebody has submitted, from the end of the caller's transaction on, and for good."""
     there = (await session.scalars(select(Generation).where(Generation.owner_id == owner_id, is_in_flight()))).all()
     for generation in there:
-        generation.cancel_requested, generation.cancel_reason = True, REASON
-        touch(generation)
+        ask_to_cancel(session, generation, reason=REASON)
     waiting = is_pending(), Generation.owner_id == owner_id
     query = select(func.count(), func.max(Generation.number)).where(*waiting)
     count, last = (await session.execute(query)).one()
@@ -67,8 +64,7 @@ async def cancel_some(session: AsyncSession, owner_id: UUID, *, through: int) ->
     query = select(Generation).where(is_pending(), Generation.owner_id == owner_id, Generation.number <= through)
     found = (await session.scalars(query.limit(STOPPED_AT_ONCE))).all()
     for generation in found:
-        generation.cancel_requested, generation.cancel_reason = True, REASON
-        move(session, generation, GenerationState.CANCELLED, at=now())
+        ask_to_cancel(session, generation, reason=REASON)
     return found
 
 
