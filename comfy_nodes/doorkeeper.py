@@ -15,7 +15,7 @@ from functools import partial
 from aiohttp import web
 
 from .access_rules import FRONTEND_FILES, Rule, path_of, rule_for
-from .agreement import Agreement
+from .agreement import CLOSED, Agreement
 from .caller import ANONYMOUS, LOCAL_OWNER, Caller, calling
 from .client_sockets import ClientSockets
 from .credentials import Credentials, read_credentials
@@ -34,7 +34,7 @@ from .wire import AWAY_RETRY_AFTER_S, Handler, away, away_answer, code_of, error
 
 log = logging.getLogger("genonaut.door")
 
-UNAUTHORIZED, CLOSED = 401, 503
+UNAUTHORIZED = 401
 SIDECARS = "/genonaut/{path}"
 
 OPEN_TO_EVERYBODY = (

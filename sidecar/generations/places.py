@@ -30,8 +30,8 @@ from sidecar.database import Database
 from sidecar.errors import Away
 from sidecar.generations import fair_shares
 from sidecar.generations.models import PENDING_IN_SQL, Generation, is_pending
-from sidecar.generations.schemas import Waiting
-from sidecar.generations.shares import TIME, Share
+from sidecar.generations.schemas import HELD_TOLD_AT_MOST, Waiting
+from sidecar.generations.shares import LINE_ORDER, TIME, Share
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turn_order import Ahead, InLine
 from sidecar.generations.turns import OWN_ORDER
@@ -42,7 +42,6 @@ from sidecar.limits.paces import UNKNOWN_S
 from sidecar.limits.plans import Plans
 from sidecar.tasks import end
 
-HELD_TOLD_AT_MOST = 1000
 ALL_READ_AT_MOST = 5 * HELD_TOLD_AT_MOST
 LOOK_AT_MOST_EVERY_S = 1.0
 LOOKING_IS_ONE_IN = 20
@@ -94,7 +93,7 @@ LINE = (
         .label("first_id")
     )
     .where(Share.is_waiting)
-    .order_by(Share.tag, Share.turn_since, Share.person_id)
+    .order_by(*LINE_ORDER)
     .limit(bindparam("at_most"))
     .subquery()
 )
@@ -246,8 +245,8 @@ async def read_shares(session: AsyncSession, plans: Plans, people: Collection[UU
 async def newcomer(session: AsyncSession, plans: Plans, person_id: UUID) -> InLine:
     """Somebody who waits for nothing yet, as they will stand when they do."""
     known = (await read_shares(session, plans, [person_id])).get(person_id)
-    time = await session.scalar(TIME) or 0
-    return InLine(person_id, fair_shares.begin(0 if known is None else known.tag, time), now(), 1, 0)
+    latest = await session.scalar(TIME) or 0
+    return InLine(person_id, fair_shares.begin(0 if known is None else known.tag, latest), now(), 1, 0)
 
 
 async def own_before(session: AsyncSession, held: Iterable[Generation]) -> dict[UUID, int]:

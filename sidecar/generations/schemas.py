@@ -30,8 +30,8 @@ WITHHELD = frozenset({"waiting", "hidden"})
 """Reviews during which nobody but administrators sees the images."""
 TAGS_AT_MOST = 20
 IN_BULK_AT_MOST = 500
-SHOWN_AT_MOST = 1000
-"""What the page shows of what is held."""
+HELD_TOLD_AT_MOST = 1000
+"""So much of what is held ComfyUI's page is told, and shows."""
 
 Source = Literal["page", "panel", "api", "outside"]
 Title = Annotated[str, Meta(max_length=200, description="A name for people to find it by.")]
@@ -121,7 +121,7 @@ class PromptClearing(Struct):
     owner_id: UUID | None = None
     through: int | None = None
     """As answered the last time; None at first."""
-    shown: Annotated[list[UUID], Meta(max_length=SHOWN_AT_MOST)] = []
+    shown: Annotated[list[UUID], Meta(max_length=HELD_TOLD_AT_MOST)] = []
     """What they saw waiting. Some of it may have been let go since, and was meant all the same."""
 
 

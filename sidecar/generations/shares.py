@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -70,6 +71,10 @@ class Share(Base):
             postgresql_where="is_waiting",
         ),
     )
+
+
+LINE_ORDER: tuple[InstrumentedAttribute[Any], ...] = (Share.tag, Share.turn_since, Share.person_id)
+"""In which people have their turns."""
 
 
 SHARES = table_of(Share)

@@ -23,7 +23,7 @@ from sidecar.generations.choice import Choice, Seat, Seating, Wish
 from sidecar.generations.line import NEAR_AT_MOST, Look, Person
 from sidecar.generations.models import Generation, Workflow, is_in_flight, is_pending
 from sidecar.generations.pausing import QueuePause
-from sidecar.generations.shares import Crowd, Share, due_since, who_rests
+from sidecar.generations.shares import LINE_ORDER, Crowd, Share, due_since, who_rests
 from sidecar.generations.states import GenerationState
 from sidecar.generations.waiting_reasons import what_it_lacks
 from sidecar.instances import registry
@@ -82,7 +82,7 @@ LINE = (
         .label("first_id"),
     )
     .where(Share.is_waiting)
-    .order_by(Share.tag, Share.turn_since, Share.person_id)
+    .order_by(*LINE_ORDER)
     .limit(bindparam("at_most"))
     .offset(bindparam("skip"))
     .subquery()

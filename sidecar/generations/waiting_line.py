@@ -25,7 +25,7 @@ from sidecar.generations import fair_shares
 from sidecar.generations.models import Generation, GenerationEvent, is_pending
 from sidecar.generations.pausing import pause_of
 from sidecar.generations.schemas import Moments
-from sidecar.generations.shares import Share, is_ready
+from sidecar.generations.shares import LINE_ORDER, Share, is_ready
 from sidecar.generations.states import GenerationState
 from sidecar.generations.turn_order import UNKNOWN_EACH, Ahead, InLine, TurnOrder
 from sidecar.generations.turns import LONG_AGO, in_flight, left_s
@@ -48,10 +48,9 @@ MAY_GO = and_(is_pending(), is_ready(bindparam("at")))
 SOUND = select(Instance.id).where(is_sound())
 EVERYBODY = select(Share.person_id, Share.tag, Share.turn_since)
 THESE = EVERYBODY.where(Share.is_waiting, Share.person_id.in_(bindparam("people", expanding=True)))
-POSITION = (Share.tag, Share.turn_since, Share.person_id)
-FROM_THE_FIRST = EVERYBODY.where(Share.is_waiting).order_by(*POSITION).limit(bindparam("at_most"))
+FROM_THE_FIRST = EVERYBODY.where(Share.is_waiting).order_by(*LINE_ORDER).limit(bindparam("at_most"))
 BEHIND = FROM_THE_FIRST.where(
-    tuple_(*POSITION)
+    tuple_(*LINE_ORDER)
     > tuple_(
         bindparam("tag", type_=BigInteger),
         bindparam("turn_since", type_=DateTimeUTC(timezone=True)),

@@ -10,6 +10,7 @@ from uuid import UUID
 from sidecar.addresses import place
 from sidecar.catalog.snapshot import Snapshot
 from sidecar.generations.schemas import Moments, Waiting
+from sidecar.generations.turn_order import Ahead
 from sidecar.instances.models import Connection, Instance, Wanted
 from sidecar.limits import reasons
 from sidecar.limits.reasons import InstanceState, Reason, sentence
@@ -32,21 +33,6 @@ class Held(Protocol):
 
     @property
     def waiting_reason(self) -> Reason | None: ...
-
-
-class Ahead(Protocol):
-    """What runs before it."""
-
-    @property
-    def own(self) -> int:
-        """Of the same person."""
-
-    @property
-    def others(self) -> int: ...
-
-    @property
-    def people(self) -> int:
-        """How many other people those are of."""
 
 
 def to_view(
@@ -91,7 +77,7 @@ def why(own: Reason | None, ahead: Ahead, *, paused: str | None, can_go: bool, i
         return reasons.WAITING_FOR_RETRY
     if not can_go:
         return reasons.NO_INSTANCE
-    if not ahead.own + ahead.others:
+    if not ahead.place:
         return reasons.NEXT
     return reasons.turns(ahead.own, ahead.others, ahead.people)
 
