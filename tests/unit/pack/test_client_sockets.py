@@ -61,16 +61,6 @@ def sockets(server: Server) -> ClientSockets:
 
 
 @pytest.fixture
-def sidecar() -> KnowingSidecar:
-    return KnowingSidecar()
-
-
-@pytest.fixture
-def callers(sidecar: KnowingSidecar) -> Callers:
-    return Callers(sidecar)  # type: ignore[arg-type] # all that is used of it
-
-
-@pytest.fixture
 async def page(
     server: Server, sockets: ClientSockets, sidecar: KnowingSidecar, callers: Callers
 ) -> AsyncIterator[TestClient[Any, Any]]:

@@ -89,11 +89,6 @@ Opened = Callable[..., AbstractAsyncContextManager[Browser]]
 
 
 @pytest.fixture
-def sidecar() -> KnowingSidecar:
-    return KnowingSidecar()
-
-
-@pytest.fixture
 def opened(sidecar: KnowingSidecar, tmp_path: Path) -> Opened:
     @asynccontextmanager
     async def open_it(cookie: str | None = None, **chosen: Any) -> AsyncIterator[Browser]:

@@ -19,16 +19,6 @@ ADA, BOB = Credentials(cookies={"genonaut_session": "ada"}), Credentials(authori
 
 
 @pytest.fixture
-def sidecar() -> KnowingSidecar:
-    return KnowingSidecar()
-
-
-@pytest.fixture
-def callers(sidecar: KnowingSidecar) -> Callers:
-    return Callers(sidecar)  # type: ignore[arg-type] # all that is used of it
-
-
-@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

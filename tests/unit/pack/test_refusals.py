@@ -30,11 +30,6 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sidecar() -> KnowingSidecar:
-    return KnowingSidecar()
-
-
-@pytest.fixture
 async def browser(sidecar: KnowingSidecar) -> AsyncIterator[Browser]:
     settings = PackSettings(
         Path(), "http://sidecar", 8190, start_sidecar=False, pairing_secret="paired", access="accounts"
